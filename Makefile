@@ -1,0 +1,32 @@
+# make demo: a recording through the real DISCOVER server.   make test: every test.   make lint: ruff and mypy.
+PYTHON ?= python3
+MODEL ?=
+VENV := .venv
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint clean
+.DELETE_ON_ERROR:
+
+demo: $(INSTALLED)
+	@./demo/ensure-ffmpeg
+	@$(VENV)/bin/python -m demo $(if $(MODEL),--model "$(MODEL)")
+
+test: $(INSTALLED)-dev
+	@./demo/ensure-ffmpeg
+	$(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@./demo/install $(PYTHON) $(VENV) server
+	@touch $@
+
+$(INSTALLED)-dev: pyproject.toml constraints.txt
+	@./demo/install $(PYTHON) $(VENV) dev
+	@touch $@ $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) demo/out

@@ -1,0 +1,119 @@
+"""Recording × grid × encoder → arrays. The one place that runs a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from novaspeech.encoder import Encoder, float32_products
+from novaspeech.errors import ModelError
+from novaspeech.recording import Recording
+from novaspeech.windows import BoolArray, FloatArray, WindowBatch, WindowGrid, window_batches
+
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A session's outputs.
+
+    Attributes:
+        values: output's name → (count, D) float32, row i for window i; zeros where there was no usable audio.
+        usable: (count,) bool, which windows had usable audio.
+    """
+
+    values: dict[str, FloatArray]
+    usable: BoolArray
+
+
+def encode_recording(
+    recording: Recording,
+    grid: WindowGrid,
+    encoder: Encoder,
+    names: Sequence[str],
+    *,
+    batch_size: int,
+    precision: str = "auto",
+    progress: Progress = lambda completed, total: None,
+    log: Callable[[str], None] = print,
+) -> Encoded:
+    """Encodes every window of `grid`; while the encoder works, the next batch is read.
+
+    Args:
+        names: the outputs wanted, of those in `encoder.dimensions`.
+        batch_size: the most windows in one pass through the model.
+        precision: the option of that name.
+        progress: called with the windows done and their total.
+        log: takes a line about what the user should know.
+
+    Raises:
+        RecordingError: the recording cannot be read to its end.
+        ModelError: a window with usable audio gave NaN or infinite values.
+    """
+    values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
+    usable = np.zeros(grid.count, bool)
+    runner = _Runner(encoder, batch_size, log)
+    blocks = recording.blocks(encoder.sampling_rate)
+    batches = window_batches(blocks, grid, encoder.sampling_rate, batch_size, padding=encoder.padding)
+    with torch.inference_mode(), float32_products(precision):
+        for first, batch in _read_ahead(batches):
+            for offset, outputs in runner.run(batch):
+                rows = slice(first + offset, first + offset + len(next(iter(outputs.values()))))
+                for name in names:
+                    values[name][rows] = outputs[name].float().cpu().numpy()
+                    _check_finite(values[name][rows], rows.start, grid, precision)
+                usable[rows] = True
+                progress(rows.stop, grid.count)
+    if not usable[-1]:
+        progress(grid.count, grid.count)
+    return Encoded(values, usable)
+
+
+class _Runner:
+    """Passes batches through an encoder, in parts that fit its memory."""
+
+    def __init__(self, encoder: Encoder, batch_size: int, log: Callable[[str], None]) -> None:
+        self._encoder = encoder
+        self._size = min(batch_size, encoder.best_batch or batch_size)
+        self._log = log
+
+    def run(self, batch: WindowBatch) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+        """Offset of each part in the batch, and its outputs (B, D)."""
+        done = 0
+        batch = batch.to(self._encoder.device)
+        while done < len(batch):
+            part = batch[done : min(done + self._size, len(batch))]
+            try:
+                outputs = self._encoder.encode(part)
+            except torch.cuda.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                self._size = len(part) // 2
+                self._log(f"out of GPU memory with {len(part)} windows at once: going on with {self._size}")
+                torch.cuda.empty_cache()
+                continue
+            yield done, outputs
+            done += len(part)
+
+
+def _read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items; the next is made in a thread while the caller works on one."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="novaspeech-reader") as reader:
+        upcoming = reader.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = reader.submit(next, items, None)
+            yield item
+
+
+def _check_finite(rows: FloatArray, first: int, grid: WindowGrid, precision: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        seconds = (first + int(bad[0])) * grid.stride_ms / 1000
+        remedy = "use precision=float32" if precision in ("float16", "bfloat16") else "the weights may be damaged"
+        raise ModelError(f"the model gave NaN or infinite values for sound audio at {seconds:.3f} s; {remedy}")

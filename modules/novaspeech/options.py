@@ -1,0 +1,139 @@
+"""A module's options: defaults, types, choices, and what is wrong with those of a request."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import Self
+
+from novaspeech.errors import OptionError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def option(
+    default: int | float | str | bool,
+    *,
+    text: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field of an `Options` class.
+
+    Args:
+        default: value when the request does not give one; its type is the option's type.
+        text: what it does, one line for people.
+        minimum, maximum: the range allowed, both ends included (numbers only).
+        choices: the strings allowed; empty allows any.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={"text": text, "minimum": minimum, "maximum": maximum, "choices": choices},
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every module understands; a module's own class adds fields made with `option`."""
+
+    batch_size: int = option(250, text="windows that go through the model at once", minimum=1)
+    model: str = option("", text="Hub id or folder of the model")
+    device: str = option("auto", text="where to compute: auto takes CUDA, then MPS, then the CPU", choices=DEVICES)
+    precision: str = option(
+        "auto", text="number format of the model: auto is float32, with TF32 products on CUDA", choices=PRECISIONS
+    )
+
+    @classmethod
+    def parse(cls, given: Mapping[str, object] | None) -> Self:
+        """The options of one job.
+
+        Args:
+            given: names and values as the server hands them over. None as a value means the default.
+
+        Raises:
+            OptionError: unknown name, wrong type, value out of range or not among the choices.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        values: dict[str, object] = {}
+        for name, value in (given or {}).items():
+            if name not in fields:
+                raise OptionError(f"unknown option {name!r}; this module's options are {', '.join(fields)}")
+            if value is not None:
+                values[name] = _convert(fields[name], value)
+        return cls(**values)  # type: ignore[arg-type]
+
+    @classmethod
+    def optstr(cls) -> str:
+        """The `optstr` of a trainer file, from which NOVA draws its form."""
+        entries = []
+        for field in dataclasses.fields(cls):
+            if field.metadata["choices"]:
+                kind, default = "LIST", ",".join(field.metadata["choices"])
+            else:
+                kind, default = ("BOOL" if isinstance(field.default, bool) else "STRING"), str(field.default)
+            entries.append(f"{{{field.name}:{kind}:{default}}}")
+        return ";".join(entries)
+
+
+def _convert(field: dataclasses.Field[Any], value: object) -> object:
+    """`value` as the type of `field`, within its range and choices."""
+    wanted = type(field.default)
+    try:
+        converted = _CONVERTERS[wanted](value)
+    except (TypeError, ValueError):
+        raise OptionError(f"option {field.name!r} is {value!r}; it must be {_allowed(field)}") from None
+    low, high, choices = (field.metadata[key] for key in ("minimum", "maximum", "choices"))
+    too_low = low is not None and not converted >= low
+    too_high = high is not None and not converted <= high
+    if too_low or too_high or (choices and converted not in choices):
+        raise OptionError(f"option {field.name!r} is {value!r}; it must be {_allowed(field)}")
+    return converted
+
+
+def _allowed(field: dataclasses.Field[Any]) -> str:
+    if field.metadata["choices"]:
+        return "one of " + ", ".join(field.metadata["choices"])
+    low, high = field.metadata["minimum"], field.metadata["maximum"]
+    noun = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}[type(field.default)]
+    if low is not None and high is not None:
+        return f"{noun} from {low:g} to {high:g}"
+    return (
+        noun
+        + (f" of at least {low:g}" if low is not None else "")
+        + (f" of at most {high:g}" if high is not None else "")
+    )
+
+
+def _to_int(value: object) -> int:
+    # NOVA sends whole numbers as numbers, other clients as text; 2.5 and True are neither.
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def _to_float(value: object) -> float:
+    if isinstance(value, bool):
+        raise ValueError
+    return float(value)  # type: ignore[arg-type]
+
+
+def _to_bool(value: object) -> bool:
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError
+    return words[str(value).lower()]
+
+
+def _to_str(value: object) -> str:
+    # A text box that holds only digits arrives as a number.
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        raise ValueError
+    return str(value).strip()
+
+
+_CONVERTERS: dict[type, Any] = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str}

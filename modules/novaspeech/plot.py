@@ -1,0 +1,163 @@
+"""Pictures of recordings and of what the modules made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from novaspeech import host
+from novaspeech.errors import RequestError
+from novaspeech.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from novaspeech.windows import FloatArray
+
+COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
+LAG_SECONDS = 5.0  # how far apart the self-similarity compares
+_AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".aiff", ".au")
+
+
+def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None) -> list[Path]:
+    """Draws the outputs in a folder, one picture for each recording.
+
+    An output belongs to the recording whose name its own begins with, as `novaspeech run` names them.
+
+    Args:
+        folder: holds .stream and .annotation files, and their recordings.
+        audio: the recording of all outputs, if it lies elsewhere.
+        out: the picture's path, if there is one recording only.
+
+    Returns:
+        the pictures' paths.
+
+    Raises:
+        RequestError: nothing to draw, or several recordings for one picture.
+    """
+    if not folder.is_dir():
+        raise RequestError(f"{folder} is not a folder; give one with .stream or .annotation files")
+    outputs = sorted(file for file in folder.iterdir() if file.suffix in (".stream", ".annotation"))
+    if not outputs:
+        raise RequestError(f"{folder} holds no .stream or .annotation files; `novaspeech run` writes some")
+    sounds = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in _AUDIO}
+    groups: dict[str, list[Path]] = {}
+    for output in outputs:
+        owners = [stem for stem in sounds if output.name.startswith(f"{stem}.")]
+        groups.setdefault(max(owners, key=len, default=output.name.split(".")[0]), []).append(output)
+    if out and len(groups) > 1:
+        raise RequestError(
+            f"{folder} holds outputs of {len(groups)} recordings; leave --out away to get a picture of each"
+        )
+    pictures = []
+    for name, files in groups.items():
+        pictures.append(out or folder / f"{name}.png")
+        plot_outputs(files, audio or sounds.get(name), pictures[-1], title=name)
+    return pictures
+
+
+def plot_outputs(outputs: Iterable[Path], audio: Path | None, picture: Path, title: str) -> None:
+    """Draws a waveform and below it each output, on one time axis.
+
+    Args:
+        outputs: .stream and .annotation files.
+        audio: the recording; None leaves the waveform out.
+        picture: the PNG to write.
+        title: stands above.
+    """
+    files = list(outputs)
+    rows = ([None] if audio else []) + files
+    heights = [1.0 if file is None or file.suffix == ".annotation" else 1.6 for file in rows]
+    with mpl.rc_context({"font.size": 10, "axes.titlesize": 10, "axes.titlelocation": "left"}):
+        figure = Figure(figsize=(12, 0.8 + 1.7 * sum(heights)), layout="constrained")
+        figure.suptitle(title, fontsize=12)
+        axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for axis, file in zip(axes, rows, strict=True):
+            if file is None and audio:
+                _draw_waveform(axis, audio)
+            elif file is not None and file.suffix == ".stream":
+                _draw_self_similarity(figure, axis, file)
+            elif file is not None:
+                _draw_annotation(axis, file)
+        axes[-1].set_xlabel("time (min:s)")
+        axes[-1].xaxis.set_major_locator(MaxNLocator(12, steps=[1, 2, 3, 6, 10]))
+        axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_time(seconds)))
+        figure.savefig(picture, dpi=110)
+
+
+def format_time(seconds: float) -> str:
+    """Minutes and seconds, with tenths only where they are not zero: 75.5 → "1:15.5"."""
+    minutes, rest = divmod(round(seconds * 10) / 10, 60)
+    return f"{minutes:.0f}:{rest:04.1f}".removesuffix(".0")
+
+
+def _draw_waveform(axis: Any, audio: Path) -> None:
+    recording = Recording.open(audio)
+    per_column = max(1, recording.samples // COLUMNS)
+    low, high, rest = [], [], np.zeros(0, np.float32)
+    for block in recording.blocks(recording.rate):
+        rest = np.concatenate([rest, block])
+        whole = len(rest) // per_column * per_column
+        columns = rest[:whole].reshape(-1, per_column)
+        low.append(columns.min(axis=1, initial=np.inf))
+        high.append(columns.max(axis=1, initial=-np.inf))
+        rest = rest[whole:]
+    bottom, top = np.concatenate(low), np.concatenate(high)
+    axis.fill_between(
+        np.arange(len(top)) * per_column / recording.rate, bottom, top, step="post", color="#30507a", lw=0
+    )
+    axis.set_title(f"{audio.name} (mean of channels)")
+    axis.set_ylabel("amplitude")
+    axis.set_xlim(0, recording.samples / recording.rate)
+
+
+def _draw_self_similarity(figure: Figure, axis: Any, file: Path) -> None:
+    """Cosine between the embedding at each time and those up to `LAG_SECONDS` later, the mean embedding taken off."""
+    stream = host.module("data.handler.file_handler").FileHandler().load(file)
+    rate = stream.meta_data.sample_rate
+    image, step = self_similarity(stream.data, rate)
+    extent = (0, image.shape[1] * step, 0, image.shape[0] * step)
+    drawn = axis.imshow(image, origin="lower", aspect="auto", extent=extent, vmin=-1, vmax=1, cmap="RdBu_r")
+    axis.set_title(f"{file.name}: self-similarity of {stream.data.shape[1]} values at {rate:g} Hz")
+    axis.set_ylabel("against … s later")
+    figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)
+
+
+def self_similarity(values: FloatArray, rate: float) -> tuple[FloatArray, float]:
+    """Cosine of each vector with those after it.
+
+    Args:
+        values: (count, D), at `rate` Hz; vectors of zeros stand for missing audio.
+
+    Returns:
+        (lags, columns) float32, NaN where there is nothing to compare, and the seconds from one column to the next.
+    """
+    group = -(-len(values) // COLUMNS)
+    count = len(values) // group
+    columns = values[: count * group].reshape(count, group, -1).mean(axis=1)
+    present = columns.any(axis=1)
+    centred = columns - columns[present].mean(axis=0) if present.any() else columns
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit = np.where(present[:, None] & (norms > 0), centred / np.maximum(norms, 1e-12), np.nan)
+    step = group / rate
+    lags = max(1, min(count, round(LAG_SECONDS / step)))
+    image = np.full((lags, count), np.nan, np.float32)
+    for lag in range(lags):
+        image[lag, : count - lag] = np.einsum("td,td->t", unit[: count - lag], unit[lag:])
+    return image, step
+
+
+def _draw_annotation(axis: Any, file: Path) -> None:
+    annotation = host.module("data.handler.file_handler").FileHandler().load(file)
+    scheme = annotation.annotation_scheme
+    times = np.arange(len(annotation.data)) / scheme.sample_rate
+    scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)
+    axis.plot(times, scores, color="#30507a", lw=1)
+    axis.set_ylim(scheme.min_val, scheme.max_val)
+    axis.set_title(f"{file.name} at {scheme.sample_rate:g} Hz; gaps are audio that could not be used")
+    axis.set_ylabel("score")

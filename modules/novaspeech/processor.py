@@ -1,0 +1,142 @@
+"""One job: what the server calls, the same for every module."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from novaspeech import host, progress
+from novaspeech.encoder import Encoder
+from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.inference import Encoded, encode_recording
+from novaspeech.options import Options
+from novaspeech.outputs import Output, Wanted, build_outputs, wanted_outputs
+from novaspeech.recording import ArraySource, Recording
+from novaspeech.windows import WindowGrid, samples_per_ms
+
+
+@dataclass(frozen=True)
+class SessionResult:
+    """What `process_data` found in one session, for `to_output`."""
+
+    manager: Any
+    wanted: list[Wanted]
+    grid: WindowGrid
+    encoded: Encoded
+
+
+class SpeechProcessor(host.Processor):  # type: ignore[misc]
+    """A module: subclass it, say which options and outputs there are, and load the encoder.
+
+    Attributes:
+        options_class: the module's options.
+        outputs: what it can give.
+        options: of this job.
+        encoder: loaded once for all sessions of the job.
+    """
+
+    options_class: ClassVar[type[Options]] = Options
+    outputs: ClassVar[tuple[Output, ...]]
+
+    def __init__(self, model_io: Any, opts: Mapping[str, object] | None, trainer: Any = None) -> None:
+        """Called by the server, once per job.
+
+        Raises:
+            OptionError: wrong options.
+            WeightsError: the model cannot be had.
+        """
+        host.defer_loading()
+        self.options: Options = self.options_class.parse(opts)
+        super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
+        self.encoder = self.load_encoder()
+        progress.log(f"{self.options.model} on {self.encoder.device}, precision {self.options.precision}")
+
+    @abstractmethod
+    def load_encoder(self) -> Encoder:
+        """The model of this job, on its device."""
+
+    def process_data(self, ds_manager: Any) -> SessionResult:
+        """Encodes one session.
+
+        Args:
+            ds_manager: the host's `DatasetIterator` for that session.
+
+        Raises:
+            RequestError, RecordingError, ModelError: with the name of the session.
+        """
+        session = ds_manager.session_names[0]
+        try:
+            return self._process_session(session, ds_manager)
+        except NovaspeechError as error:
+            error.args = (f"{session}: {error}",)
+            raise
+
+    def to_output(self, data: SessionResult) -> dict[str, Any]:
+        """The host's objects of one session, under the ids that the request used."""
+        return build_outputs(data.manager, data.wanted, data.encoded, data.grid)
+
+    def _process_session(self, session: str, ds_manager: Any) -> SessionResult:
+        manager, info = (ds_manager.sessions[session][key] for key in ("manager", "info"))
+        wanted = wanted_outputs(manager, self.outputs)
+        recording = open_recording(manager, "audio")
+        duration_ms = info.duration if info and info.duration else recording.duration_ms
+        grid = self._grid(ds_manager, int(duration_ms))
+        encoded = encode_recording(
+            recording,
+            grid,
+            self.encoder,
+            sorted({item.output.id for item in wanted}),
+            batch_size=self.options.batch_size,
+            precision=self.options.precision,
+            progress=progress.reporter(session),
+            log=progress.log,
+        )
+        empty = grid.count - int(encoded.usable.sum())
+        if empty:
+            progress.log(
+                f"{session}: {empty} of {grid.count} windows have no usable audio (NaN or infinite samples, or past "
+                f"the end of {recording.name}): zeros in streams, gaps in annotations"
+            )
+        return SessionResult(manager, wanted, grid, encoded)
+
+    def _grid(self, request: Any, duration_ms: int) -> WindowGrid:
+        """The windows that a request means; the trainer's where it names no frame size."""
+        if request.start:
+            progress.log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
+        frame, stride, left, right = request.frame_size, request.stride, request.left_context, request.right_context
+        if not frame:
+            frame = self.trainer.meta_frame_step
+            stride, left, right = (
+                stride or frame,
+                left or self.trainer.meta_left_ctx,
+                right or self.trainer.meta_right_ctx,
+            )
+        grid = WindowGrid.fit(frame, stride, left, right, min(request.end, duration_ms))
+        shortest = -(-self.encoder.min_length // samples_per_ms(self.encoder.sampling_rate))
+        if grid.length_ms < shortest:
+            raise RequestError(
+                f"windows of {grid.length_ms} ms (frame {frame}, left {left}, right {right}) are too short for this "
+                f"model, which needs {shortest} ms; make the frame or a context longer"
+            )
+        return grid
+
+
+def open_recording(manager: Any, input_id: str) -> Recording:
+    """The audio input `input_id` of a session.
+
+    Raises:
+        RequestError: the request has no such input.
+        RecordingError: it cannot be read.
+    """
+    inputs = [entry for entry in manager.data_description if entry.get("type") == "input"]
+    entry = next((entry for entry in inputs if entry.get("id") == input_id), None)
+    if entry is None or host.describe(entry)[1] != "stream":
+        named = ", ".join(repr(entry.get("id")) for entry in inputs) or "none"
+        raise RequestError(f"the request needs an audio input with the id {input_id!r}; its inputs are: {named}")
+    path = host.input_path(manager, entry)
+    if path is not None:
+        return Recording.open(path)
+    samples, rate = host.input_array(manager, entry)
+    return Recording(f"input {input_id!r}", ArraySource(samples, rate))

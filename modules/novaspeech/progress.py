@@ -1,0 +1,69 @@
+"""How far a job is: log lines and the server's progress field. Inference knows only the hook `(completed, total)`."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+
+SECONDS_BETWEEN_REPORTS = 5.0
+
+
+# Where log lines go: standard output, which is the job's log on a server. The command line has its own place.
+sink: Callable[[str], object] = partial(print, flush=True)
+
+
+def log(message: str) -> None:
+    """A line in the job's log."""
+    sink(message)
+
+
+class LogProgress:
+    """Writes a log line every few seconds, and the percentage into DISCOVER's list of jobs."""
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+        self._started = self._reported = monotonic()
+        self._post: Callable[[str], None] | None = _discover_field()
+
+    def __call__(self, completed: int, total: int) -> None:
+        now = monotonic()
+        if now - self._reported < SECONDS_BETWEEN_REPORTS and completed < total:
+            return
+        self._reported = now
+        speed = completed / max(now - self._started, 1e-9)
+        left = (total - completed) / max(speed, 1e-9)
+        log(
+            f"{self._session}: {completed} of {total} windows ({completed / total:.0%}), "
+            f"{speed:.1f} windows/s, {left // 60:.0f}:{left % 60:02.0f} left"
+        )
+        if self._post:
+            try:
+                self._post(f"{self._session} {completed / total:.0%}")
+            except OSError as error:
+                log(f"the server's progress field cannot be set ({error}); see this log instead")
+                self._post = None
+
+
+# What a session reports to; the command line puts a progress bar here.
+reporter: Callable[[str], Callable[[int, int], None]] = LogProgress
+
+
+def _discover_field() -> Callable[[str], None] | None:
+    """Sets the progress of this job at DISCOVER, if it started us and said how (its venv backend does)."""
+    key = os.environ.get("DISCOVER_JOB_KEY")
+    if not key:
+        return None
+    host = os.environ.get("DISCOVER_HOST", "localhost").replace("0.0.0.0", "localhost")
+    scheme = "https" if os.environ.get("DISCOVER_USE_TLS", "").lower() == "true" else "http"
+    url = f"{scheme}://{host}:{os.environ.get('DISCOVER_PORT', '8080')}/api/update_progress"
+
+    def post(text: str) -> None:
+        body = json.dumps({"job_key": key, "progress": text}).encode()
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=1).close()
+
+    return post

@@ -1,0 +1,150 @@
+"""Where a model's files come from: a folder, the Hub's cache, or the Hub."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from novaspeech.errors import WeightsError
+
+T = TypeVar("T")
+
+_CONFIGURATION = ["*.json"]
+_SAFETENSORS = ["model*.safetensors"]
+_PICKLES = ["pytorch_model*.bin"]
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def hub_cache() -> Path:
+    """Where the Hub's files are kept: below the user's HF_HOME, else below the server's cache folder.
+
+    Without either, it is the Hub's own default, `~/.cache/huggingface/hub`.
+    """
+    if "HF_HUB_CACHE" in os.environ:
+        return Path(os.environ["HF_HUB_CACHE"])
+    if "HF_HOME" in os.environ:
+        return Path(os.environ["HF_HOME"]) / "hub"
+    # du-process sets CACHE_DIR to the server's folder.
+    return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / "hub"
+
+
+def model_folder(model: str, model_type: str, log: Callable[[str], None] = print) -> Path:
+    """The folder that holds a transformers model.
+
+    Args:
+        model: a folder, or a Hub id such as "facebook/w2v-bert-2.0".
+        model_type: the `model_type` that its config.json must state.
+        log: takes a line when something is fetched.
+
+    Raises:
+        WeightsError: no such folder, not a model, another architecture, or a Hub id that cannot be had.
+    """
+    folder = Path(model).expanduser()
+    if not model or not folder.is_dir():
+        if not _HUB_ID.fullmatch(model):
+            raise WeightsError(f"model {model!r} is neither a folder on this machine nor a Hub id such as owner/name")
+        folder = _from_hub(model, log)
+    if not _is_complete(folder):
+        raise WeightsError(
+            f"{folder} is no model folder: it needs config.json, preprocessor_config.json and model.safetensors "
+            f"(or pytorch_model.bin), as save_pretrained() writes them"
+        )
+    found = _read_json(folder / "config.json").get("model_type")
+    if found != model_type:
+        raise WeightsError(f"{folder} holds a {found!r} model; this module needs one of type {model_type!r}")
+    return folder
+
+
+def is_cached(model: str) -> bool:
+    """Whether the Hub's cache holds all files of a model."""
+    return _cached_folder(model) is not None
+
+
+def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...] = ()) -> T:
+    """A transformers model from a folder, in float32, on the CPU, ready for inference.
+
+    Args:
+        model_class: a class with `from_pretrained`.
+        may_miss: weights that inference does not use.
+
+    Raises:
+        WeightsError: the files cannot be read, or lack weights, which transformers would replace by random ones.
+    """
+    loader: Any = model_class
+    try:
+        model, info = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    except Exception as error:  # safetensors, pickle, json and transformers each have their own
+        raise WeightsError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
+    missing = sorted(set(info["missing_keys"]) - set(may_miss))
+    wrong = [str(entry[0]) for entry in info.get("mismatched_keys", [])]
+    if missing or wrong:
+        names = ", ".join((missing + wrong)[:3])
+        raise WeightsError(
+            f"the weights in {folder} do not fit its config.json: {len(missing)} are missing and {len(wrong)} have "
+            f"another shape ({names}, …)"
+        )
+    loaded: T = model.eval().float()
+    return loaded
+
+
+def _from_hub(model: str, log: Callable[[str], None]) -> Path:
+    """The snapshot of a Hub model, from the cache if it is there whole, else fetched."""
+    from huggingface_hub import snapshot_download
+
+    cache = hub_cache()
+    cached = _cached_folder(model)
+    if cached:
+        return cached
+    log(f"{model} is not in {cache}, or not whole: fetching it from the Hub")
+    try:
+        folder = Path(snapshot_download(model, cache_dir=cache, allow_patterns=_CONFIGURATION + _SAFETENSORS))
+        if not _is_complete(folder):
+            snapshot_download(model, cache_dir=cache, allow_patterns=_PICKLES)
+    except Exception as error:  # the network has many: each means that the model cannot be had now
+        raise WeightsError(
+            f"model {model!r} is not in {cache} and cannot be fetched ({_first_line(error)}); copy the model's folder "
+            f"to this machine and name it in the option 'model', or copy a cache that has it to {cache}"
+        ) from error
+    return folder
+
+
+def _cached_folder(model: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+
+    with contextlib.suppress(OSError, ValueError):
+        folder = Path(snapshot_download(model, cache_dir=hub_cache(), local_files_only=True))
+        if _is_complete(folder):
+            return folder
+    return None
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether the folder has its configuration and every file of weights."""
+    if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
+        return False
+    for weights in ("model.safetensors", "pytorch_model.bin"):
+        index = folder / f"{weights}.index.json"
+        if (folder / weights).is_file():
+            return True
+        if index.is_file():
+            return all((folder / part).is_file() for part in _read_json(index)["weight_map"].values())
+    return False
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} must hold a JSON object")
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,204 @@
+"""Which windows a request means, and the batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from novaspeech.errors import RequestError
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """`count` windows; window i is `[i*stride - left, i*stride + frame + right)`, all in milliseconds.
+
+    Output i stands for window i: no window is dropped and none moves.
+    """
+
+    frame_ms: int
+    stride_ms: int
+    left_ms: int
+    right_ms: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.frame_ms <= 0 or self.stride_ms <= 0:
+            raise RequestError(
+                f"frame size {self.frame_ms} ms and stride {self.stride_ms} ms must be more than 0, for example 40 ms"
+            )
+        if self.left_ms < 0 or self.right_ms < 0:
+            raise RequestError(
+                f"left context {self.left_ms} ms and right context {self.right_ms} ms must not be negative"
+            )
+
+    @classmethod
+    def fit(cls, frame_ms: int, stride_ms: int, left_ms: int, right_ms: int, end_ms: int) -> WindowGrid:
+        """The grid of all windows whose stride ends at `end_ms` or before.
+
+        Raises:
+            RequestError: not even one window fits, or a length is negative.
+        """
+        grid = cls(frame_ms, stride_ms, left_ms, right_ms, count=max(0, end_ms) // stride_ms if stride_ms > 0 else 0)
+        if not grid.count:
+            raise RequestError(
+                f"{end_ms / 1000:.3f} s of audio are shorter than one step of {stride_ms} ms: there is no window"
+            )
+        return grid
+
+    @property
+    def rate(self) -> float:
+        """Windows per second, in Hz."""
+        return 1000 / self.stride_ms
+
+    @property
+    def length_ms(self) -> int:
+        """Length of one window with its contexts, in ms."""
+        return self.left_ms + self.frame_ms + self.right_ms
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Neighbouring windows as one piece of signal, so that their overlap exists once.
+
+    Attributes:
+        signal: (S,) float32, from the start of the first window to the end of the last.
+        length: samples of one window.
+        hop: samples from the start of one window to the start of the next.
+    """
+
+    signal: torch.Tensor
+    length: int
+    hop: int
+
+    @property
+    def windows(self) -> torch.Tensor:
+        """(B, length) float32: the windows, a view of `signal`."""
+        return self.signal.unfold(0, self.length, self.hop)
+
+    def __len__(self) -> int:
+        return (self.signal.shape[0] - self.length) // self.hop + 1
+
+    def __getitem__(self, part: slice) -> WindowBatch:
+        """The windows `part.start` to `part.stop` (both within the batch) as a batch of their own."""
+        first, last = part.start * self.hop, (part.stop - 1) * self.hop + self.length
+        return WindowBatch(self.signal[first:last], self.length, self.hop)
+
+    def to(self, device: torch.device) -> WindowBatch:
+        """The same batch with its signal on `device`."""
+        return WindowBatch(self.signal.to(device), self.length, self.hop)
+
+
+def window_batches(
+    blocks: Iterable[FloatArray], grid: WindowGrid, sampling_rate: int, batch_size: int, *, padding: str = "edge"
+) -> Iterator[tuple[int, WindowBatch]]:
+    """The windows of a recording that hold usable audio, in order.
+
+    A window is left out when it holds a NaN or infinite sample, or when its frame starts after the last sample.
+    The caller knows its place by the index that comes with each batch.
+
+    Args:
+        blocks: the recording, consecutive pieces (n,) float32.
+        grid: the windows wanted.
+        sampling_rate: of `blocks`, in Hz, a multiple of 1000, so that a millisecond is a whole number of samples.
+        batch_size: the most windows in a batch.
+        padding: what stands before the first and after the last sample: "edge" repeats that sample, as the
+            servers do; "zeros" is silence.
+
+    Yields:
+        index of the batch's first window, and the batch.
+    """
+    per_ms = samples_per_ms(sampling_rate)
+    length, hop, left = grid.length_ms * per_ms, grid.stride_ms * per_ms, grid.left_ms * per_ms
+    source = _PaddedSignal(blocks, left, padding)
+    for first in range(0, grid.count, batch_size):
+        size = min(batch_size, grid.count - first)
+        start = first * hop
+        signal = source.read(start, start + (size - 1) * hop + length)
+        if source.total is not None and start >= source.total:
+            return
+        usable = _usable(signal, size, length, hop)
+        if source.total is not None:
+            usable &= (first + np.arange(size)) * hop < source.total
+        whole = WindowBatch(torch.from_numpy(signal), length, hop)
+        for begin, end in _runs(usable):
+            yield first + begin, whole[begin:end]
+
+
+def samples_per_ms(sampling_rate: int) -> int:
+    """Samples in a millisecond.
+
+    Raises:
+        RequestError: `sampling_rate` is no multiple of 1000 Hz, so that windows would fall between samples.
+    """
+    if sampling_rate <= 0 or sampling_rate % 1000:
+        raise RequestError(f"a model at {sampling_rate} Hz cannot be aligned to milliseconds; multiples of 1000 Hz can")
+    return sampling_rate // 1000
+
+
+class _PaddedSignal:
+    """Consecutive, overlapping reads from blocks of signal that are padded at both ends.
+
+    Position 0 is the start of window 0, `left` samples before the recording's first sample.
+    """
+
+    def __init__(self, blocks: Iterable[FloatArray], left: int, padding: str) -> None:
+        self._blocks = iter(blocks)
+        self._padding = padding
+        self._left = left
+        self._held = np.zeros(0, np.float32)
+        self._start = 0  # position of _held[0]
+        self._pad_value = np.float32(0)
+        self.total: int | None = None  # samples of the recording, known once it has been read to its end
+
+    def read(self, start: int, stop: int) -> FloatArray:
+        """Samples at positions [start, stop), (stop - start,) float32. `start` must not go back."""
+        while self._start + len(self._held) < stop and self.total is None:
+            self._pull(start)
+        self._drop_before(start)
+        missing = stop - self._start - len(self._held)
+        if missing > 0:
+            self._held = np.append(self._held, np.full(missing, self._pad_value, np.float32))
+        return self._held[start - self._start : stop - self._start]
+
+    def _pull(self, keep_from: int) -> None:
+        block = next(self._blocks, None)
+        if block is None:
+            self.total = self._start + len(self._held) - self._left
+            return
+        if not len(block):
+            return
+        if self._padding == "edge":
+            self._pad_value = block[-1]
+        if not self._start and not len(self._held):
+            before = block[0] if self._padding == "edge" else np.float32(0)
+            self._held = np.full(self._left, before, np.float32)
+        self._drop_before(keep_from)
+        self._held = np.concatenate([self._held, block])
+
+    def _drop_before(self, position: int) -> None:
+        drop = min(max(0, position - self._start), len(self._held))
+        self._held = self._held[drop:]
+        self._start += drop
+
+
+def _usable(signal: FloatArray, size: int, length: int, hop: int) -> BoolArray:
+    """(size,) bool: which windows of `signal` hold finite samples only."""
+    finite = np.isfinite(signal)
+    if finite.all():
+        return np.ones(size, bool)
+    bad = np.concatenate([[0], np.cumsum(~finite)])
+    starts = np.arange(size) * hop
+    return np.asarray(bad[starts + length] == bad[starts])
+
+
+def _runs(usable: BoolArray) -> Iterator[tuple[int, int]]:
+    """Begin and end of each stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], usable, [False]]).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

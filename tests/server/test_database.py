@@ -1,0 +1,81 @@
+"""Requests in database mode, as the NOVA client posts them.
+
+MongoDB itself cannot be had here: mongomock stands in for the server, the host's handlers are the real ones.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mongomock
+import numpy as np
+import pytest
+from discover_utils.data.handler.file_handler import FileHandler
+from discover_utils.scripts import process
+
+from tests.conftest import ROOT, TRAINER
+
+Client = mongomock.MongoClient
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Client:
+    client = mongomock.MongoClient()
+    monkeypatch.setattr("discover_utils.data.handler.nova_db_handler.MongoClient", lambda *args, **kwargs: client)
+    session = {"location": "here", "language": "en", "date": datetime.datetime(2026, 1, 1), "isValid": True}
+    client["my_dataset"]["Sessions"].insert_many([session | {"name": "session_1", "duration": 20}])
+    client["my_dataset"]["Streams"].insert_one({"name": "audio", "fileExt": "wav", "type": "audio", "sr": 44100})
+    return client
+
+
+@pytest.fixture
+def nova_request(tmp_path: Path, small_model: Path) -> list[str]:
+    """The client's own request with another module, and what the server adds; as du-process gets them."""
+    request: dict[str, str] = json.loads((ROOT / "tests/data/requests/nova_predict.json").read_text())
+    audio, *_, stream = json.loads(request["data"])
+    words = ["--trainer_file_path", TRAINER, "--data", json.dumps([audio, stream])]
+    # After --data, as the server does: argparse takes --data for an abbreviation of --data_dir, too.
+    words += ["--cml_dir", str(ROOT), "--data_dir", str(tmp_path / "data")]
+    words += ["--cache_dir", str(tmp_path), "--tmp_dir", str(tmp_path)]
+    words += ["--options", json.dumps(json.loads(request["options"]) | {"model": str(small_model)})]
+    names = {"dbHost": "db_host", "dbPort": "db_port", "dbUser": "db_user", "dbPassword": "db_password"}
+    names |= {"leftContext": "left_context", "rightContext": "right_context", "frameSize": "frame_size"}
+    for field, argument in (names | {"stride": "stride", "sessions": "sessions", "dataset": "dataset"}).items():
+        words += [f"--{argument}", request[field]]
+    return words
+
+
+def place_recording(folder: Path, speech: Callable[..., Path]) -> Path:
+    session = folder / "data" / "my_dataset" / "session_1"
+    session.mkdir(parents=True)
+    return Path(shutil.move(speech("speaker.audio.wav", seconds=14), session / "speaker.audio.wav"))
+
+
+def test_a_session_longer_than_its_audio(
+    database: Client, nova_request: list[str], tmp_path: Path, speech: Callable[..., Path], run_job: Any,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    recording = place_recording(tmp_path, speech)
+    process.main(nova_request)
+    stream = FileHandler().load(recording.with_name("speaker.emow2v.stream"))
+    assert stream.data.shape == (500, 64)  # 20 s, as the database says
+    assert not stream.data[350:].any()
+    assert "session_1: 150 of 500 windows have no usable audio" in capfd.readouterr().out
+    np.testing.assert_array_equal(stream.data[:350], run_job(recording).load().data)
+    entry = database["my_dataset"]["Streams"].find_one({"name": "emow2v"})
+    assert (entry["sr"], entry["fileExt"], entry["type"]) == (25, "stream", "feature")
+
+
+def test_a_recording_that_is_not_on_the_servers_disk(
+    database: Client, nova_request: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(SystemExit):
+        process.main(nova_request)
+    missing = tmp_path / "data" / "my_dataset" / "session_1" / "speaker.audio.wav"
+    assert f"error: 'session_1: No such file {missing} (role 'speaker', session 'session_1')" in capfd.readouterr().out

@@ -1,0 +1,82 @@
+"""DISCOVER's debug backend: jobs run inside the server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from demo.server import Server, ServerError, Status
+from novaspeech.catalogue import trainers
+from tests.conftest import ROOT
+from tests.server.checks import check_seed_request
+from w2v_bert_2.w2v_bert_2 import W2VBert2Options
+
+Request = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("discover"), ROOT, environment=offline_hub) as running:
+        yield running
+
+
+def test_the_seeds_request_word_for_word(server: Server, seed_request: Request) -> None:
+    check_seed_request(server, seed_request("w2v_bert_2", "seed"))
+
+
+def test_novas_window_lists_every_module_with_its_options(server: Server) -> None:
+    info = requests.post(f"{server.url}/cml_info", timeout=30).json()
+    assert not info["trainer_faulty"]
+    listed = {Path(path).stem: json.loads(text) for path, text in info["trainer_ok"].items()}
+    assert list(listed) == [trainer.name for trainer in trainers()]
+    assert listed["w2v_bert_2"]["model_option_string"] == W2VBert2Options.optstr()
+
+
+def test_one_broken_session_does_not_stop_the_other(
+    server: Server, make_request: Request, speech: Callable[..., Path], tmp_path: Path
+) -> None:
+    speech("good.wav")
+    assert server.run(make_request("two", ["broken", "good"])) is Status.ERROR
+    assert any(
+        f"broken: {tmp_path}/broken.wav does not exist; give the path of an audio file" in line
+        for line in server.output
+    )
+    assert (tmp_path / "good.stream~").stat().st_size == 50 * 64 * 4
+    assert not list(tmp_path.glob("broken*"))
+
+
+def test_wrong_options_end_the_job_with_a_line_in_its_log(server: Server, make_request: Request) -> None:
+    assert server.run(make_request("options", ["s"], {"batch_size": "many"})) is Status.ERROR
+    assert "option 'batch_size' is 'many'; it must be a whole number of at least 1" in server.log("options")
+
+
+def test_novas_fields_and_older_options(
+    server: Server, make_request: Request, speech: Callable[..., Path], tmp_path: Path
+) -> None:
+    speech("s.wav")
+    request = make_request(
+        "nova", ["s"], frameSize="40ms", stride="20ms", leftContext="960", rightContext="0", force="False"
+    )
+    del request["options"]
+    assert server.run(request | {"optStr": "batch_size=10;device=cpu"}) is Status.FINISHED
+    assert (tmp_path / "s.stream~").stat().st_size == 100 * 64 * 4
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(server: Server, tmp_path: Path) -> None:
+    port = int(server.url.rsplit(":", 1)[1])
+    with (
+        pytest.raises(ServerError, match=f"port {port} is taken by another program"),
+        Server(tmp_path, ROOT, port=port),
+    ):
+        pass
+    answer = subprocess.run(
+        [sys.executable, "-m", "demo", "--port", str(port)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1] == f"demo: port {port} is taken by another program; name a free one, or none"

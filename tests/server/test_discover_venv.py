@@ -1,0 +1,141 @@
+"""DISCOVER's venv backend: the server makes the module's own environment, and each job is a process in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import requests
+import soundfile
+from transformers import Wav2Vec2Config
+
+from demo.server import Server, Status
+from tests.conftest import ROOT, SPEECH
+from tests.novaspeech.test_recording import broken_files
+from tests.server.checks import check_seed_request
+
+Request = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]) -> Iterator[Server]:
+    environment = offline_hub | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+    folder = tmp_path_factory.mktemp("discover-venv")
+    with Server(folder, ROOT, backend="venv", environment=environment) as running:
+        yield running
+    shutil.rmtree(folder / "cache", ignore_errors=True)  # gigabytes
+
+
+def test_the_seeds_request_word_for_word(server: Server, seed_request: Request) -> None:
+    check_seed_request(server, seed_request("w2v_bert_2", "seed"))
+    assert "dummy_session: 350 of 350 windows (100%)" in server.log("seed")
+    jobs = requests.get(f"{server.url}/job_status_all", timeout=30).json()
+    assert [job["progress"] for job in jobs if job["job_key"] == "seed"] == ["dummy_session 100%"]
+
+
+def test_what_cannot_be_read_gets_its_line_and_the_rest_goes_on(
+    server: Server, make_request: Request, speech: Callable[..., Path], tmp_path: Path
+) -> None:
+    broken = broken_files(tmp_path, speech)
+    soundfile.write(tmp_path / "short.wav", np.zeros(320), 16000)
+    speech("good.wav")
+    sessions = [path.stem for path, _ in broken.values()]
+    assert server.run(make_request("broken", [*sessions, "short", "good"])) is Status.ERROR
+    lines = server.log("broken").splitlines()
+    said = {path.stem: message for path, message in broken.values()}
+    said["short"] = "0.020 s of audio are shorter than one step of 40 ms"
+    for session, message in said.items():
+        assert any(f"Processor exited with error: '{session}: " in line and message in line for line in lines), session
+    assert sorted(path.name for path in tmp_path.glob("*.stream*")) == ["good.stream", "good.stream~"]
+
+
+def wrong_model(folder: Path) -> Path:
+    Wav2Vec2Config().save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text("{}")
+    (folder / "model.safetensors").touch()
+    return folder
+
+
+def test_jobs_that_cannot_begin_say_why(server: Server, make_request: Request, tmp_path: Path) -> None:
+    other, empty = wrong_model(tmp_path / "other"), tmp_path / "empty"
+    empty.mkdir()
+    cases = {
+        "unknown": (
+            {"speed": 2},
+            "unknown option 'speed'; this module's options are batch_size, model, device, precision",
+        ),
+        "zero": ({"batch_size": 0}, "option 'batch_size' is 0; it must be a whole number of at least 1"),
+        "negative": ({"batch_size": -3}, "option 'batch_size' is -3; it must be"),
+        "word": ({"batch_size": "many"}, "option 'batch_size' is 'many'; it must be"),
+        "device": ({"device": "tpu"}, "option 'device' is 'tpu'; it must be one of auto, cpu, cuda, mps"),
+        "id": ({"model": "no/such"}, "model 'no/such' is not in "),
+        "folder": ({"model": str(empty)}, f"{empty} is no model folder: it needs config.json"),
+        "other": (
+            {"model": str(other)},
+            f"{other} holds a 'wav2vec2' model; this module needs one of type 'wav2vec2-bert'",
+        ),
+    }
+    for job, (options, message) in cases.items():
+        assert server.run(make_request(job, ["s"], options)) is Status.ERROR, job
+        assert any(message in line for line in server.log(job).splitlines()), server.log(job)
+    assert "name it in the option 'model'" in server.log("id")
+    assert not list(tmp_path.glob("*.stream*"))
+
+
+def test_requests_that_cannot_be_served_say_why(server: Server, make_request: Request, tmp_path: Path) -> None:
+    shutil.copy(SPEECH, tmp_path / "s.wav")
+    no_input = make_request("input", ["s"])
+    no_input["data"] = json.dumps(json.loads(no_input["data"])[1:])
+    cases = [
+        (
+            make_request("id", ["s"], output_id="arousal"),
+            "the request asks for output 'arousal'; this module gives embeddings",
+        ),
+        (no_input, "the request needs an audio input with the id 'audio'; its inputs are: none"),
+        (make_request("tiny", ["s"], frameSize="20ms"), "windows of 20 ms (frame 20, left 0, right 0) are too short"),
+        (
+            make_request("stride", ["s"], frameSize="40ms", stride="0"),
+            "frame size 40 ms and stride 0 ms must be more than 0",
+        ),
+    ]
+    for request, message in cases:
+        assert server.run(request) is Status.ERROR
+        log = server.log(request["jobID"])
+        assert any(f"Processor exited with error: 's: {message}" in line for line in log.splitlines()), log
+    assert not list(tmp_path.glob("*.stream*"))
+
+
+def test_killed_half_way_and_run_again(
+    server: Server, make_request: Request, tmp_path: Path, speech: Callable[..., Path]
+) -> None:
+    command = ["ffmpeg", "-v", "error", "-stream_loop", "200", "-i", str(SPEECH), "-c:a", "pcm_s16le"]
+    subprocess.run([*command, str(tmp_path / "long.wav")], check=True)
+    job = server.post(make_request("killed", ["long"]))
+    deadline = time.monotonic() + 120
+    while " windows (" not in server.log(job) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    for process in job_processes():
+        process.kill()
+    assert server.wait(job) is Status.ERROR
+    assert not list(tmp_path.glob("long.stream*"))
+    (tmp_path / "long.stream").write_text("<stream><info")  # as if killed while the host was writing
+    assert server.run(make_request("again", ["long"], end="4s")) is Status.FINISHED
+    assert (tmp_path / "long.stream~").stat().st_size == 100 * 64 * 4
+
+
+def job_processes() -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if "du-process" in " ".join(command_of(process))]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []

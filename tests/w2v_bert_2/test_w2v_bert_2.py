@@ -1,0 +1,191 @@
+"""Numbers: what a job writes against transformers on the same windows."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
+
+from novaspeech.catalogue import load_trainer
+from novaspeech.windows import WindowBatch, WindowGrid
+from tests.conftest import Job
+from w2v_bert_2.w2v_bert_2 import W2VBert2, W2VBert2Encoder, W2VBert2Options
+
+Run = Callable[..., Job]
+Speech = Callable[..., Path]
+
+
+def decoded(path: Path) -> tuple[np.ndarray, int]:
+    """(n, channels) float32 and rate, by soundfile, or by ffmpeg as a whole."""
+    try:
+        return soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+        wav = path.with_suffix(".decoded.wav")
+        subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), "-c:a", "pcm_f32le", str(wav)], check=True)
+        return soundfile.read(wav, dtype="float32", always_2d=True)
+
+
+def reference(path: Path, model: Path, grid: WindowGrid) -> np.ndarray:
+    """(count, D): transformers' extractor and model on windows cut from the whole resampled signal."""
+    samples, rate = decoded(path)
+    mono = samples.mean(axis=1)
+    signal = mono if rate == 16000 else soxr.resample(mono, rate, 16000, quality="HQ")
+    left, right = 16 * grid.left_ms, 16 * (grid.frame_ms + grid.right_ms)
+    padded = np.pad(signal, (left, right), mode="edge")
+    starts = 16 * grid.stride_ms * np.arange(grid.count)
+    windows = [padded[start : start + 16 * grid.length_ms] for start in starts]
+    extractor = SeamlessM4TFeatureExtractor.from_pretrained(model)
+    network = Wav2Vec2BertModel.from_pretrained(model).eval()
+    rows = []
+    for begin in range(0, len(windows), 50):
+        features = extractor(windows[begin : begin + 50], sampling_rate=16000, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = network(**features).last_hidden_state
+        mask = features["attention_mask"].unsqueeze(-1)
+        rows.append(((hidden * mask).sum(1) / mask.sum(1)).numpy())
+    return np.concatenate(rows)
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray, relative: float = 1e-4) -> None:
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= relative * np.abs(expected).max()
+
+
+@pytest.fixture
+def wav(speech: Speech) -> Path:
+    return speech("16k.wav", "-ac", "1", "-ar", "16000", "-c:a", "pcm_f32le")
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 250])
+def test_batch_sizes(wav: Path, run_job: Run, small_model: Path, batch_size: int) -> None:
+    job = run_job(wav, {"batch_size": batch_size})
+    assert_close(job.load().data, reference(wav, small_model, WindowGrid(40, 40, 960, 0, 50)))
+
+
+@pytest.mark.parametrize(
+    ("grid", "arguments"),
+    [
+        (WindowGrid(40, 40, 960, 0, 50), {}),
+        (WindowGrid(40, 40, 960, 0, 50), {"frame_size": "40ms", "left_context": "960ms", "stride": "40ms"}),
+        (WindowGrid(33, 33, 960, 0, 60), {"frame_size": "33ms", "left_context": "960ms"}),
+        (WindowGrid(40, 33, 960, 0, 60), {"frame_size": "40ms", "left_context": "960ms", "stride": "33ms"}),
+        (WindowGrid(40, 250, 960, 0, 8), {"frame_size": "40ms", "left_context": "960ms", "stride": "250ms"}),
+        (WindowGrid(40, 40, 480, 480, 50), {"frame_size": "40", "left_context": "480", "right_context": "0.48s"}),
+        (WindowGrid(1000, 1000, 0, 0, 2), {"frame_size": "1s"}),
+        (WindowGrid(40, 40, 960, 0, 25), {"end": "1000ms"}),
+        (WindowGrid(40, 40, 960, 0, 24), {"end": "999ms"}),
+        (WindowGrid(40, 40, 960, 0, 50), {"end": "3600s"}),
+        (WindowGrid(40, 40, 200, 0, 50), {"left_context": "200ms"}),
+    ],
+    ids=str,
+)
+def test_windows(wav: Path, run_job: Run, small_model: Path, grid: WindowGrid, arguments: dict[str, str]) -> None:
+    stream = run_job(wav, **arguments).load()
+    assert_close(stream.data, reference(wav, small_model, grid))
+    assert stream.meta_data.sample_rate == pytest.approx(1000 / grid.stride_ms, abs=5e-4)
+
+
+FORMATS: dict[str, list[str]] = {
+    "16k mono float.wav": ["-ac", "1", "-ar", "16000", "-c:a", "pcm_f32le"],
+    "8k.wav": ["-ar", "8000"],
+    "44k stereo 16.wav": ["-c:a", "pcm_s16le"],
+    "48k 6 channels 24.wav": ["-ar", "48000", "-ac", "6", "-c:a", "pcm_s24le"],
+    "32.wav": ["-c:a", "pcm_s32le"],
+    "float.wav": ["-c:a", "pcm_f32le"],
+    "a.flac": [],
+    "a.ogg": ["-c:a", "libvorbis"],
+    "a.mp3": [],
+    "a.m4a": [],
+    "video.mp4": ["-f", "lavfi", "-i", "testsrc=d=2:s=64x64:r=25", "-map", "1:v", "-map", "0:a", "-t", "2"],
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_rates_channels_and_formats(speech: Speech, run_job: Run, small_model: Path, name: str) -> None:
+    path = speech(name, *FORMATS[name])
+    job = run_job(path)
+    assert job.code == 0
+    found = job.load().data
+    assert len(found) == 50
+    assert_close(found, reference(path, small_model, WindowGrid(40, 40, 960, 0, 50)))
+
+
+def test_the_references_own_features_give_its_own_embeddings(wav: Path, small_model: Path) -> None:
+    signal = torch.from_numpy(decoded(wav)[0][:, 0])
+    batch = WindowBatch(signal[:31360], 16000, 640)
+    encoder = W2VBert2Encoder(small_model, torch.device("cpu"))
+    extractor = SeamlessM4TFeatureExtractor.from_pretrained(small_model)
+    features = extractor(list(batch.windows.numpy()), sampling_rate=16000, return_tensors="pt")
+    encoder.filter_banks = lambda batch: features["input_features"]  # type: ignore[assignment]
+    with torch.inference_mode():
+        expected = Wav2Vec2BertModel.from_pretrained(small_model).eval()(**features).last_hidden_state.mean(1)
+        assert_close(encoder.encode(batch)["embeddings"].numpy(), expected.numpy())
+
+
+def test_it_is_a_frame_encoder_of_20_ms(small_model: Path) -> None:
+    encoder = W2VBert2Encoder(small_model, torch.device("cpu"))
+    assert (encoder.frame_hop, encoder.frame_length, encoder.min_length) == (320, 560, 560)
+    for length, frames in ((560, 1), (879, 1), (880, 2), (15888, 48), (16000, 49)):
+        batch = WindowBatch(torch.randn(length + 640), length, 640)
+        with torch.inference_mode():
+            assert encoder.frames(batch).shape == (2, frames, 64)
+        assert frames == (length - encoder.frame_length) // encoder.frame_hop + 1
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precisions_are_near(wav: Path, run_job: Run, precision: str) -> None:
+    exact, near = run_job(wav, name="a").load().data, run_job(wav, {"precision": precision}, name="b").load().data
+    cosine = (exact * near).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
+    assert cosine.min() > 0.995
+    assert not np.array_equal(exact, near)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_float32_equals_the_cpu(wav: Path, run_job: Run) -> None:
+    cpu = run_job(wav, {"device": "cpu"}, name="a").load().data
+    cuda = run_job(wav, {"device": "cuda", "precision": "float32"}, name="b").load().data
+    assert_close(cuda, cpu, 1e-3)
+
+
+def test_a_nan_costs_the_windows_that_hold_it(mono: Callable[..., Path], run_job: Run, wav: Path) -> None:
+    samples = decoded(wav)[0][:, 0]
+    clean = run_job(mono("clean.wav", samples), name="clean").load().data
+    for bad in (np.nan, np.inf):
+        spoilt = samples.copy()
+        spoilt[8000] = bad
+        job = run_job(mono("spoilt.wav", spoilt), name="spoilt")
+        found = job.load().data
+        holding = np.arange(12, 37)  # windows of [i*40 - 960, i*40 + 40) ms that hold 500 ms
+        assert not found[holding].any()
+        others = np.setdiff1d(np.arange(50), holding)
+        np.testing.assert_allclose(found[others], clean[others], atol=1e-5)
+        assert "dummy_session: 25 of 50 windows have no usable audio" in job.printed
+
+
+def test_digital_silence_is_finite(mono: Callable[..., Path], run_job: Run) -> None:
+    found = run_job(mono("silence.wav", np.zeros(32000, np.float32))).load().data
+    assert found.shape == (50, 64)
+    assert np.isfinite(found).all()
+
+
+def test_two_runs_write_the_same_bytes(wav: Path, run_job: Run) -> None:
+    first, second = (run_job(wav, name=name).outputs["embeddings"] for name in ("a", "b"))
+    assert Path(f"{first}~").read_bytes() == Path(f"{second}~").read_bytes()
+
+
+def test_trainer_and_options_agree() -> None:
+    trainer = load_trainer("w2v_bert_2").content
+    assert trainer.model_optstr == W2VBert2Options.optstr()
+    assert (trainer.meta_frame_step, trainer.meta_left_ctx, trainer.meta_right_ctx) == (40, 960, 0)
+    assert (trainer.meta_is_iterable, trainer.meta_category) == (True, "Voice")
+    outputs: list[Any] = [entry for entry in trainer.meta_io if entry.io_type == "output"]
+    assert [(entry.io_id, entry.io_data) for entry in outputs] == [(item.id, item.data) for item in W2VBert2.outputs]
