@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -57,7 +58,7 @@ class MeanOfFeatures(Encoder):
 class OurPath(W2VBert2):
     """The module without its model."""
 
-    def load_encoder(self) -> Encoder:
+    def load_encoder(self) -> Encoder:  # type: ignore[override]
         return MeanOfFeatures()
 
 
@@ -89,7 +90,7 @@ class PublicPath:
 
     def _encode(self, batch: list[np.ndarray]) -> np.ndarray:
         features = self._extractor(batch, sampling_rate=16000, return_tensors="pt")["input_features"]
-        return features.mean(1).numpy()
+        return np.asarray(features.mean(1))
 
 
 def make_recording(path: Path, minutes: float) -> None:
@@ -101,7 +102,7 @@ def make_recording(path: Path, minutes: float) -> None:
             file.write(0.2 * envelope * random.standard_normal((rate, 2)))
 
 
-def run(make_processor: Callable[[], object], recording: Path, out: Path) -> tuple[float, np.ndarray]:
+def run(make_processor: Callable[[], Any], recording: Path, out: Path) -> tuple[float, np.ndarray]:
     """Seconds and what was written, for one path from the open request to the saved file."""
     data = [
         {"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(recording)},
@@ -133,7 +134,7 @@ def main() -> None:
         folder = Path(name)
         make_recording(folder / "noise.wav", minutes)
         trainer = load_trainer("w2v_bert_2").content
-        paths: dict[str, Callable[[], object]] = {
+        paths: dict[str, Callable[[], OurPath | PublicPath]] = {
             "novaspeech": lambda: OurPath(model_io=None, opts={}, trainer=trainer),
             "public": PublicPath,
         }

@@ -25,7 +25,7 @@ RECORDING = ROOT / "demo" / "recording.flac"
 OUT = ROOT / "demo" / "out"
 
 _PROGRESS = re.compile(r"^\S+: (\d+) of (\d+) windows")
-_FAILED = re.compile(r"Processor exited with error: '(.*)|Job failed with exception (.*)")
+_FAILED = re.compile(r"Processor exited with error: '(.*)'\.$|Job failed with exception (.*)")
 
 
 class DemoError(RuntimeError):
@@ -76,7 +76,7 @@ def choose_model(module: str, model: str | None) -> tuple[dict[str, str], dict[s
     )
     home = OUT / "stand-ins"
     lay_out_as_cached(home, published, make)
-    return {}, {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    return {}, {"HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": "1"}
 
 
 def run_module(
@@ -84,8 +84,6 @@ def run_module(
 ) -> tuple[Path, float]:
     """The stream that the server wrote for the seed's request, and the seconds it took once the model was loaded."""
     stream = OUT / f"{module}.stream"
-    for left_over in OUT.glob(f"{module}.*"):
-        left_over.unlink()
     request = json.loads((ROOT / "tests" / "data" / "requests" / f"{module}.json").read_text())
     data = json.loads(request["data"])
     for entry in data:
@@ -106,6 +104,8 @@ def run_module(
             bar.update(int(found[1]) - bar.n)
 
     with bar, Server(OUT / "server", ROOT, environment=environment, port=port, echo=follow) as server:
+        for left_over in OUT.glob(f"{module}.*"):
+            left_over.unlink()
         status = server.run(request, seconds=24 * 3600)
         seconds = time.perf_counter() - start
         if status is not Status.FINISHED:

@@ -13,6 +13,7 @@ from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 import requests
 
 
@@ -120,6 +121,10 @@ class Server:
     def log(self, job: str) -> str:
         """The log of a job; in the debug backend what the modules print is in `output` instead."""
         return str(requests.post(f"{self.url}/log", data={"jobID": job}, timeout=30).json()["message"])
+
+    def children(self) -> list[psutil.Process]:
+        """The server's own processes: in the venv backend, the job that runs."""
+        return list(psutil.Process(self._process.pid).children(recursive=True))
 
     def wait(self, job: str, seconds: float = 600) -> Status:
         """Waits for the end of a job that was posted, the newest of this server."""

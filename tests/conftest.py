@@ -79,7 +79,7 @@ def run_job(tmp_path: Path, small_model: Path, capfd: pytest.CaptureFixture[str]
         words = ["--trainer_file_path", TRAINER, "--cml_dir", str(ROOT), "--cache_dir", str(tmp_path)]
         words += ["--tmp_dir", str(tmp_path), "--data", json.dumps(data)]
         words += ["--options", json.dumps({"model": str(small_model)} | (options or {}))]
-        words += [word for key, value in arguments.items() for word in (f"--{key}", value)]
+        words += [f"--{key}={value}" for key, value in arguments.items()]
         capfd.readouterr()
         code = 0
         try:

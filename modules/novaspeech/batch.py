@@ -8,9 +8,9 @@ import json
 import re
 import sys
 import tempfile
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -57,7 +57,9 @@ def run_module(
     trainer = load_trainer(module)
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    arguments = _time_arguments(times or {})
+    meta = trainer.content
+    defaults = {"frame": meta.meta_frame_step, "left": meta.meta_left_ctx, "right": meta.meta_right_ctx}
+    arguments = _time_arguments({name: f"{ms}ms" for name, ms in defaults.items()} | dict(times or {}))
     failed = 0
     for (folder, suffix), names in _groups(recordings, out).items():
         data = _descriptions(trainer, folder, suffix, out or folder, outputs)
@@ -118,15 +120,16 @@ def _du_process(trainer: Trainer, words: list[str]) -> bool:
     script = host.module("scripts.process")
     places = ["--cml_dir", str(MODULES), "--cache_dir", str(Path.home() / ".cache"), "--tmp_dir", tempfile.gettempdir()]
     printed = io.StringIO()
-    progress.sink = lambda message: tqdm.write(message, file=sys.__stderr__)
-    progress.reporter = _Bar
+    before = progress.sink, progress.reporter
+    progress.sink, progress.reporter = partial(tqdm.write, file=sys.__stderr__), _Bar
     failed = False
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the host warns of a request without a frame size, which is ours to read
-        try:
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             script.main(["--trainer_file_path", trainer.path, *places, *words])
-        except SystemExit as end:
-            failed = bool(end.code)
+    except SystemExit as end:
+        failed = bool(end.code)
+    finally:
+        progress.sink, progress.reporter = before
     if failed:
         reasons = _SESSION_FAILED.findall(printed.getvalue()) or [printed.getvalue()]
         for reason in reasons:

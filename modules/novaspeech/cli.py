@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return int(given.command(given))
-    except NovaspeechError as error:
+    except (NovaspeechError, OSError) as error:
         print(f"novaspeech: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
 _TIMES = {
     "frame": "time that one output stands for (default: the trainer's)",
     "stride": "time from one output to the next (default: the frame)",
-    "left": "audio before the frame that the model also hears",
-    "right": "audio after the frame that the model also hears",
+    "left": "audio before the frame that the model also hears (default: the trainer's)",
+    "right": "audio after the frame that the model also hears (default: the trainer's)",
     "end": "time at which to stop (default: the recording's end)",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -93,16 +94,27 @@ def choose_dtype(precision: str) -> torch.dtype:
 
 
 @contextmanager
-def float32_products(precision: str) -> Iterator[None]:
+def float32_products(precision: str, device: torch.device) -> Iterator[None]:
     """Inside, CUDA multiplies float32 matrices in TF32 if `precision` is "auto", and in full float32 otherwise.
 
-    TF32 keeps 10 bits of the mantissa. The setting belongs to the process, which other modules may share.
+    TF32 keeps 10 bits of the mantissa. The setting belongs to the process, which other modules may share: it is
+    put back, and left alone for other devices.
     """
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if precision == "auto" else "highest")
-    torch.backends.cudnn.allow_tf32 = precision == "auto"
+    if device.type != "cuda":
+        yield
+        return
+    backends: Any = torch.backends
+    places: list[tuple[Any, str, object]]
+    if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch 2.9 and newer
+        wanted = "tf32" if precision == "auto" else "ieee"
+        places = [(place, "fp32_precision", wanted) for place in (backends.cuda.matmul, backends.cudnn.conv)]
+    else:
+        places = [(place, "allow_tf32", precision == "auto") for place in (backends.cuda.matmul, backends.cudnn)]
+    before = [getattr(place, name) for place, name, _ in places]
     try:
+        for place, name, value in places:
+            setattr(place, name, value)
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
+        for (place, name, _), value in zip(places, before, strict=True):
+            setattr(place, name, value)

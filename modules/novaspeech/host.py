@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,8 @@ def defer_loading() -> None:
     """
     _this_job.deferred = True
     iterator = module("data.provider.dataset_iterator").DatasetIterator
-    if "load" not in vars(iterator):
-        load = iterator.load
+    load = iterator.load
+    if load.__name__ != "load_unless_deferred":
 
         def load_unless_deferred(self: Any) -> None:
             if not getattr(_this_job, "deferred", False):
@@ -87,66 +87,86 @@ def input_path(manager: Any, description: Description) -> Path | None:
 
     Args:
         manager: the session's `SessionManager`.
+        description: the request's entry.
 
     Raises:
-        RecordingError: the database knows no such stream.
+        RecordingError: the database knows no such stream, or the server no folder for its files.
         RequestError: the entry names no file.
     """
     origin, _, _ = describe(description)
     if origin == "db":
-        context = next(value for key, value in manager.source_context.items() if key.value == "db")
-        handler = module("data.handler.nova_db_handler").StreamHandler(**context)
-        names = {key: description.get(key) for key in ("role", "name")}
-        try:
-            stream = handler.load(dataset=manager.dataset, session=manager.session, header_only=True, **names)
-        except FileNotFoundError as error:
-            raise RecordingError(f"{error} (role {names['role']!r}, session {manager.session!r})") from error
-        return Path(stream.meta_data.file_path)
-    if origin == "file":
-        return _file_path(manager, description)
-    return None
-
-
-def input_array(manager: Any, description: Description) -> tuple[Any, int]:
-    """Samples (n, channels) or (n,) and rate in Hz of an input that is no file, as the host loads it."""
-    data = _load(manager, [description]).input_data[description["id"]]
-    return data.data, int(data.meta_data.sample_rate)
+        return _database_path(manager, description)
+    if origin != "file":
+        return None
+    provider = module("data.provider.data_manager")
+    if hasattr(provider, "resolve_file_uri"):
+        return _resolve(manager, description)
+    # NOVA-Server loads from below its folder for temporary files, and saves below its working directory.
+    return Path(provider.path_utils.get_tmp_dir(), _resolve(manager, description))
 
 
 def output_path(manager: Any, description: Description) -> Path | None:
     """The file that an output is saved to; None where it goes to the database or back with the request."""
-    return _file_path(manager, description) if describe(description)[0] == "file" else None
+    return _resolve(manager, description) if describe(description)[0] == "file" else None
 
 
-def output_templates(manager: Any, descriptions: Sequence[Description]) -> dict[str, Any]:
-    """The host's empty object for each output: role, session, dataset, name, and an annotation's scheme.
+def input_array(manager: Any, description: Description) -> tuple[Any, int]:
+    """Samples (n, channels) or (n,) and rate in Hz of an input that is no file, as the host loads it."""
+    data = _load(manager, description).input_data[description["id"]]
+    return data.data, int(data.meta_data.sample_rate)
 
-    A file is described as if it were new: what an earlier job left there, perhaps killed half-way, has no say.
+
+def database_scheme(manager: Any, description: Description) -> Any:
+    """The scheme of an annotation in the database: its name and, if it is discrete, its classes.
+
+    Raises:
+        RequestError: the database does not have it.
     """
-    new = []
-    for description in descriptions:
-        path = output_path(manager, description)
-        if path is not None:
-            entry = {key: value for key, value in description.items() if key != "uri_template"}
-            new.append({**entry, "uri": str(path.with_name(f".novaspeech-new{path.suffix}"))})
-        else:
-            new.append(dict(description))
-    return dict(_load(manager, new).output_data_templates)
+    try:
+        return _load(manager, description).output_data_templates[description["id"]].annotation_scheme
+    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
+        raise RequestError(
+            f"output {description['id']!r}: the database gives no scheme {description.get('scheme')!r} for it ({error})"
+        ) from error
 
 
-def _file_path(manager: Any, description: Description) -> Path:
+def require(description: Description, key: str) -> str:
+    """What an entry must say.
+
+    Raises:
+        RequestError: it does not.
+    """
+    if not description.get(key):
+        raise RequestError(f"entry {description.get('id')!r} of the request needs {key!r} ({description.get('src')})")
+    return str(description[key])
+
+
+def _database_path(manager: Any, description: Description) -> Path:
+    database = module("data.handler.nova_db_handler")
+    context = next(value for key, value in manager.source_context.items() if key.value == "db")
+    handler = database.StreamHandler(**context)
+    name, role = (require(description, key) for key in ("name", "role"))
+    # The handler's own load() would read the header, too, of .wav, .mp3 and .mp4 only.
+    document = handler.client[manager.dataset][database.STREAM_COLLECTION].find_one({"name": name})
+    if not document:
+        raise RecordingError(f"the database has no stream {name!r} in dataset {manager.dataset!r}")
+    if not handler.data_dir:
+        raise RecordingError("the server was started without a folder for its data (--data_dir)")
+    return Path(handler.data_dir, manager.dataset, manager.session, f"{role}.{name}.{document['fileExt']}")
+
+
+def _resolve(manager: Any, description: Description) -> Path:
     provider = module("data.provider.data_manager")
     try:
         if hasattr(provider, "resolve_file_uri"):
             return Path(provider.resolve_file_uri(description, manager.dataset, manager.session))
-        # NOVA-Server, and DISCOVER before 1.1: relative to the server's folder for temporary files.
-        return Path(provider.path_utils.get_tmp_dir(), description["uri"])
-    except (KeyError, ValueError) as error:
+        return Path(description["uri"])
+    except (KeyError, ValueError, TypeError) as error:
         raise RequestError(f"entry {description.get('id')!r} of the request names no file: {error}") from error
 
 
-def _load(manager: Any, descriptions: Sequence[Description]) -> Any:
-    """A session manager that has loaded these entries only; `manager` keeps its own."""
-    part = type(manager)(manager.dataset, list(descriptions), manager.session, manager.source_context)
+def _load(manager: Any, description: Description) -> Any:
+    """A session manager that has loaded this entry only; `manager` keeps its own."""
+    part = type(manager)(manager.dataset, [description], manager.session, manager.source_context)
     part.load()
     return part

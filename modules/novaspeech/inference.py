@@ -61,7 +61,7 @@ def encode_recording(
     runner = _Runner(encoder, batch_size, log)
     blocks = recording.blocks(encoder.sampling_rate)
     batches = window_batches(blocks, grid, encoder.sampling_rate, batch_size, padding=encoder.padding)
-    with torch.inference_mode(), float32_products(precision):
+    with torch.inference_mode(), float32_products(precision, encoder.device):
         for first, batch in _read_ahead(batches):
             for offset, outputs in runner.run(batch):
                 rows = slice(first + offset, first + offset + len(next(iter(outputs.values()))))
@@ -82,6 +82,7 @@ class _Runner:
         self._encoder = encoder
         self._size = min(batch_size, encoder.best_batch or batch_size)
         self._log = log
+        self._shrunk = False
 
     def run(self, batch: WindowBatch) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
         """Offset of each part in the batch, and its outputs (B, D)."""
@@ -91,13 +92,15 @@ class _Runner:
             part = batch[done : min(done + self._size, len(batch))]
             try:
                 outputs = self._encoder.encode(part)
-            except torch.cuda.OutOfMemoryError:
-                if len(part) == 1:
+            except RuntimeError as error:  # CUDA has a class of its own for it, MPS has not
+                if "out of memory" not in str(error) or len(part) == 1:
                     raise
-                self._size = len(part) // 2
-                self._log(f"out of GPU memory with {len(part)} windows at once: going on with {self._size}")
+                self._size, self._shrunk = len(part) // 2, True
                 torch.cuda.empty_cache()
                 continue
+            if self._shrunk:
+                self._log(f"out of GPU memory: going on with {self._size} windows at once")
+                self._shrunk = False
             yield done, outputs
             done += len(part)
 
@@ -116,4 +119,4 @@ def _check_finite(rows: FloatArray, first: int, grid: WindowGrid, precision: str
     if len(bad):
         seconds = (first + int(bad[0])) * grid.stride_ms / 1000
         remedy = "use precision=float32" if precision in ("float16", "bfloat16") else "the weights may be damaged"
-        raise ModelError(f"the model gave NaN or infinite values for sound audio at {seconds:.3f} s; {remedy}")
+        raise ModelError(f"the model gave NaN or infinite values for intact audio at {seconds:.3f} s; {remedy}")

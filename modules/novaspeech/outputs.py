@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from novaspeech.inference import Encoded
 from novaspeech.windows import BoolArray, FloatArray, WindowGrid
 
 _SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
+_DATABASE_NEEDS = {"stream": ("name", "role"), "annotation": ("scheme", "annotator", "role")}
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,22 @@ class Output:
 
 @dataclass(frozen=True)
 class Wanted:
-    """An output that a request asks for: the entry of the request, and what it means here."""
+    """An output that a request asks for, all that can be wrong with it checked.
+
+    Attributes:
+        description: the entry of the request.
+        output: what it means here.
+        scheme_name: of an annotation.
+        rate: in Hz, if the request names one for an annotation in a file.
+        low, high: the range that an annotation's scores are to have.
+    """
 
     description: host.Description
     output: Output
+    scheme_name: str = ""
+    rate: float | None = None
+    low: float = 0.0
+    high: float = 1.0
 
     @property
     def key(self) -> str:
@@ -56,12 +69,15 @@ class Wanted:
 def wanted_outputs(manager: Any, outputs: Sequence[Output]) -> list[Wanted]:
     """The outputs that the request asks for and has not unticked.
 
+    What is wrong is found here, before the hours of work, not after them.
+
     Args:
         manager: the session's `SessionManager`.
         outputs: what the module can give.
 
     Raises:
-        RequestError: an unknown id, another kind of data, a file that could not be written, or no output at all.
+        RequestError: an unknown id, another kind of data, a place that cannot be written, an impossible range, or
+            no output at all.
     """
     by_name = {name: output for output in outputs for name in (output.id, *output.aliases)}
     known = ", ".join(output.id for output in outputs)
@@ -72,24 +88,40 @@ def wanted_outputs(manager: Any, outputs: Sequence[Output]) -> list[Wanted]:
         name = description.get("id")
         if name not in by_name:
             raise RequestError(f"the request asks for output {name!r}; this module gives {known}")
-        _check_kind(description, by_name[name])
-        _check_path(manager, description, by_name[name])
-        wanted.append(Wanted(description, by_name[name]))
+        wanted.append(_check(manager, description, by_name[name]))
     if not wanted:
         raise RequestError(f"the request asks for no output, or for none that is active; this module gives {known}")
     return wanted
 
 
-def _check_kind(description: host.Description, output: Output) -> None:
-    _, kind, subtype = host.describe(description)
+def _check(manager: Any, description: host.Description, output: Output) -> Wanted:
+    name = description["id"]
+    origin, kind, subtype = host.describe(description)
     if kind != output.kind or subtype not in ("", output.data.split(":")[1].lower()):
-        raise RequestError(
-            f"output {description['id']!r} is {output.data}, the request's src says {description['src']!r}"
+        raise RequestError(f"output {name!r} is {output.data}, the request's src says {description['src']!r}")
+    if origin == "db":
+        for key in _DATABASE_NEEDS[kind]:
+            host.require(description, key)
+    _check_path(manager, description, output)
+    if kind == "stream":
+        return Wanted(description, output)
+    if origin == "db":  # has a range of its own, and resamples by itself
+        return Wanted(
+            description, output, host.database_scheme(manager, description).name, None, output.low, output.high
         )
+    try:
+        rate = float(description["sample_rate"]) if "sample_rate" in description else None
+        low, high = float(description.get("min_val", output.low)), float(description.get("max_val", output.high))
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"output {name!r}: sample_rate, min_val and max_val must be numbers: {error}") from None
+    if (rate is not None and not 0 < rate < np.inf) or not low < high:
+        raise RequestError(
+            f"output {name!r}: sample_rate {rate} must be above 0, min_val {low:g} below max_val {high:g}"
+        )
+    return Wanted(description, output, str(description.get("scheme") or name), rate, low, high)
 
 
 def _check_path(manager: Any, description: host.Description, output: Output) -> None:
-    """Before the hours of work, not after them."""
     path = host.output_path(manager, description)
     if path is None:
         return
@@ -102,53 +134,39 @@ def _check_path(manager: Any, description: host.Description, output: Output) -> 
 
 
 def build_outputs(manager: Any, wanted: Sequence[Wanted], encoded: Encoded, grid: WindowGrid) -> dict[str, Any]:
-    """The host's objects for one session, under the ids that the request used."""
-    templates = host.output_templates(manager, [item.description for item in wanted])
+    """The host's objects for one session, under the ids that the request used.
+
+    Role and name are the request's, session and dataset those of `manager`.
+    """
     built = {}
     for item in wanted:
-        values, template = encoded.values[item.output.id], templates[item.key]
+        values = encoded.values[item.output.id]
+        place = {key: item.description.get(key) for key in ("role", "name")}
+        place |= {"session": manager.session, "dataset": manager.dataset}
         if item.output.kind == "stream":
-            built[item.key] = _stream(values, template, grid)
+            built[item.key] = host.SSIStream(
+                data=values, sample_rate=grid.rate, sample_shape=values.shape[1:], media_type="feature", **place
+            )
         else:
-            built[item.key] = _continuous(values[:, 0], encoded.usable, template, item, grid)
+            annotator = item.description.get("annotator")
+            built[item.key] = _continuous(values[:, 0], encoded.usable, item, grid, annotator=annotator, **place)
     return built
 
 
-def _place(template: Any) -> Mapping[str, Any]:
-    meta = template.meta_data
-    return {"role": meta.role, "session": meta.session, "dataset": meta.dataset, "name": meta.name}
-
-
-def _stream(values: FloatArray, template: Any, grid: WindowGrid) -> Any:
-    """(count, D) float32 → SSIStream."""
-    return host.SSIStream(
-        data=values, sample_rate=grid.rate, sample_shape=values.shape[1:], media_type="feature", **_place(template)
-    )
-
-
-def _continuous(scores: FloatArray, usable: BoolArray, template: Any, item: Wanted, grid: WindowGrid) -> Any:
-    """(count,) float32 scores → ContinuousAnnotation, on the scale and at the rate that a file output names."""
-    output, asked = item.output, item.description
-    rate, low, high = grid.rate, output.low, output.high
-    scores = np.clip(scores, low, high)
-    if host.describe(asked)[0] == "file":
-        # The database resamples by itself and has its own range.
-        rate = float(asked.get("sample_rate", rate))
-        new_low, new_high = float(asked.get("min_val", low)), float(asked.get("max_val", high))
-        scores = (new_low + (scores - low) / (high - low) * (new_high - new_low)).astype(np.float32)
-        low, high = new_low, new_high
-    scores = np.where(usable, scores, np.float32(np.nan))
+def _continuous(scores: FloatArray, usable: BoolArray, item: Wanted, grid: WindowGrid, **place: Any) -> Any:
+    """Scores (count,) float32 → ContinuousAnnotation, in the range and at the rate wanted."""
+    low, high = item.output.low, item.output.high
+    share = (np.clip(scores, low, high) - low) / (high - low)
+    scores = np.where(usable, item.low + share * (item.high - item.low), np.nan).astype(np.float32)
+    rate = item.rate or grid.rate
     if rate != grid.rate:
         scores = _resample(scores, grid.rate, rate)
-    scheme = template.annotation_scheme
+    scheme = host.ContinuousAnnotationScheme(
+        name=item.scheme_name, sample_rate=rate, min_val=item.low, max_val=item.high
+    )
     data = np.zeros(len(scores), scheme.label_dtype)
     data["score"], data["conf"] = scores, np.isfinite(scores)
-    return host.ContinuousAnnotation(
-        scheme=host.ContinuousAnnotationScheme(name=scheme.name, sample_rate=rate, min_val=low, max_val=high),
-        data=data,
-        annotator=template.meta_data.annotator,
-        **_place(template),
-    )
+    return host.ContinuousAnnotation(scheme=scheme, data=data, **place)
 
 
 def _resample(scores: FloatArray, rate: float, new_rate: float) -> FloatArray:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from novaspeech.windows import FloatArray
 
 COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
-LAG_SECONDS = 5.0  # how far apart the self-similarity compares
+LAGS = 50  # rows of the self-similarity at least, and
+LAG_SECONDS = 5.0  # time that they span at least
 _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".aiff", ".au")
 
 
@@ -50,9 +51,10 @@ def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None
     for output in outputs:
         owners = [stem for stem in sounds if output.name.startswith(f"{stem}.")]
         groups.setdefault(max(owners, key=len, default=output.name.split(".")[0]), []).append(output)
-    if out and len(groups) > 1:
+    if (out or audio) and len(groups) > 1:
+        names = ", ".join(groups)
         raise RequestError(
-            f"{folder} holds outputs of {len(groups)} recordings; leave --out away to get a picture of each"
+            f"{folder} holds outputs of {len(groups)} recordings ({names}); --out and --audio are for one"
         )
     pictures = []
     for name, files in groups.items():
@@ -96,6 +98,13 @@ def format_time(seconds: float) -> str:
     return f"{minutes:.0f}:{rest:04.1f}".removesuffix(".0")
 
 
+def _load(file: Path) -> Any:
+    try:
+        return host.module("data.handler.file_handler").FileHandler().load(file)
+    except Exception as error:  # a damaged XML or binary file: the host lets any through
+        raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
+
+
 def _draw_waveform(axis: Any, audio: Path) -> None:
     recording = Recording.open(audio)
     per_column = max(1, recording.samples // COLUMNS)
@@ -117,8 +126,8 @@ def _draw_waveform(axis: Any, audio: Path) -> None:
 
 
 def _draw_self_similarity(figure: Figure, axis: Any, file: Path) -> None:
-    """Cosine between the embedding at each time and those up to `LAG_SECONDS` later, the mean embedding taken off."""
-    stream = host.module("data.handler.file_handler").FileHandler().load(file)
+    """Cosine between the embedding at each time and those some seconds later, the mean embedding taken off."""
+    stream = _load(file)
     rate = stream.meta_data.sample_rate
     image, step = self_similarity(stream.data, rate)
     extent = (0, image.shape[1] * step, 0, image.shape[0] * step)
@@ -145,7 +154,7 @@ def self_similarity(values: FloatArray, rate: float) -> tuple[FloatArray, float]
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     unit = np.where(present[:, None] & (norms > 0), centred / np.maximum(norms, 1e-12), np.nan)
     step = group / rate
-    lags = max(1, min(count, round(LAG_SECONDS / step)))
+    lags = min(count, max(LAGS, round(LAG_SECONDS / step)))
     image = np.full((lags, count), np.nan, np.float32)
     for lag in range(lags):
         image[lag, : count - lag] = np.einsum("td,td->t", unit[: count - lag], unit[lag:])
@@ -153,7 +162,7 @@ def self_similarity(values: FloatArray, rate: float) -> tuple[FloatArray, float]
 
 
 def _draw_annotation(axis: Any, file: Path) -> None:
-    annotation = host.module("data.handler.file_handler").FileHandler().load(file)
+    annotation = _load(file)
     scheme = annotation.annotation_scheme
     times = np.arange(len(annotation.data)) / scheme.sample_rate
     scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)

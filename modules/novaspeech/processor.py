@@ -83,6 +83,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         recording = open_recording(manager, "audio")
         duration_ms = info.duration if info and info.duration else recording.duration_ms
         grid = self._grid(ds_manager, int(duration_ms))
+        progress.log(f"{session}: {grid}")
         encoded = encode_recording(
             recording,
             grid,
@@ -119,6 +120,11 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             raise RequestError(
                 f"windows of {grid.length_ms} ms (frame {frame}, left {left}, right {right}) are too short for this "
                 f"model, which needs {shortest} ms; make the frame or a context longer"
+            )
+        if grid.drift_ms > 1:
+            progress.log(
+                f"the server writes {grid.rate:.6f} Hz (a stride of {grid.stride_ms} ms) as {grid.rate:.3f}: readers "
+                f"of the file drift by {grid.drift_ms:.0f} ms over this session; strides of 20, 40, 50 or 100 ms do not"
             )
         return grid
 

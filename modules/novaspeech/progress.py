@@ -7,6 +7,7 @@ import os
 import urllib.request
 from collections.abc import Callable
 from functools import partial
+from http.client import HTTPException
 from time import monotonic
 
 SECONDS_BETWEEN_REPORTS = 5.0
@@ -43,7 +44,7 @@ class LogProgress:
         if self._post:
             try:
                 self._post(f"{self._session} {completed / total:.0%}")
-            except OSError as error:
+            except (OSError, HTTPException, ValueError) as error:
                 log(f"the server's progress field cannot be set ({error}); see this log instead")
                 self._post = None
 

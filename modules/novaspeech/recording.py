@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,13 @@ import soundfile
 import soxr
 
 from novaspeech.errors import RecordingError
-
-FloatArray = npt.NDArray[np.float32]
+from novaspeech.windows import FloatArray, runs
 
 BLOCK_SECONDS = 5
 # Recorders that write to a pipe cannot know the length and put a number near 2^31 or 2^32 in the header instead.
 UNKNOWN_SIZE = 0x7FFF_0000
+UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of a FLAC from a pipe
+SHORT_BY_SECONDS = 0.1
 
 
 class Source(Protocol):
@@ -74,8 +75,8 @@ class Recording:
             raise RecordingError(f"{path} is an empty file (0 bytes)")
         try:
             source: Source = SoundfileSource(path)
-        except soundfile.LibsndfileError as not_for_soundfile:
-            source = FfmpegSource(path, not_for_soundfile)
+        except (soundfile.LibsndfileError, TypeError) as not_for_soundfile:  # TypeError: a file called .raw
+            source = FfmpegSource(path, str(not_for_soundfile))
         return cls(str(path), source)
 
     @property
@@ -102,20 +103,31 @@ class Recording:
 
 
 class SoundfileSource:
-    """A file that libsndfile reads."""
+    """A file that libsndfile reads.
+
+    Raises:
+        soundfile.LibsndfileError: it does not, or it only guesses the length, as that of an MP3.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with soundfile.SoundFile(path) as file:
+            if file.format == "MP3" or file.frames == UNKNOWN_FRAMES:
+                raise soundfile.LibsndfileError(0, "its length is not stated: ")
             self.rate: int = file.samplerate
             self.samples: int = file.frames
-            stated = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-        if stated and int(stated[2]) < int(stated[1]) < UNKNOWN_SIZE:
-            there = self.samples / self.rate
+            self._check_size(file.extra_info)
+
+    def _check_size(self, header: str) -> None:
+        """Refuses a WAV that holds less than its header promises."""
+        size = re.search(r"^data : (\d+) \(should be (\d+)\)", header, re.MULTILINE)
+        align = re.search(r"Block Align +: (\d+)", header)
+        if size and align and int(size[2]) < int(size[1]) < UNKNOWN_SIZE:
+            promised = int(size[1]) / int(align[1]) / self.rate
             raise RecordingError(
-                f"{path} is truncated: its header promises {there * int(stated[1]) / max(1, int(stated[2])):.3f} s, "
-                f"the file holds {there:.3f} s; copy it again, or accept what is there with: ffmpeg -i {path.name} "
-                f"repaired.wav"
+                f"{self._path} is truncated: its header promises {promised:.3f} s, the file holds "
+                f"{self.samples / self.rate:.3f} s; copy it again, or accept what is there with: "
+                f"ffmpeg -i {self._path.name} repaired.wav"
             )
 
     def blocks(self) -> Iterator[FloatArray]:
@@ -126,7 +138,7 @@ class SoundfileSource:
                 while len(block := file.read(size, dtype="float32", always_2d=True)):
                     yield block
         except soundfile.LibsndfileError as error:
-            raise RecordingError(f"{self._path} is damaged: {error.error_string}") from error
+            raise RecordingError(f"{self._path} is damaged: {error.error_string}; copy it again") from error
 
 
 class FfmpegSource:
@@ -136,29 +148,27 @@ class FfmpegSource:
     the front, so that times are those of a player.
     """
 
-    def __init__(self, path: Path, reason: Exception) -> None:
+    def __init__(self, path: Path, reason: str) -> None:
         self._path = path
         for tool in ("ffprobe", "ffmpeg"):
             if shutil.which(tool) is None:
                 raise RecordingError(f"{path} needs {tool}, which is not installed; install ffmpeg ({reason})")
-        entries = "stream=sample_rate,channels,duration,start_time:format=format_name,duration,start_time"
+        entries = "stream=sample_rate,channels,duration,start_time:format=format_name,start_time"
         command = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries", entries, "-of", "json"]
         # "file:" keeps ffmpeg from reading a colon in the name as a protocol.
-        answer = subprocess.run([*command, f"file:{path}"], capture_output=True, text=True, check=False)
+        answer = subprocess.run([*command, f"file:{path}"], capture_output=True, check=False)
         found = json.loads(answer.stdout or "{}")
         if not found.get("streams"):
-            detail = answer.stderr.strip().splitlines()[-1:] or ["no audio track"]
-            raise RecordingError(
-                f"{path} is not audio that libsndfile or ffmpeg can read ({detail[0].split(': ')[-1]})"
-            )
+            detail = _last_line(answer.stderr) or "no audio track"
+            raise RecordingError(f"{path} is not audio that libsndfile or ffmpeg can read ({detail.split(': ')[-1]})")
         stream, container = found["streams"][0], found.get("format", {})
         self.rate = int(stream["sample_rate"])
         self._channels = int(stream["channels"])
-        length = float(stream.get("duration") or container.get("duration") or 0)
-        late = float(stream.get("start_time") or 0) - float(container.get("start_time") or 0)
-        self.samples = round((length + late) * self.rate)
-        if not length or container.get("format_name") == "aac":
-            # A live recording states no length, and for bare AAC ffprobe only guesses one from the bit rate.
+        if "duration" in stream and container.get("format_name") not in ("aac", "mp3"):
+            late = float(stream.get("start_time") or 0) - float(container.get("start_time") or 0)
+            self.samples = round((float(stream["duration"]) + late) * self.rate)
+        else:
+            # Live recordings and Matroska state no length of the track; for AAC and MP3 ffprobe may only guess it.
             self.samples = sys.maxsize
             self.samples = sum(len(block) for block in self.blocks())
 
@@ -171,25 +181,31 @@ class FfmpegSource:
             assert process.stdout is not None
             try:
                 while left and (raw := process.stdout.read(self.rate * BLOCK_SECONDS * frame_bytes)):
-                    block = np.frombuffer(raw[: len(raw) // frame_bytes * frame_bytes], "<f4").reshape(
-                        -1, self._channels
-                    )
-                    yield block[:left]
-                    left -= len(block[:left])
+                    block = np.frombuffer(raw[: len(raw) // frame_bytes * frame_bytes], "<f4")
+                    block = block.reshape(-1, self._channels)[:left]
+                    yield block
+                    left -= len(block)
             finally:
                 process.kill()
-            if left == self.samples:
-                errors.seek(0)
-                raise RecordingError(
-                    f"{self._path} cannot be decoded: {errors.read().decode(errors='replace').strip()}"
-                )
+            errors.seek(0)
+            complaint = _last_line(errors.read())
+        # Without a complaint a track may end early: containers are not exact. Where no length is stated, what
+        # could be decoded is the recording.
+        short = left > SHORT_BY_SECONDS * self.rate if self.samples < sys.maxsize else left == self.samples
+        if complaint and short:
+            raise RecordingError(f"{self._path} is damaged or truncated: {complaint}; copy it again")
+
+
+def _last_line(output: bytes) -> str:
+    """The last line that a program printed."""
+    return next(reversed(output.decode("utf-8", "replace").strip().splitlines()), "")
 
 
 @dataclass
 class ArraySource:
     """Samples that the host already holds: (n, channels) or (n,), any float or integer type."""
 
-    samples_array: npt.NDArray[np.generic]
+    samples_array: npt.NDArray[Any]
     rate: int
 
     @property
@@ -201,8 +217,9 @@ class ArraySource:
         """Consecutive pieces (n, channels) float32."""
         size = self.rate * BLOCK_SECONDS
         for start in range(0, len(self.samples_array), size):
-            block = np.asarray(self.samples_array[start : start + size], np.float32)
-            yield block.reshape(len(block), -1)
+            block = self.samples_array[start : start + size]
+            full_scale = np.iinfo(block.dtype).max + 1 if np.issubdtype(block.dtype, np.integer) else 1
+            yield np.asarray(block, np.float32).reshape(len(block), -1) / np.float32(full_scale)
 
 
 class _BadSpans:
@@ -216,14 +233,14 @@ class _BadSpans:
     def take(self, mono: FloatArray) -> FloatArray:
         """Notes the bad samples of the next input (n,), and gives it back with those bridged."""
         rate_in, rate_out = self._rates
-        bad = np.flatnonzero(~np.isfinite(mono))
-        if len(bad):
-            good = np.flatnonzero(np.isfinite(mono))
+        finite = np.isfinite(mono)
+        if not finite.all():
+            bad, good = np.flatnonzero(~finite), np.flatnonzero(finite)
             mono = mono.copy()
             mono[bad] = np.interp(bad, good, mono[good]) if len(good) else 0.0
-            first = (self._taken + bad) * rate_out // rate_in
-            after = -(-(self._taken + bad + 1) * rate_out // rate_in)
-            self._spans.extend(zip(first.tolist(), after.tolist(), strict=True))
+            for begin, end in runs(~finite):
+                after = -(-(self._taken + end) * rate_out // rate_in)
+                self._spans.append(((self._taken + begin) * rate_out // rate_in, after))
         self._taken += len(mono)
         return mono
 

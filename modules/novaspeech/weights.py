@@ -26,9 +26,9 @@ def hub_cache() -> Path:
     Without either, it is the Hub's own default, `~/.cache/huggingface/hub`.
     """
     if "HF_HUB_CACHE" in os.environ:
-        return Path(os.environ["HF_HUB_CACHE"])
+        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
     if "HF_HOME" in os.environ:
-        return Path(os.environ["HF_HOME"]) / "hub"
+        return Path(os.environ["HF_HOME"]).expanduser() / "hub"
     # du-process sets CACHE_DIR to the server's folder.
     return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / "hub"
 
@@ -44,7 +44,9 @@ def model_folder(model: str, model_type: str, log: Callable[[str], None] = print
     Raises:
         WeightsError: no such folder, not a model, another architecture, or a Hub id that cannot be had.
     """
-    folder = Path(model).expanduser()
+    folder = Path(model)
+    with contextlib.suppress(RuntimeError):  # ~somebody who is not there
+        folder = folder.expanduser()
     if not model or not folder.is_dir():
         if not _HUB_ID.fullmatch(model):
             raise WeightsError(f"model {model!r} is neither a folder on this machine nor a Hub id such as owner/name")
@@ -77,7 +79,7 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
     """
     loader: Any = model_class
     try:
-        model, info = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        model, info = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True, weights_only=True)
     except Exception as error:  # safetensors, pickle, json and transformers each have their own
         raise WeightsError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
     missing = sorted(set(info["missing_keys"]) - set(may_miss))
@@ -90,6 +92,24 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
         )
     loaded: T = model.eval().float()
     return loaded
+
+
+def load_extractor(extractor_class: type[T], folder: Path) -> T:
+    """A transformers feature extractor from a model's folder.
+
+    Raises:
+        WeightsError: preprocessor_config.json cannot be read, or is that of another extractor.
+    """
+    path = folder / "preprocessor_config.json"
+    stated = _read_json(path).get("feature_extractor_type", extractor_class.__name__)
+    if stated != extractor_class.__name__:
+        raise WeightsError(f"{path} is for {stated!r}; this module needs {extractor_class.__name__!r}")
+    loader: Any = extractor_class
+    try:
+        extractor: T = loader.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever its parameters lead to
+        raise WeightsError(f"{path} cannot be used: {_first_line(error)}") from error
+    return extractor
 
 
 def _from_hub(model: str, log: Callable[[str], None]) -> Path:

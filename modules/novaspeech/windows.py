@@ -14,6 +14,8 @@ from novaspeech.errors import RequestError
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
+BATCH_SECONDS = 60  # of signal in a batch, at the most, unless one window is longer
+
 
 @dataclass(frozen=True)
 class WindowGrid:
@@ -52,10 +54,21 @@ class WindowGrid:
             )
         return grid
 
+    def __str__(self) -> str:
+        return (
+            f"{self.count} windows, one every {self.stride_ms} ms: {self.frame_ms} ms with {self.left_ms} ms before "
+            f"and {self.right_ms} ms after"
+        )
+
     @property
     def rate(self) -> float:
         """Windows per second, in Hz."""
         return 1000 / self.stride_ms
+
+    @property
+    def drift_ms(self) -> float:
+        """What the last window's time is off by for a reader of a file, where rates have three decimals only."""
+        return abs(self.rate / round(self.rate, 3) - 1) * self.count * self.stride_ms if round(self.rate, 3) else 0.0
 
     @property
     def length_ms(self) -> int:
@@ -117,6 +130,8 @@ def window_batches(
     per_ms = samples_per_ms(sampling_rate)
     length, hop, left = grid.length_ms * per_ms, grid.stride_ms * per_ms, grid.left_ms * per_ms
     source = _PaddedSignal(blocks, left, padding)
+    # Windows far apart have much signal between them, which a batch holds, too.
+    batch_size = min(batch_size, max(1, (BATCH_SECONDS * sampling_rate - length) // hop))
     for first in range(0, grid.count, batch_size):
         size = min(batch_size, grid.count - first)
         start = first * hop
@@ -127,7 +142,7 @@ def window_batches(
         if source.total is not None:
             usable &= (first + np.arange(size)) * hop < source.total
         whole = WindowBatch(torch.from_numpy(signal), length, hop)
-        for begin, end in _runs(usable):
+        for begin, end in runs(usable):
             yield first + begin, whole[begin:end]
 
 
@@ -198,7 +213,7 @@ def _usable(signal: FloatArray, size: int, length: int, hop: int) -> BoolArray:
     return np.asarray(bad[starts + length] == bad[starts])
 
 
-def _runs(usable: BoolArray) -> Iterator[tuple[int, int]]:
-    """Begin and end of each stretch of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], usable, [False]]).astype(np.int8)))
+def runs(values: BoolArray) -> Iterator[tuple[int, int]]:
+    """Begin and end of each stretch of True in (n,) bool."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], values, [False]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

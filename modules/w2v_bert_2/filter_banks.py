@@ -18,7 +18,7 @@ VARIANCE_FLOOR = 1e-7
 
 
 class FilterBanks:
-    """What `SeamlessM4TFeatureExtractor` computes, to the bit on a CPU.
+    """What `SeamlessM4TFeatureExtractor` computes, bit for bit on the CPUs tested.
 
     Kaldi's log mel filter banks, scaled to zero mean and unit variance per band and window, neighbouring frames
     stacked. An odd last frame, which the extractor pads and masks, is left out: no mask is needed, and no padding

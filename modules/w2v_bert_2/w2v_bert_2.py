@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech import progress, weights
 from novaspeech.encoder import FrameEncoder, choose_device, choose_dtype
+from novaspeech.errors import WeightsError
 from novaspeech.options import Options, option
 from novaspeech.outputs import Output
 from novaspeech.processor import SpeechProcessor
@@ -49,8 +50,16 @@ class W2VBert2Encoder(FrameEncoder):
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         # masked_spec_embed stands in for masked frames, which only training has.
+        extractor = weights.load_extractor(SeamlessM4TFeatureExtractor, folder)
         model = weights.load_pretrained(Wav2Vec2BertModel, folder, may_miss=("masked_spec_embed",))
-        self.filter_banks = FilterBanks(SeamlessM4TFeatureExtractor.from_pretrained(folder), device)
+        width = extractor.num_mel_bins * extractor.stride
+        if model.config.add_adapter or width != model.config.feature_projection_input_dim:
+            raise WeightsError(
+                f"{folder}: a model without adapter, whose feature_projection_input_dim is num_mel_bins * stride "
+                f"({width}), is needed; this one has add_adapter={model.config.add_adapter} and "
+                f"feature_projection_input_dim={model.config.feature_projection_input_dim}"
+            )
+        self.filter_banks = FilterBanks(extractor, device)
         self.model = model.to(device=device, dtype=dtype)
         # In half precision its layer norm would lose windows that are mostly digital silence (see FilterBanks).
         self.model.feature_projection.float().register_forward_hook(

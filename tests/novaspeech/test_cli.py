@@ -136,7 +136,33 @@ def test_several_recordings_do_not_fit_one_picture(
     for suffix in ("", "~"):
         shutil.copy(tmp_path / f"a.embeddings.stream{suffix}", tmp_path / f"b.embeddings.stream{suffix}")
     assert novaspeech("plot", tmp_path, "--out", tmp_path / "picture.png") == 1
-    assert "holds outputs of 2 recordings; leave --out away" in capsys.readouterr().err
+    assert "holds outputs of 2 recordings (a, b); --out and --audio are for one" in capsys.readouterr().err
+
+
+def test_what_cannot_be_drawn_or_written_gets_one_line(
+    novaspeech: Callable[..., int], speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = speech("a.wav")
+    assert novaspeech("run", "w2v_bert_2", recording, "--out", recording) == 1
+    novaspeech("run", "w2v_bert_2", recording)
+    assert novaspeech("plot", tmp_path, "--out", tmp_path / "nowhere" / "a.png") == 1
+    (tmp_path / "a.embeddings.stream").write_text("<stream>")
+    assert novaspeech("plot", tmp_path) == 1
+    problems = [line for line in capsys.readouterr().err.splitlines() if line.startswith("novaspeech: ")]
+    for problem, message in zip(
+        problems, ("File exists", "No such file", "a.embeddings.stream cannot be read"), strict=True
+    ):
+        assert message in problem
+
+
+def test_times_left_out_are_the_trainers_and_zero_is_zero(
+    novaspeech: Callable[..., int], speech: Speech, tmp_path: Path
+) -> None:
+    recording, written = speech("a.wav"), {}
+    for name, arguments in {"default": [], "frame": ["--frame", "40ms"], "zero": ["--left", "0"]}.items():
+        novaspeech("run", "w2v_bert_2", recording, "--out", tmp_path / name, *arguments)
+        written[name] = (tmp_path / name / "a.embeddings.stream~").read_bytes()
+    assert written["default"] == written["frame"] != written["zero"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +186,7 @@ def test_self_similarity() -> None:
     assert np.isnan(image[0, 25])
     assert np.isnan(image[10, 70:]).all()
     long, step = self_similarity(np.random.default_rng(0).standard_normal((9000, 3)).astype(np.float32), rate=25)
-    assert long.shape[1] == 1800
+    assert long.shape == (50, 1800)
     assert step == pytest.approx(5 / 25)
 
 

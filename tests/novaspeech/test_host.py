@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from discover_utils.data.provider.data_manager import SessionManager
@@ -76,12 +76,19 @@ class NoSuchStream:
     def __init__(self, **context: object) -> None:
         pass
 
-    def load(self, **what: object) -> None:
-        raise FileNotFoundError("No stream audio found for dataset d")
+    client: ClassVar[dict[str, dict[str, NoSuchStream]]] = {}
+    data_dir = Path("/data")
+
+    def find_one(self, query: dict[str, str]) -> None:
+        return None
 
 
 def test_a_stream_that_the_database_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("discover_utils.data.handler.nova_db_handler.StreamHandler", NoSuchStream)
+    NoSuchStream.client = {"d": {"Streams": NoSuchStream()}}
     manager = SessionManager("d", [], "s", {"db": {}})
-    with pytest.raises(RecordingError, match="No stream audio found for dataset d \\(role 'teacher', session 's'\\)"):
-        host.input_path(manager, {"id": "audio", "src": "db:stream:Audio", "role": "teacher", "name": "audio"})
+    entry = {"id": "audio", "src": "db:stream:Audio", "role": "teacher", "name": "sound"}
+    with pytest.raises(RecordingError, match="the database has no stream 'sound' in dataset 'd'"):
+        host.input_path(manager, entry)
+    with pytest.raises(RequestError, match="entry 'audio' of the request needs 'role'"):
+        host.input_path(manager, entry | {"role": ""})

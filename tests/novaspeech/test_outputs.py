@@ -95,7 +95,7 @@ def test_what_an_earlier_job_left_there_has_no_say(tmp_path: Path) -> None:
     (tmp_path / "embeddings.stream").write_text("<stream><inf")  # as if killed while writing
     again = manager(tmp_path, {"id": "embeddings"}, {"id": "valence"})
     assert save_and_load(again, "embeddings").data.shape == (5, 2)
-    assert save_and_load(again, "valence").annotation_scheme.name == "generic"
+    assert save_and_load(again, "valence").annotation_scheme.name == "valence"
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,12 @@ def test_what_an_earlier_job_left_there_has_no_say(tmp_path: Path) -> None:
         ({"id": "embeddings", "uri": "/no/such/folder/a.stream"}, "there is no folder /no/such/folder; make it first"),
         ({"id": "embeddings", "uri": "a.wav"}, "a.wav must end in .stream"),
         ({"id": "embeddings", "uri": None, "uri_template": "{room}.stream"}, "names no file"),
+        ({"id": "valence", "sample_rate": "fast"}, "sample_rate, min_val and max_val must be numbers"),
+        ({"id": "valence", "sample_rate": None}, "sample_rate, min_val and max_val must be numbers"),
+        ({"id": "valence", "sample_rate": 0}, "sample_rate 0.0 must be above 0"),
+        ({"id": "valence", "min_val": 3, "max_val": 1}, "min_val 3 below max_val 1"),
+        ({"id": "embeddings", "src": "db:stream:SSIStream"}, "needs 'name'"),
+        ({"id": "valence", "src": "db:annotation", "scheme": "v"}, "needs 'annotator'"),
         ({"id": "embeddings", "active": False}, "asks for no output, or for none that is active"),
     ],
 )
@@ -123,6 +129,6 @@ def test_requests_that_cannot_be_served(tmp_path: Path, entry: dict[str, Any], m
     assert message in str(caught.value)
 
 
-def test_novas_annotation_without_a_subtype_is_understood(tmp_path: Path) -> None:
-    [wanted] = wanted_outputs(manager(tmp_path, {"id": "valence", "src": "db:annotation"}), OUTPUTS)
+def test_an_annotation_without_a_subtype_is_understood(tmp_path: Path) -> None:
+    [wanted] = wanted_outputs(manager(tmp_path, {"id": "valence", "src": "file:annotation"}), OUTPUTS)
     assert wanted.output.id == "valence"

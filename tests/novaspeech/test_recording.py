@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import soxr
@@ -132,6 +132,7 @@ def broken_files(folder: Path, speech: Speech) -> dict[str, tuple[Path, str]]:
         "empty": b"",
         "text": b"This is no audio.\n",
         "truncated": wav[: len(wav) // 2],
+        "header": wav[:160],
         "half an m4a": m4a[:5000],
     }
     for kind, content in contents.items():
@@ -145,6 +146,7 @@ def broken_files(folder: Path, speech: Speech) -> dict[str, tuple[Path, str]]:
         "text": "is not audio that libsndfile or ffmpeg can read (Invalid data found",
         "truncated": "is truncated: its header promises 2.000 s, the file holds 1.000 s",
         "half an m4a": "is not audio that libsndfile or ffmpeg can read",
+        "header": "is truncated: its header promises 2.000 s, the file holds 0.0",
         "no samples": "holds no samples",
     }
     return {kind: (folder / f"{kind}.wav", message) for kind, message in said.items()}
@@ -185,7 +187,56 @@ def test_stopping_early_ends_ffmpeg(speech: Speech) -> None:
     blocks = Recording.open(speech("a.m4a", seconds=14)).blocks(16000)
     next(blocks)
     blocks.close()  # type: ignore[attr-defined]
-    running = subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "comm="], capture_output=True, text=True, check=True
-    )
-    assert "ffmpeg" not in running.stdout
+    assert not [child for child in psutil.Process().children() if child.name() == "ffmpeg"]
+
+
+def loud_then_quiet(folder: Path) -> Path:
+    """A VBR MP3 without a header that states its length: what follows its start is coded at another bit rate."""
+    samples = np.concatenate([RANDOM.uniform(-1, 1, 44100 * 4), np.zeros(44100 * 16)]).astype(np.float32)
+    soundfile.write(folder / "a.wav", samples, 44100)
+    command = ["ffmpeg", "-v", "error", "-i", str(folder / "a.wav"), "-q:a", "2", "-write_xing", "0"]
+    subprocess.run([*command, str(folder / "a.mp3")], check=True)
+    return folder / "a.mp3"
+
+
+def test_lengths_that_libraries_guess_are_counted(tmp_path: Path, speech: Speech) -> None:
+    one = speech("one.mp3").read_bytes()
+    (tmp_path / "joined.mp3").write_bytes(one + one)
+    for path, seconds in ((loud_then_quiet(tmp_path), 20), (tmp_path / "joined.mp3", 4)):
+        recording = Recording.open(path)
+        assert recording.duration_ms == pytest.approx(seconds * 1000, abs=100)
+        assert len(signal_of(recording, recording.rate)) == recording.samples
+
+
+def test_a_flac_from_a_pipe_states_no_length(tmp_path: Path, speech: Speech) -> None:
+    command = ["ffmpeg", "-v", "error", "-i", str(speech("a.wav")), "-f", "flac", "pipe:1"]
+    (tmp_path / "piped.flac").write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    recording = Recording.open(tmp_path / "piped.flac")
+    assert recording.duration_ms == 2000
+    assert len(signal_of(recording)) == 32000
+
+
+def test_an_m4a_that_was_cut_off_is_damaged_not_silent(tmp_path: Path, speech: Speech) -> None:
+    whole = speech("a.m4a", "-movflags", "+faststart", seconds=10).read_bytes()
+    for name, content in {
+        "cut": whole[: len(whole) // 2],
+        "spoilt": whole[: len(whole) // 2] + bytes(len(whole) // 2),
+    }.items():
+        path = tmp_path / f"{name}.m4a"
+        path.write_bytes(content)
+        with pytest.raises(RecordingError, match=f"{name}.m4a is damaged or truncated: ") as caught:
+            signal_of(Recording.open(path))
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+
+
+def test_a_late_microphone_in_matroska(tmp_path: Path, speech: Speech) -> None:
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=4:s=64x64:r=25", "-itsoffset", "0.5"]
+    command += ["-i", str(speech("a.wav")), "-map", "0:v", "-map", "1:a", "-c:a", "pcm_s16le", str(tmp_path / "a.mkv")]
+    subprocess.run(command, check=True)
+    assert Recording.open(tmp_path / "a.mkv").duration_ms == pytest.approx(2500, abs=1)
+
+
+def test_whole_numbers_of_the_host_are_scaled() -> None:
+    samples = np.array([-32768, 0, 16384], np.int16)
+    assert signal_of(Recording("array", ArraySource(samples, 16000))).tolist() == [-1, 0, 0.5]

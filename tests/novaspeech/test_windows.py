@@ -74,6 +74,14 @@ def test_past_the_end_of_the_recording_there_are_no_windows(batch_size: int) -> 
     assert collect([1, 2, 3, 4, 5], WindowGrid.fit(1, 1, 1, 1, 9), batch_size) == whole
 
 
+def test_windows_far_apart_do_not_make_a_batch_of_hours() -> None:
+    grid = WindowGrid.fit(40, 10_000, 0, 0, 600_000)
+    blocks = [np.zeros(5 * RATE, np.float32) for _ in range(120)]
+    batches = list(window_batches(blocks, grid, RATE, 250))
+    assert sum(len(batch) for _, batch in batches) == 60
+    assert max(len(batch.signal) for _, batch in batches) <= 60 * RATE
+
+
 def test_a_batch_is_one_signal_and_its_parts_are_views() -> None:
     [(first, batch)] = window_batches([np.arange(10, dtype=np.float32)], WindowGrid.fit(2, 2, 2, 0, 10), RATE, 5)
     assert (first, len(batch), batch.signal.shape) == (0, 5, (12,))

@@ -21,7 +21,7 @@ def offline_hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("hf-home")
     for published, make in STANDINS.values():
         lay_out_as_cached(home, published, make)
-    return {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    return {"HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture

@@ -78,4 +78,19 @@ def test_a_recording_that_is_not_on_the_servers_disk(
     with pytest.raises(SystemExit):
         process.main(nova_request)
     missing = tmp_path / "data" / "my_dataset" / "session_1" / "speaker.audio.wav"
-    assert f"error: 'session_1: No such file {missing} (role 'speaker', session 'session_1')" in capfd.readouterr().out
+    assert f"error: 'session_1: {missing} does not exist; give the path" in capfd.readouterr().out
+
+
+def test_formats_and_leftovers_that_the_hosts_own_handler_refuses(
+    database: Client, nova_request: list[str], tmp_path: Path, speech: Callable[..., Path]
+) -> None:
+    session = tmp_path / "data" / "my_dataset" / "session_1"
+    session.mkdir(parents=True)
+    shutil.move(speech("speaker.audio.flac"), session / "speaker.audio.flac")
+    database["my_dataset"]["Streams"].update_one({"name": "audio"}, {"$set": {"fileExt": "flac"}})
+    database["my_dataset"]["Streams"].insert_one({"name": "emow2v", "fileExt": "stream"})
+    (session / "speaker.emow2v.stream").write_text("<stream><info")  # as if killed while writing
+    process.main(nova_request)
+    stream = FileHandler().load(session / "speaker.emow2v.stream")
+    assert stream.data.shape == (500, 64)
+    assert stream.data[:50].any(axis=1).all()

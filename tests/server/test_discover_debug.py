@@ -66,6 +66,8 @@ def test_novas_fields_and_older_options(
     del request["options"]
     assert server.run(request | {"optStr": "batch_size=10;device=cpu"}) is Status.FINISHED
     assert (tmp_path / "s.stream~").stat().st_size == 100 * 64 * 4
+    assert server.run(request | {"jobID": "older", "optStr": "batch_size=0"}) is Status.ERROR
+    assert "option 'batch_size' is 0" in server.log("older")
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(server: Server, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import requests
 import soundfile
@@ -121,21 +120,11 @@ def test_killed_half_way_and_run_again(
     deadline = time.monotonic() + 120
     while " windows (" not in server.log(job) and time.monotonic() < deadline:
         time.sleep(0.2)
-    for process in job_processes():
+    assert server.status(job) is Status.RUNNING
+    for process in server.children():
         process.kill()
     assert server.wait(job) is Status.ERROR
     assert not list(tmp_path.glob("long.stream*"))
     (tmp_path / "long.stream").write_text("<stream><info")  # as if killed while the host was writing
     assert server.run(make_request("again", ["long"], end="4s")) is Status.FINISHED
     assert (tmp_path / "long.stream~").stat().st_size == 100 * 64 * 4
-
-
-def job_processes() -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if "du-process" in " ".join(command_of(process))]
-
-
-def command_of(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []

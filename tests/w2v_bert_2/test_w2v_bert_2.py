@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +14,11 @@ import pytest
 import soundfile
 import soxr
 import torch
-from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
+from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from novaspeech.catalogue import load_trainer
+from novaspeech.encoder import Encoder
+from novaspeech.errors import WeightsError
 from novaspeech.windows import WindowBatch, WindowGrid
 from tests.conftest import Job
 from w2v_bert_2.w2v_bert_2 import W2VBert2, W2VBert2Encoder, W2VBert2Options
@@ -24,13 +28,12 @@ Speech = Callable[..., Path]
 
 
 def decoded(path: Path) -> tuple[np.ndarray, int]:
-    """(n, channels) float32 and rate, by soundfile, or by ffmpeg as a whole."""
-    try:
-        return soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError:
+    """(n, channels) float32 and rate, decoded as a whole."""
+    if path.suffix in (".mp3", ".m4a", ".mp4"):
         wav = path.with_suffix(".decoded.wav")
         subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), "-c:a", "pcm_f32le", str(wav)], check=True)
-        return soundfile.read(wav, dtype="float32", always_2d=True)
+        path = wav
+    return soundfile.read(path, dtype="float32", always_2d=True)
 
 
 def reference(path: Path, model: Path, grid: WindowGrid) -> np.ndarray:
@@ -65,9 +68,13 @@ def wav(speech: Speech) -> Path:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 250])
-def test_batch_sizes(wav: Path, run_job: Run, small_model: Path, batch_size: int) -> None:
+def test_batch_sizes(
+    speech: Speech, run_job: Run, small_model: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Encoder, "best_batch", None)  # as on a GPU: the whole batch at once
+    wav = speech("16k.wav", "-ac", "1", "-ar", "16000", seconds=12)
     job = run_job(wav, {"batch_size": batch_size})
-    assert_close(job.load().data, reference(wav, small_model, WindowGrid(40, 40, 960, 0, 50)))
+    assert_close(job.load().data, reference(wav, small_model, WindowGrid(40, 40, 960, 0, 300)))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +145,29 @@ def test_it_is_a_frame_encoder_of_20_ms(small_model: Path) -> None:
         with torch.inference_mode():
             assert encoder.frames(batch).shape == (2, frames, 64)
         assert frames == (length - encoder.frame_length) // encoder.frame_hop + 1
+
+
+@pytest.mark.parametrize(
+    ("config", "extractor", "message"),
+    [
+        ({"add_adapter": True}, {}, "add_adapter=True"),
+        ({}, {"num_mel_bins": 40}, "feature_projection_input_dim=160"),
+        ({}, {"feature_extractor_type": "Wav2Vec2FeatureExtractor"}, "needs 'SeamlessM4TFeatureExtractor'"),
+    ],
+)
+def test_models_whose_parts_do_not_fit(
+    small_model: Path, tmp_path: Path, config: dict[str, Any], extractor: dict[str, Any], message: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(small_model, folder)
+    if config:
+        whole = Wav2Vec2BertConfig.from_pretrained(small_model)
+        whole.update(config)
+        Wav2Vec2BertModel(whole).save_pretrained(folder)
+    stated = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(stated | extractor))
+    with pytest.raises(WeightsError, match=message):
+        W2VBert2Encoder(folder, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -1,0 +1,62 @@
+"""`make demo` as a person runs it, without what make installs before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from matplotlib.image import imread
+
+from tests.conftest import ROOT
+
+
+def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs it where no published model is cached."""
+    return subprocess.run(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_runs_twice_and_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        answer = run_demo(HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1")
+        assert answer.returncode == 0, answer.stderr
+        assert "its numbers mean nothing. For the real ones: make demo MODEL=facebook/w2v-bert-2.0" in answer.stdout
+        [row] = [line for line in answer.stdout.splitlines() if line.startswith("w2v_bert_2 ")]
+        assert row.split()[:3] == ["w2v_bert_2", "350", "64"]
+    assert imread(ROOT / "demo/out/w2v_bert_2.png").shape[1] > 1000
+
+
+def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "demo", "--model", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith(f"demo: the job ended with ERROR: {tmp_path} is no model folder")
+
+
+def test_a_missing_ffprobe_is_one_sentence(tmp_path: Path) -> None:
+    answer = run_demo(PATH=str(tmp_path))
+    assert answer.returncode == 1
+    sentence = "demo: ffprobe is missing; install ffmpeg first (Debian, Ubuntu: sudo apt-get install ffmpeg)"
+    assert answer.stderr.splitlines()[-1] == sentence
+
+
+def test_no_network_is_one_sentence_after_pips_own(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
+    answer = subprocess.run(
+        [str(ROOT / "demo" / "install"), sys.executable, "venv", "server"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("novaspeech: pip could not install; its message is above (without")
