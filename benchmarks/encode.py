@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.machine import describe_machine
 from novaspeech.encoder import choose_device, choose_dtype, float32_products
 from novaspeech.inference import encode_recording
-from novaspeech.recording import ArraySource, Recording
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
 from novaspeech.windows import WindowGrid
 from w2v_bert_2.w2v_bert_2 import W2VBert2Encoder
 

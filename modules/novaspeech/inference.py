@@ -63,8 +63,7 @@ def encode_recording(
     batches = window_batches(blocks, grid, encoder.sampling_rate, batch_size, padding=encoder.padding)
     with torch.inference_mode(), float32_products(precision, encoder.device):
         for first, batch in _read_ahead(batches):
-            for offset, outputs in runner.run(batch):
-                rows = slice(first + offset, first + offset + len(next(iter(outputs.values()))))
+            for rows, outputs in runner.run(first, batch):
                 for name in names:
                     values[name][rows] = outputs[name].float().cpu().numpy()
                     _check_finite(values[name][rows], rows.start, grid, precision)
@@ -84,8 +83,8 @@ class _Runner:
         self._log = log
         self._shrunk = False
 
-    def run(self, batch: WindowBatch) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
-        """Offset of each part in the batch, and its outputs (B, D)."""
+    def run(self, first: int, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
+        """Rows of each part, and its outputs (B, D); `first` is the row of the batch's first window."""
         done = 0
         batch = batch.to(self._encoder.device)
         while done < len(batch):
@@ -101,7 +100,7 @@ class _Runner:
             if self._shrunk:
                 self._log(f"out of GPU memory: going on with {self._size} windows at once")
                 self._shrunk = False
-            yield done, outputs
+            yield slice(first + done, first + done + len(part)), outputs
             done += len(part)
 
 

@@ -13,7 +13,8 @@ from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.inference import Encoded, encode_recording
 from novaspeech.options import Options
 from novaspeech.outputs import Output, Wanted, build_outputs, wanted_outputs
-from novaspeech.recording import ArraySource, Recording
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
 from novaspeech.windows import WindowGrid, samples_per_ms
 
 

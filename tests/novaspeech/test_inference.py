@@ -11,7 +11,8 @@ import torch
 from novaspeech.encoder import Encoder, FrameEncoder, choose_device, choose_dtype, float32_products
 from novaspeech.errors import ModelError, OptionError
 from novaspeech.inference import encode_recording
-from novaspeech.recording import ArraySource, Recording
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
 from novaspeech.windows import WindowBatch, WindowGrid
 
 CPU = torch.device("cpu")

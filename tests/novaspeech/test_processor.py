@@ -13,7 +13,8 @@ from discover_utils.data.provider.data_manager import SessionManager
 
 from novaspeech.errors import RecordingError, RequestError
 from novaspeech.processor import open_recording
-from novaspeech.recording import ArraySource, Recording
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
 from tests.conftest import SPEECH, Job
 
 Run = Callable[..., Job]

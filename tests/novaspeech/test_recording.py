@@ -11,7 +11,8 @@ import soundfile
 import soxr
 
 from novaspeech.errors import RecordingError
-from novaspeech.recording import ArraySource, Recording
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
 
 Speech = Callable[..., Path]
 RANDOM = np.random.default_rng(0)
