@@ -51,6 +51,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         host.defer_loading()
         self.options: Options = self.options_class.parse(opts)
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
+        self._written: dict[str, Any] = {}
         self.encoder = self.load_encoder()
         progress.log(f"{self.options.model} on {self.encoder.device}, precision {self.options.precision}")
 
@@ -68,6 +69,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             RequestError, RecordingError, ModelError: with the name of the session.
         """
         session = ds_manager.session_names[0]
+        # du-process keeps all sessions of a job, with what was written for each, until the job ends.
+        self._written.clear()
         try:
             return self._process_session(session, ds_manager)
         except NovaspeechError as error:
@@ -80,6 +83,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
 
     def _process_session(self, session: str, ds_manager: Any) -> SessionResult:
         manager, info = (ds_manager.sessions[session][key] for key in ("manager", "info"))
+        self._written = manager.output_data_templates
         wanted = wanted_outputs(manager, self.outputs)
         recording = open_recording(manager, "audio")
         duration_ms = info.duration if info and info.duration else recording.duration_ms

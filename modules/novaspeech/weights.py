@@ -79,7 +79,8 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
     """
     loader: Any = model_class
     try:
-        model, info = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True, weights_only=True)
+        # transformers opens pickles with weights_only=True, all versions that we allow do.
+        model, info = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except Exception as error:  # safetensors, pickle, json and transformers each have their own
         raise WeightsError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
     missing = sorted(set(info["missing_keys"]) - set(may_miss))

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 from discover_utils.data.provider.data_manager import SessionManager
+from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
+from novaspeech.catalogue import load_trainer
 from novaspeech.errors import RecordingError, RequestError
 from novaspeech.processor import open_recording
 from novaspeech.recording import Recording
 from novaspeech.sources import ArraySource
 from tests.conftest import SPEECH, Job
+from w2v_bert_2.w2v_bert_2 import W2VBert2
 
 Run = Callable[..., Job]
 
@@ -55,6 +58,30 @@ def test_windows_that_cannot_be(run_job: Run, arguments: dict[str, str], message
     [line] = [line for line in job.printed.splitlines() if "Processor exited with error: 'dummy_session: " in line]
     assert message in line
     assert not job.outputs["embeddings"].exists()
+
+
+def test_a_job_of_many_sessions_does_not_hold_what_it_has_written(small_model: Path, tmp_path: Path) -> None:
+    trainer = load_trainer("w2v_bert_2").content
+    processor = W2VBert2(model_io=None, opts={"model": str(small_model)}, trainer=trainer)
+    data = [
+        {"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(SPEECH)},
+        {
+            "src": "file:stream:SSIStream",
+            "type": "output",
+            "id": "embedding",
+            "uri_template": f"{tmp_path}/{{session}}.stream",
+        },
+    ]
+    providers = [DatasetIterator(dataset="d", data_description=data, session_names=[name], end="1s") for name in "ab"]
+    for provider in providers:  # as du-process does
+        [manager] = [entry["manager"] for entry in provider.sessions.values()]
+        manager.output_data_templates.update(processor.to_output(processor.process_data(provider)))
+        provider.save()
+    held = [
+        len(entry["manager"].output_data_templates) for provider in providers for entry in provider.sessions.values()
+    ]
+    assert held == [0, 1]
+    assert len({(tmp_path / f"{name}.stream~").stat().st_size for name in "ab"}) == 1
 
 
 class ManagerOf:

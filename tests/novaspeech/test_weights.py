@@ -119,11 +119,33 @@ def test_weights_from_safetensors_and_from_a_pickle_are_the_same(small_model: Pa
     assert all(torch.equal(pickled[name], expected[name]) for name in expected)
 
 
+class Intruder:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.target,)
+
+
+def test_a_pickle_that_brings_code_is_refused_and_not_run(small_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(small_model, tmp_path / "model")
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(state | {"intruder": Intruder(tmp_path / "was-here")}, folder / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        weights.load_pretrained(Wav2Vec2BertModel, folder, MAY_MISS)
+    assert not (tmp_path / "was-here").exists()
+
+
 def test_missing_weights_are_not_made_up(small_model: Path, tmp_path: Path) -> None:
     folder = copy_of(small_model, tmp_path / "model")
     state = load_file(folder / "model.safetensors")
     gone = "encoder.layers.0.self_attn.linear_q.weight"
-    save_file({k: v for k, v in state.items() if k not in (gone, *MAY_MISS)}, folder / "model.safetensors")
+    save_file(
+        {k: v for k, v in state.items() if k not in (gone, *MAY_MISS)}, folder / "model.safetensors", {"format": "pt"}
+    )
     with pytest.raises(WeightsError, match=rf"1 are missing and 0 have another shape \({gone}"):
         weights.load_pretrained(Wav2Vec2BertModel, folder, MAY_MISS)
 
