@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -22,7 +23,6 @@ from novaspeech.recording import Recording
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "demo" / "recording.flac"
-OUT = ROOT / "demo" / "out"
 
 _PROGRESS = re.compile(r"^\S+: (\d+) of (\d+) windows")
 _FAILED = re.compile(r"Processor exited with error: '(.*)'\.$|Job failed with exception (.*)")
@@ -37,28 +37,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--model", help="Hub id (fetched if need be) or folder, instead of what is there already")
     parser.add_argument("--port", type=int, help="the server's port on this machine (default: a free one)")
+    parser.add_argument("--out", type=Path, default=ROOT / "demo" / "out", help="folder for what it writes")
     given = parser.parse_args()
+    out: Path = given.out.resolve()
     try:
         if shutil.which("ffprobe") is None:
             raise DemoError("ffprobe is missing; install ffmpeg first (Debian, Ubuntu: sudo apt-get install ffmpeg)")
-        OUT.mkdir(exist_ok=True)
-        options, environment = choose_model("w2v_bert_2", given.model)
-        stream, seconds = run_module("w2v_bert_2", options, environment, given.port)
+        out.mkdir(parents=True, exist_ok=True)
+        options, environment = choose_model("w2v_bert_2", given.model, out)
+        stream, seconds = run_module("w2v_bert_2", options, environment, given.port, out)
         count, dimension = check("w2v_bert_2", stream)
-        picture = OUT / "w2v_bert_2.png"
+        picture = out / "w2v_bert_2.png"
         plot_outputs([stream], RECORDING, picture, "novaspeech demo: w2v_bert_2")
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     audio_seconds = Recording.open(RECORDING).duration_ms / 1000
     print(f"\n{'module':<12}{'windows':>8}{'dimension':>11}{'seconds*':>10}{'× real time':>13}  files")
-    files = ", ".join(str(path.relative_to(ROOT)) for path in (stream, picture))
+    files = ", ".join(os.path.relpath(path) for path in (stream, picture))
     print(f"{'w2v_bert_2':<12}{count:>8}{dimension:>11}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {files}")
     print("* from the start of the session; loading the model is not counted")
     return 0
 
 
-def choose_model(module: str, model: str | None) -> tuple[dict[str, str], dict[str, str]]:
+def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, str], dict[str, str]]:
     """The job's options and the server's environment: the model named, else the published one if it is cached, else
     a stand-in that lies where the published one would.
     """
@@ -74,16 +76,16 @@ def choose_model(module: str, model: str | None) -> tuple[dict[str, str], dict[s
         f"weights: everything runs, but its numbers mean nothing. For the real ones: make demo MODEL={published}\n"
         f"(fetches about 2.3 GB), or MODEL=/path/to/its/folder."
     )
-    home = OUT / "stand-ins"
+    home = out / "stand-ins"
     lay_out_as_cached(home, published, make)
     return {}, {"HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": "1"}
 
 
 def run_module(
-    module: str, options: dict[str, str], environment: dict[str, str], port: int | None
+    module: str, options: dict[str, str], environment: dict[str, str], port: int | None, out: Path
 ) -> tuple[Path, float]:
     """The stream that the server wrote for the seed's request, and the seconds it took once the model was loaded."""
-    stream = OUT / f"{module}.stream"
+    stream = out / f"{module}.stream"
     request = json.loads((ROOT / "tests" / "data" / "requests" / f"{module}.json").read_text())
     data = json.loads(request["data"])
     for entry in data:
@@ -103,8 +105,8 @@ def run_module(
             bar.total = int(found[2])
             bar.update(int(found[1]) - bar.n)
 
-    with bar, Server(OUT / "server", ROOT, environment=environment, port=port, echo=follow) as server:
-        for left_over in OUT.glob(f"{module}.*"):
+    with bar, Server(out / "server", ROOT, environment=environment, port=port, echo=follow) as server:
+        for left_over in out.glob(f"{module}.*"):
             left_over.unlink()
         status = server.run(request, seconds=24 * 3600)
         seconds = time.perf_counter() - start

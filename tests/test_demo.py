@@ -13,10 +13,9 @@ from matplotlib.image import imread
 from tests.conftest import ROOT
 
 
-def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs it where no published model is cached."""
+def run_demo(out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "demo"],
+        [sys.executable, "-m", "demo", "--out", str(out), *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -27,24 +26,22 @@ def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_runs_twice_and_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
     for _ in range(2):
-        answer = run_demo(HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1")
+        answer = run_demo(tmp_path, HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1")  # no published model is cached
         assert answer.returncode == 0, answer.stderr
         assert "its numbers mean nothing. For the real ones: make demo MODEL=facebook/w2v-bert-2.0" in answer.stdout
         [row] = [line for line in answer.stdout.splitlines() if line.startswith("w2v_bert_2 ")]
         assert row.split()[:3] == ["w2v_bert_2", "350", "64"]
-    assert imread(ROOT / "demo/out/w2v_bert_2.png").shape[1] > 1000
+    assert imread(tmp_path / "w2v_bert_2.png").shape[1] > 1000
 
 
 def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "demo", "--model", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    answer = run_demo(tmp_path / "out", "--model", str(tmp_path))
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1].startswith(f"demo: the job ended with ERROR: {tmp_path} is no model folder")
 
 
 def test_a_missing_ffprobe_is_one_sentence(tmp_path: Path) -> None:
-    answer = run_demo(PATH=str(tmp_path))
+    answer = run_demo(tmp_path, PATH=str(tmp_path))
     assert answer.returncode == 1
     sentence = "demo: ffprobe is missing; install ffmpeg first (Debian, Ubuntu: sudo apt-get install ffmpeg)"
     assert answer.stderr.splitlines()[-1] == sentence

@@ -77,8 +77,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(server: Server, tmp_path: 
         Server(tmp_path, ROOT, port=port),
     ):
         pass
-    answer = subprocess.run(
-        [sys.executable, "-m", "demo", "--port", str(port)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "demo", "--out", str(tmp_path / "out"), "--port", str(port)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1] == f"demo: port {port} is taken by another program; name a free one, or none"
