@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from novaspeech import host
 from novaspeech.errors import RequestError
@@ -87,7 +87,7 @@ def plot_outputs(outputs: Iterable[Path], audio: Path | None, picture: Path, tit
             elif file is not None:
                 _draw_annotation(axis, file)
         axes[-1].set_xlabel("time (min:s)")
-        axes[-1].xaxis.set_major_locator(MaxNLocator(12, steps=[1, 2, 3, 6, 10]))
+        axes[-1].xaxis.set_major_locator(MultipleLocator(_tick_seconds(axes[-1].get_xlim()[1])))
         axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_time(seconds)))
         figure.savefig(picture, dpi=110)
 
@@ -96,6 +96,12 @@ def format_time(seconds: float) -> str:
     """Minutes and seconds, with tenths only where they are not zero: 75.5 → "1:15.5"."""
     minutes, rest = divmod(round(seconds * 10) / 10, 60)
     return f"{minutes:.0f}:{rest:04.1f}".removesuffix(".0")
+
+
+def _tick_seconds(duration: float) -> float:
+    """The step of a time axis: one that a clock has, for 12 ticks at the most."""
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    return next((step for step in steps if duration <= 12 * step), 3600 * -(-duration // (12 * 3600)))
 
 
 def _load(file: Path) -> Any:

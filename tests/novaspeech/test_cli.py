@@ -11,7 +11,7 @@ from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.image import imread
 
 from novaspeech import batch, cli, progress
-from novaspeech.plot import format_time, self_similarity
+from novaspeech.plot import _tick_seconds, format_time, self_similarity
 
 Speech = Callable[..., Path]
 
@@ -170,6 +170,14 @@ def test_times_left_out_are_the_trainers_and_zero_is_zero(
 )
 def test_times_of_a_person(seconds: float, text: str) -> None:
     assert format_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("duration", "step"), [(1, 0.1), (14, 2), (90, 10), (3600, 300), (18000, 1800), (180000, 18000)]
+)
+def test_ticks_are_those_of_a_clock(duration: float, step: float) -> None:
+    assert _tick_seconds(duration) == step
+    assert duration / step <= 12
 
 
 def test_self_similarity() -> None:
