@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.image import imread
 
+from demo.standins import lay_out_as_cached, make_w2v_bert_2
 from tests.conftest import ROOT
 
 
@@ -32,6 +33,16 @@ def test_it_runs_twice_and_says_that_its_numbers_mean_nothing(tmp_path: Path) ->
         [row] = [line for line in answer.stdout.splitlines() if line.startswith("w2v_bert_2 ")]
         assert row.split()[:3] == ["w2v_bert_2", "350", "64"]
     assert imread(tmp_path / "w2v_bert_2.png").shape[1] > 1000
+
+
+def test_a_cached_model_and_a_named_one_are_used_instead(tmp_path: Path, small_model: Path) -> None:
+    lay_out_as_cached(tmp_path, "facebook/w2v-bert-2.0", make_w2v_bert_2)
+    cached = run_demo(tmp_path / "cached", HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    assert f"Using facebook/w2v-bert-2.0 from {tmp_path}/hub." in cached.stdout
+    named = run_demo(tmp_path / "named", "--model", str(small_model))
+    for answer in (cached, named):
+        assert answer.returncode == 0, answer.stderr
+        assert "mean nothing" not in answer.stdout
 
 
 def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
