@@ -46,7 +46,7 @@ class Recording:
             raise RecordingError(f"{path} is an empty file (0 bytes)")
         try:
             source: Source = SoundfileSource(path)
-        except (soundfile.LibsndfileError, TypeError) as not_for_soundfile:  # TypeError: a file called .raw
+        except (soundfile.LibsndfileError, ValueError, TypeError) as not_for_soundfile:  # TypeError: a file called .raw
             source = FfmpegSource(path, str(not_for_soundfile))
         return cls(str(path), source)
 

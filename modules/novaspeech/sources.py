@@ -46,14 +46,16 @@ class SoundfileSource:
     """A file that libsndfile reads.
 
     Raises:
-        soundfile.LibsndfileError: it does not, or it only guesses the length, as that of an MP3.
+        soundfile.LibsndfileError: it does not.
+        ValueError: it only guesses the length, as that of an MP3.
+        RecordingError: the file holds less than its header promises.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with soundfile.SoundFile(path) as file:
             if file.format == "MP3" or file.frames == UNKNOWN_FRAMES:
-                raise soundfile.LibsndfileError(0, "its length is not stated: ")
+                raise ValueError("libsndfile only guesses its length")
             self.rate: int = file.samplerate
             self.samples: int = file.frames
             self._check_size(file.extra_info)
