@@ -39,7 +39,7 @@ class Encoder(ABC):
         """The most windows that one pass should hold, None for as many as memory takes.
 
         On a CPU larger batches only fall out of its caches: of w2v-BERT 2.0, 25 windows at once ran 1.2 times
-        as fast as 250 (benchmarks/encode.py).
+        as fast as 250 (BENCHMARKS.md).
         """
         return 25 if self.device.type == "cpu" else None
 
