@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/installed
 
 demo: $(INSTALLED)
 	@./demo/ensure-ffmpeg
-	@$(VENV)/bin/python -m demo $(if $(MODEL),--model "$(MODEL)")
+	@$(VENV)/bin/python -m demo $(foreach model,$(MODEL),--model "$(model)")
 
 test: $(INSTALLED)-dev
 	@./demo/ensure-ffmpeg

@@ -18,7 +18,7 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class MeanOfFeatures(Encoder):
         self._filter_banks = FilterBanks(SeamlessM4TFeatureExtractor(padding_value=1), device)
         super().__init__(sampling_rate=16000, min_length=560, device=device, dimensions={"embeddings": 160})
 
-    def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
+    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"embeddings": self._filter_banks(batch).mean(1)}
 
 

@@ -35,29 +35,50 @@ class DemoError(RuntimeError):
 def main() -> int:
     """Runs the demo; 1 with one sentence on standard error if it cannot."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--model", help="Hub id (fetched if need be) or folder, instead of what is there already")
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="[MODULE=]MODEL",
+        help="Hub id (fetched if need be) or folder, instead of what is there already; MODULE= may be left out where "
+        "the id is that of a published model",
+    )  # fmt: skip
     parser.add_argument("--port", type=int, help="the server's port on this machine (default: a free one)")
     parser.add_argument("--out", type=Path, default=ROOT / "demo" / "out", help="folder for what it writes")
     given = parser.parse_args()
     out: Path = given.out.resolve()
+    rows = []
     try:
         if shutil.which("ffprobe") is None:
             raise DemoError("ffprobe is missing; install ffmpeg first (Debian, Ubuntu: sudo apt-get install ffmpeg)")
+        models = dict(map(named_model, given.model))
         out.mkdir(parents=True, exist_ok=True)
-        options, environment = choose_model("w2v_bert_2", given.model, out)
-        stream, seconds = run_module("w2v_bert_2", options, environment, given.port, out)
-        count, dimension = check("w2v_bert_2", stream)
-        picture = out / "w2v_bert_2.png"
-        plot_outputs([stream], RECORDING, picture, "novaspeech demo: w2v_bert_2")
+        for module in STANDINS:
+            options, environment = choose_model(module, models.get(module), out)
+            files, seconds = run_module(module, options, environment, given.port, out)
+            picture = out / f"{module}.png"
+            plot_outputs(files, RECORDING, picture, f"novaspeech demo: {module}")
+            rows.append((module, check(module, files), seconds, [*files, picture]))
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     audio_seconds = Recording.open(RECORDING).duration_ms / 1000
-    print(f"\n{'module':<12}{'windows':>8}{'dimension':>11}{'seconds*':>10}{'× real time':>13}  files")
-    files = ", ".join(os.path.relpath(path) for path in (stream, picture))
-    print(f"{'w2v_bert_2':<12}{count:>8}{dimension:>11}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {files}")
+    print(f"\n{'module':<12}{'windows':>8}{'seconds*':>10}{'× real time':>13}  files in {os.path.relpath(out)}")
+    for module, count, seconds, files in rows:
+        names = ", ".join(file.name for file in files)
+        print(f"{module:<12}{count:>8}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {names}")
     print("* from the start of the session; loading the model is not counted")
     return 0
+
+
+def named_model(text: str) -> tuple[str, str]:
+    """Module and model of a `--model`."""
+    module, equals, model = text.partition("=")
+    if equals and module in STANDINS and model:
+        return module, model
+    for name, (published, _) in STANDINS.items():
+        if text == published:
+            return name, text
+    raise DemoError(
+        f"{text!r} does not say which module it is for; write for example {next(iter(STANDINS))}={text.split('=')[-1]}"
+    )
 
 
 def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -69,12 +90,12 @@ def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, s
     if model:
         return {"model": str(Path(model).resolve()) if Path(model).is_dir() else model}, cache
     if weights.is_cached(published):
-        print(f"Using {published} from {cache['HF_HUB_CACHE']}.")
+        print(f"{module}: {published} from {cache['HF_HUB_CACHE']}.")
         return {}, cache
     print(
-        f"{published} is not on this machine. The demo uses a small stand-in of the same architecture with RANDOM\n"
-        f"weights: everything runs, but its numbers mean nothing. For the real ones: make demo MODEL={published}\n"
-        f"(fetches about 2.3 GB), or MODEL=/path/to/its/folder."
+        f"{module}: {published} is not on this machine. A small stand-in of the\n"
+        f"  same architecture with RANDOM weights shows that everything runs; its numbers mean nothing. For the real\n"
+        f"  ones: make demo MODEL={published}, or MODEL={module}=/path/to/its/folder."
     )
     home = out / "stand-ins"
     lay_out_as_cached(home, published, make)
@@ -83,13 +104,13 @@ def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, s
 
 def run_module(
     module: str, options: dict[str, str], environment: dict[str, str], port: int | None, out: Path
-) -> tuple[Path, float]:
-    """The stream that the server wrote for the seed's request, and the seconds it took once the model was loaded."""
-    stream = out / f"{module}.stream"
+) -> tuple[list[Path], float]:
+    """What the server wrote for the seed's request, and the seconds it took once the model was loaded."""
     request = json.loads((ROOT / "tests" / "data" / "requests" / f"{module}.json").read_text())
     data = json.loads(request["data"])
     for entry in data:
-        entry["uri"] = str(RECORDING if entry["type"] == "input" else stream)
+        suffix = Path(entry["uri"]).suffix
+        entry["uri"] = str(RECORDING if entry["type"] == "input" else out / f"{module}.{entry['id']}{suffix}")
     request["data"] = json.dumps(data)
     if options:
         request["options"] = json.dumps(options)
@@ -113,21 +134,23 @@ def run_module(
         if status is not Status.FINISHED:
             reasons = [next(filter(None, found.groups())) for line in server.output if (found := _FAILED.search(line))]
             raise DemoError(f"the job ended with {status.name}: {reasons[-1] if reasons else server.output[-1]}")
-    return stream, seconds
+    return [Path(entry["uri"]) for entry in data if entry["type"] == "output"], seconds
 
 
-def check(module: str, file: Path) -> tuple[int, int]:
-    """Number of windows and dimension of a stream, after a look whether it can be right."""
-    stream = FileHandler().load(file)
-    count, dimension = stream.data.shape
+def check(module: str, files: list[Path]) -> int:
+    """Number of windows, after a look at each output whether it can be right."""
     expected = Recording.open(RECORDING).duration_ms // 40
-    if (count, stream.meta_data.sample_rate) != (expected, 25.0):
-        raise DemoError(
-            f"{module} gave {count} windows at {stream.meta_data.sample_rate} Hz instead of {expected} at 25 Hz"
-        )
-    if not np.isfinite(stream.data).all() or not stream.data.any(axis=1).all():
-        raise DemoError(f"{module} gave windows that are empty or not finite")
-    return count, dimension
+    for file in files:
+        output = FileHandler().load(file)
+        if file.suffix == ".stream":
+            rate, whole = output.meta_data.sample_rate, output.data.any(axis=1).all() and np.isfinite(output.data).all()
+        else:
+            rate, whole = output.annotation_scheme.sample_rate, (output.data["conf"] == 1).all()
+        if (len(output.data), rate) != (expected, 25.0):
+            raise DemoError(f"{file.name} has {len(output.data)} values at {rate} Hz instead of {expected} at 25 Hz")
+        if not whole:
+            raise DemoError(f"{file.name} has windows that are empty or not finite")
+    return int(expected)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import soundfile
 import torch
-from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
+from transformers import (
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertModel,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+)
+
+from emow2v.network import PUBLISHED, SCORES, EmotionModel
 
 Maker = Callable[[Path], None]
 
@@ -21,6 +30,30 @@ def make_w2v_bert_2(folder: Path) -> None:
     Wav2Vec2BertModel(config).save_pretrained(folder)
     # As in facebook/w2v-bert-2.0; the class's own default pads with 0.
     SeamlessM4TFeatureExtractor(padding_value=1).save_pretrained(folder)
+
+
+def make_emow2v(folder: Path) -> None:
+    """Writes an emotion model of two layers with 64 values per frame into `folder`; its scores wander about 0.5."""
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, conv_dim=(32,) * 7,
+        feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True, num_conv_pos_embedding_groups=4,
+        id2label=dict(enumerate(SCORES)), label2id={name: index for index, name in enumerate(SCORES)},
+    )  # fmt: skip
+    model = EmotionModel(config)
+    # Random hidden states hardly change over time: the head is centred on those of some speech, and made to exaggerate.
+    samples, _ = soundfile.read(Path(__file__).with_name("recording.flac"), dtype="float32")
+    windows = torch.from_numpy(samples[:, 0]).unfold(0, 16000, 16000)
+    with torch.no_grad():
+        pooled = model.eval()(windows)[0]
+        dense = model.classifier.dense
+        dense.weight.copy_(torch.randn(64, 64) / 64**0.5 / pooled.std(dim=0).mean() / 2)
+        dense.bias.copy_(-dense.weight @ pooled.mean(dim=0))
+        model.classifier.out_proj.weight.copy_(torch.randn(3, 64) / 32)
+        model.classifier.out_proj.bias.fill_(0.5)
+    model.save_pretrained(folder)
+    # As in the published model's folder.
+    Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
 
 
 def lay_out_as_cached(home: Path, model_id: str, make: Maker) -> Path:
@@ -36,4 +69,7 @@ def lay_out_as_cached(home: Path, model_id: str, make: Maker) -> Path:
 
 
 # Published id → how to make its stand-in, by module.
-STANDINS: dict[str, tuple[str, Maker]] = {"w2v_bert_2": ("facebook/w2v-bert-2.0", make_w2v_bert_2)}
+STANDINS: dict[str, tuple[str, Maker]] = {
+    "emow2v": (PUBLISHED, make_emow2v),
+    "w2v_bert_2": ("facebook/w2v-bert-2.0", make_w2v_bert_2),
+}

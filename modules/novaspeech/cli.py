@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from novaspeech.errors import NovaspeechError
+from novaspeech.errors import NovaspeechError, RequestError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("--out", type=Path, metavar="PNG", help="the picture (default: one per recording, in DIR)")
     plot.set_defaults(command=_plot)
 
+    export = commands.add_parser("export", help="write a model as ONNX", description=_export.__doc__)
+    export.add_argument("module", help="its name; emow2v can be exported")
+    export.add_argument("--model", help="Hub id or folder (default: the published model)")
+    export.add_argument("--precision", choices=("float32", "int8"), default="float32", help="int8: for CPUs")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="for model.onnx and model.json")
+    export.set_defaults(command=_export)
+
     modules = commands.add_parser("modules", help="list the modules", description=_modules.__doc__)
     modules.set_defaults(command=_modules)
     return parser
@@ -77,6 +85,17 @@ def _plot(given: argparse.Namespace) -> int:
 
     for picture in plot_folder(given.folder, given.audio, given.out):
         print(picture)
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    """Writes a module's model as an ONNX file, with a JSON file that says what it is and how it compares with torch."""
+    from novaspeech.catalogue import MODULES, load_trainer
+
+    load_trainer(given.module)
+    if not (MODULES / given.module / "export.py").is_file():
+        raise RequestError(f"module {given.module!r} has no export to ONNX")
+    importlib.import_module(f"{given.module}.export").export(given.model, given.precision, given.out)
     return 0
 
 

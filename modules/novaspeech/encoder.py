@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,8 +44,16 @@ class Encoder(ABC):
         return 25 if self.device.type == "cpu" else None
 
     @abstractmethod
-    def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
-        """Name of each output → (B, D), one row a window. No side effects; `batch` lies on `device`."""
+    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+        """Name of each output → (B, D), one row a window. No side effects.
+
+        Args:
+            batch: on `device`.
+            names: the outputs that must be there; what only others need may be left out.
+        """
+
+    def __str__(self) -> str:
+        return str(self.device)
 
 
 class FrameEncoder(Encoder):
@@ -64,11 +72,11 @@ class FrameEncoder(Encoder):
         """Hidden states (B, F, D) of each window, frame f for samples [f*frame_hop, f*frame_hop + frame_length)."""
 
     @abstractmethod
-    def head(self, pooled: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The outputs (B, D) from the mean of hidden states over time (B, D)."""
+    def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
+        """The outputs (B, D) of `encode` from the mean of hidden states over time (B, D)."""
 
-    def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
-        return self.head(self.frames(batch).mean(dim=1, dtype=torch.float32))
+    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+        return self.head(self.frames(batch).mean(dim=1, dtype=torch.float32), names)
 
 
 def choose_device(name: str) -> torch.device:

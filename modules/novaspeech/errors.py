@@ -23,3 +23,8 @@ class WeightsError(NovaspeechError, OSError):
 
 class ModelError(NovaspeechError, RuntimeError):
     """A model computed something that cannot be used."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

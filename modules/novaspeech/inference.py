@@ -58,7 +58,7 @@ def encode_recording(
     """
     values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
     usable = np.zeros(grid.count, bool)
-    runner = _Runner(encoder, batch_size, log)
+    runner = _Runner(encoder, names, batch_size, log)
     blocks = recording.blocks(encoder.sampling_rate)
     batches = window_batches(blocks, grid, encoder.sampling_rate, batch_size, padding=encoder.padding)
     with torch.inference_mode(), float32_products(precision, encoder.device):
@@ -77,8 +77,9 @@ def encode_recording(
 class _Runner:
     """Passes batches through an encoder, in parts that fit its memory."""
 
-    def __init__(self, encoder: Encoder, batch_size: int, log: Callable[[str], None]) -> None:
+    def __init__(self, encoder: Encoder, names: Sequence[str], batch_size: int, log: Callable[[str], None]) -> None:
         self._encoder = encoder
+        self._names = names
         self._size = min(batch_size, encoder.best_batch or batch_size)
         self._log = log
         self._shrunk = False
@@ -90,7 +91,7 @@ class _Runner:
         while done < len(batch):
             part = batch[done : min(done + self._size, len(batch))]
             try:
-                outputs = self._encoder.encode(part)
+                outputs = self._encoder.encode(part, self._names)
             except RuntimeError as error:  # CUDA has a class of its own for it, MPS has not
                 if "out of memory" not in str(error) or len(part) == 1:
                     raise

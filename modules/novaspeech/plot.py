@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +17,14 @@ from novaspeech.errors import RequestError
 from novaspeech.recording import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from novaspeech.windows import FloatArray
 
 COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
 LAGS = 50  # rows of the self-similarity at least, and
 LAG_SECONDS = 5.0  # time that they span at least
+COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # of Okabe and Ito, for all kinds of eyes
 _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".aiff", ".au")
 
 
@@ -64,7 +67,7 @@ def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None
 
 
 def plot_outputs(outputs: Iterable[Path], audio: Path | None, picture: Path, title: str) -> None:
-    """Draws a waveform and below it each output, on one time axis.
+    """Draws the recording's waveform, continuous annotations over it, and below it each stream, on one time axis.
 
     Args:
         outputs: .stream and .annotation files.
@@ -73,23 +76,34 @@ def plot_outputs(outputs: Iterable[Path], audio: Path | None, picture: Path, tit
         title: stands above.
     """
     files = list(outputs)
-    rows = ([None] if audio else []) + files
-    heights = [1.0 if file is None or file.suffix == ".annotation" else 1.6 for file in rows]
+    panels = _panels(files, _Waveform(audio) if audio else None)
+    heights = [height for height, _ in panels]
     with mpl.rc_context({"font.size": 10, "axes.titlesize": 10, "axes.titlelocation": "left"}):
         figure = Figure(figsize=(12, 0.8 + 1.7 * sum(heights)), layout="constrained")
         figure.suptitle(title, fontsize=12)
-        axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-        for axis, file in zip(axes, rows, strict=True):
-            if file is None and audio:
-                _draw_waveform(axis, audio)
-            elif file is not None and file.suffix == ".stream":
-                _draw_self_similarity(figure, axis, file)
-            elif file is not None:
-                _draw_annotation(axis, file)
+        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for axis, (_, draw) in zip(axes, panels, strict=True):
+            draw(figure, axis)
         axes[-1].set_xlabel("time (min:s)")
         axes[-1].xaxis.set_major_locator(MultipleLocator(_tick_seconds(axes[-1].get_xlim()[1])))
         axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_time(seconds)))
         figure.savefig(picture, dpi=110)
+
+
+def _panels(files: list[Path], waveform: _Waveform | None) -> list[tuple[float, Callable[[Figure, Any], None]]]:
+    """Height of each panel, and what draws it: annotations of one range share a panel."""
+    ranges: dict[tuple[float, float], list[tuple[Path, Any]]] = {}
+    for file in files:
+        if file.suffix == ".annotation":
+            annotation = _load(file)
+            scheme = annotation.annotation_scheme
+            ranges.setdefault((scheme.min_val, scheme.max_val), []).append((file, annotation))
+    panels: list[tuple[float, Callable[[Figure, Any], None]]] = [
+        (1.6, partial(_draw_curves, curves, waveform)) for curves in ranges.values()
+    ]
+    if waveform and not panels:
+        panels.append((1.0, lambda figure, axis: waveform.draw(axis)))
+    return panels + [(1.6, partial(_draw_self_similarity, file)) for file in files if file.suffix == ".stream"]
 
 
 def format_time(seconds: float) -> str:
@@ -111,27 +125,34 @@ def _load(file: Path) -> Any:
         raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
 
 
-def _draw_waveform(axis: Any, audio: Path) -> None:
-    recording = Recording.open(audio)
-    per_column = max(1, recording.samples // COLUMNS)
-    low, high, rest = [], [], np.zeros(0, np.float32)
-    for block in recording.blocks(recording.rate):
-        rest = np.concatenate([rest, block])
-        whole = len(rest) // per_column * per_column
-        columns = rest[:whole].reshape(-1, per_column)
-        low.append(columns.min(axis=1, initial=np.inf))
-        high.append(columns.max(axis=1, initial=-np.inf))
-        rest = rest[whole:]
-    bottom, top = np.concatenate(low), np.concatenate(high)
-    axis.fill_between(
-        np.arange(len(top)) * per_column / recording.rate, bottom, top, step="post", color="#30507a", lw=0
-    )
-    axis.set_title(f"{audio.name} (mean of channels)")
-    axis.set_ylabel("amplitude")
-    axis.set_xlim(0, recording.samples / recording.rate)
+class _Waveform:
+    """Lowest and highest sample of each column of a picture, read block by block."""
+
+    def __init__(self, audio: Path) -> None:
+        recording = Recording.open(audio)
+        per_column = max(1, recording.samples // COLUMNS)
+        low, high, rest = [], [], np.zeros(0, np.float32)
+        for block in recording.blocks(recording.rate):
+            rest = np.concatenate([rest, block])
+            whole = len(rest) // per_column * per_column
+            columns = rest[:whole].reshape(-1, per_column)
+            low.append(columns.min(axis=1, initial=np.inf))
+            high.append(columns.max(axis=1, initial=-np.inf))
+            rest = rest[whole:]
+        self.low, self.high = np.concatenate(low), np.concatenate(high)
+        self.name = audio.name
+        self.seconds = recording.samples / recording.rate
+        self.times = np.arange(len(self.high)) * per_column / recording.rate
+
+    def draw(self, axis: Any, color: str = "#30507a") -> None:
+        """Fills an axis with it."""
+        axis.fill_between(self.times, self.low, self.high, step="post", color=color, lw=0)
+        axis.set_title(f"{self.name} (mean of channels)")
+        axis.set_ylabel("amplitude")
+        axis.set_xlim(0, self.seconds)
 
 
-def _draw_self_similarity(figure: Figure, axis: Any, file: Path) -> None:
+def _draw_self_similarity(file: Path, figure: Figure, axis: Any) -> None:
     """Cosine between the embedding at each time and those some seconds later, the mean embedding taken off."""
     stream = _load(file)
     rate = stream.meta_data.sample_rate
@@ -167,12 +188,22 @@ def self_similarity(values: FloatArray, rate: float) -> tuple[FloatArray, float]
     return image, step
 
 
-def _draw_annotation(axis: Any, file: Path) -> None:
-    annotation = _load(file)
-    scheme = annotation.annotation_scheme
-    times = np.arange(len(annotation.data)) / scheme.sample_rate
-    scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)
-    axis.plot(times, scores, color="#30507a", lw=1)
-    axis.set_ylim(scheme.min_val, scheme.max_val)
-    axis.set_title(f"{file.name} at {scheme.sample_rate:g} Hz; gaps are audio that could not be used")
+def _draw_curves(curves: list[tuple[Path, Any]], waveform: _Waveform | None, figure: Figure, axis: Any) -> None:
+    """Continuous annotations of one range, over the waveform; gaps are audio that could not be used."""
+    if waveform:
+        behind = axis.twinx()
+        waveform.draw(behind, color="#d9dee5")
+        behind.set_title("")
+        axis.set_zorder(behind.get_zorder() + 1)
+        axis.set_frame_on(False)
+    for (file, annotation), color in zip(curves, cycle(COLORS)):
+        scheme = annotation.annotation_scheme
+        times = np.arange(len(annotation.data)) / scheme.sample_rate
+        scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)
+        axis.plot(times, scores, color=color, lw=1.5, label=file.name.removesuffix(".annotation"))
+        axis.set_ylim(scheme.min_val, scheme.max_val)
+    rates = sorted({annotation.annotation_scheme.sample_rate for _, annotation in curves})
+    over = f" over {waveform.name}" if waveform else ""
+    axis.set_title(f"continuous annotations at {', '.join(f'{rate:g}' for rate in rates)} Hz{over}")
     axis.set_ylabel("score")
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(curves), frameon=False, borderaxespad=0)

@@ -53,7 +53,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._written: dict[str, Any] = {}
         self.encoder = self.load_encoder()
-        progress.log(f"{self.options.model} on {self.encoder.device}, precision {self.options.precision}")
+        progress.log(f"{self.options.model} on {self.encoder}, precision {self.options.precision}")
 
     @abstractmethod
     def load_encoder(self) -> Encoder:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from novaspeech.errors import WeightsError
+from novaspeech.errors import WeightsError, first_line
 
 T = TypeVar("T")
 
@@ -25,12 +25,21 @@ def hub_cache() -> Path:
 
     Without either, it is the Hub's own default, `~/.cache/huggingface/hub`.
     """
-    if "HF_HUB_CACHE" in os.environ:
-        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
+    return _cache("HF_HUB_CACHE", "hub")
+
+
+def asset_cache() -> Path:
+    """Where other files that are fetched are kept: `novaspeech` in the Hub's folder for such, beside `hub_cache`."""
+    return _cache("HF_ASSETS_CACHE", "assets") / "novaspeech"
+
+
+def _cache(variable: str, name: str) -> Path:
+    if variable in os.environ:
+        return Path(os.environ[variable]).expanduser()
     if "HF_HOME" in os.environ:
-        return Path(os.environ["HF_HOME"]).expanduser() / "hub"
+        return Path(os.environ["HF_HOME"]).expanduser() / name
     # du-process sets CACHE_DIR to the server's folder.
-    return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / "hub"
+    return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / name
 
 
 def model_folder(model: str, model_type: str, log: Callable[[str], None] = print) -> Path:
@@ -82,7 +91,7 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
         # transformers opens pickles with weights_only=True, all versions that we allow do.
         model, info = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except Exception as error:  # safetensors, pickle, json and transformers each have their own
-        raise WeightsError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
+        raise WeightsError(f"the model in {folder} cannot be loaded: {first_line(error)}") from error
     missing = sorted(set(info["missing_keys"]) - set(may_miss))
     wrong = [str(entry[0]) for entry in info.get("mismatched_keys", [])]
     if missing or wrong:
@@ -109,7 +118,7 @@ def load_extractor(extractor_class: type[T], folder: Path) -> T:
     try:
         extractor: T = loader.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # whatever its parameters lead to
-        raise WeightsError(f"{path} cannot be used: {_first_line(error)}") from error
+        raise WeightsError(f"{path} cannot be used: {first_line(error)}") from error
     return extractor
 
 
@@ -128,7 +137,7 @@ def _from_hub(model: str, log: Callable[[str], None]) -> Path:
             snapshot_download(model, cache_dir=cache, allow_patterns=_PICKLES)
     except Exception as error:  # the network has many: each means that the model cannot be had now
         raise WeightsError(
-            f"model {model!r} is not in {cache} and cannot be fetched ({_first_line(error)}); copy the model's folder "
+            f"model {model!r} is not in {cache} and cannot be fetched ({first_line(error)}); copy the model's folder "
             f"to this machine and name it in the option 'model', or copy a cache that has it to {cache}"
         ) from error
     return folder
@@ -165,7 +174,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise WeightsError(f"{path} must hold a JSON object")
     return content
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

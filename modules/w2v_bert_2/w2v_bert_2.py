@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,5 +79,5 @@ class W2VBert2Encoder(FrameEncoder):
         hidden: torch.Tensor = self.model(input_features=self.filter_banks(batch)).last_hidden_state
         return hidden
 
-    def head(self, pooled: torch.Tensor) -> dict[str, torch.Tensor]:
+    def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"embeddings": pooled}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class FirstAndMean(Encoder):
         super().__init__(sampling_rate=16000, min_length=1, device=CPU, dimensions={"first": 1, "both": 2})
         self.sizes: list[int] = []
 
-    def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
+    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         self.sizes.append(len(batch))
         first, mean = batch.windows[:, :1], batch.windows.mean(1, keepdim=True)
         return {"first": first, "both": torch.cat([first, mean], 1)}
@@ -36,10 +36,10 @@ class SmallMemory(FirstAndMean):
 
     best_batch = None
 
-    def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
+    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         if len(batch) > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return super().encode(batch)
+        return super().encode(batch, names)
 
 
 def ramp(seconds: float) -> Recording:
@@ -97,7 +97,7 @@ def test_a_full_gpu_halves_the_batch_and_goes_on() -> None:
 
 def test_a_gpu_too_small_for_one_window_is_an_error() -> None:
     class NoMemory(FirstAndMean):
-        def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
+        def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.cuda.OutOfMemoryError):
@@ -106,7 +106,7 @@ def test_a_gpu_too_small_for_one_window_is_an_error() -> None:
 
 def test_other_errors_of_a_model_are_not_taken_for_a_full_memory() -> None:
     class Broken(FirstAndMean):
-        def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
+        def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
             raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
@@ -115,7 +115,7 @@ def test_other_errors_of_a_model_are_not_taken_for_a_full_memory() -> None:
 
 def test_numbers_that_are_none_are_an_error_that_says_where() -> None:
     class Overflowing(FirstAndMean):
-        def encode(self, batch: WindowBatch) -> dict[str, torch.Tensor]:
+        def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
             return {"first": batch.windows[:, :1] / (batch.windows[:, :1] != 1280)}
 
     with pytest.raises(ModelError, match=r"NaN or infinite values for intact audio at 0\.080 s; use precision=float32"):
@@ -157,12 +157,12 @@ def test_a_frame_encoder_pools_its_frames_over_time() -> None:
         def frames(self, batch: WindowBatch) -> torch.Tensor:
             return batch.windows.reshape(len(batch), -1, 2)
 
-        def head(self, pooled: torch.Tensor) -> dict[str, torch.Tensor]:
+        def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
             return {"out": pooled}
 
     encoder = Frames(sampling_rate=1000, min_length=2, device=CPU, dimensions={"out": 2})
     batch = WindowBatch(torch.arange(6, dtype=torch.float32), 4, 2)
-    assert encoder.encode(batch)["out"].tolist() == [[1, 2], [3, 4]]
+    assert encoder.encode(batch, ["out"])["out"].tolist() == [[1, 2], [3, 4]]
 
 
 def test_devices() -> None:

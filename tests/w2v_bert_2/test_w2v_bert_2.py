@@ -134,7 +134,7 @@ def test_the_references_own_features_give_its_own_embeddings(wav: Path, small_mo
     encoder.filter_banks = lambda batch: features["input_features"]  # type: ignore[assignment]
     with torch.inference_mode():
         expected = Wav2Vec2BertModel.from_pretrained(small_model).eval()(**features).last_hidden_state.mean(1)
-        assert_close(encoder.encode(batch)["embeddings"].numpy(), expected.numpy())
+        assert_close(encoder.encode(batch, ["embeddings"])["embeddings"].numpy(), expected.numpy())
 
 
 def test_it_is_a_frame_encoder_of_20_ms(small_model: Path) -> None:

@@ -1,0 +1,193 @@
+"""`novaspeech export emow2v`: the model as one ONNX file, compared with torch before it is written."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from emow2v.network import PUBLISHED, SCORES, EmotionModel, load_emotion_model
+from emow2v.onnx_encoder import ABOUT, INPUT, OUTPUTS
+from novaspeech import weights
+from novaspeech.errors import ModelError, OptionError, first_line
+from novaspeech.wav2vec2 import ChannelsLastConvolutions, frame_geometry
+
+PRECISIONS = ("float32", "int8")
+FLOAT_TOLERANCE = 1e-4  # of the largest value
+LEAST_COSINE = 0.99  # of embeddings in int8: below, something is broken rather than rounded
+_SHAPES = ((1, 16000), (3, 15889), (2, 48000), (5, 400))  # windows × samples that are compared
+
+
+def export(model: str | None, precision: str, out: Path, log: Callable[[str], None] = print) -> Path:
+    """Writes `model.onnx` and `model.json` (what it is, and how it compares) into a folder.
+
+    The graph takes raw windows `signal` (batch, time) float32, both free, and gives `hidden_states` (batch, D), the
+    mean over time, and `logits` (batch, 3); normalisation is inside.
+
+    Args:
+        model: Hub id or folder; None for the published one.
+        precision: "float32", or "int8": the products with weights in 8 bit, scaled per channel, and their inputs in
+            8 bit, scaled as they come.
+        out: the folder; made if need be.
+
+    Raises:
+        OptionError: onnx, onnxscript or onnxruntime is missing.
+        WeightsError: the model cannot be had.
+        ModelError: the file does not give torch's numbers; nothing is written.
+    """
+    _need_packages()
+    source = model or PUBLISHED
+    folder = weights.model_folder(source, "wav2vec2", log)
+    network, sampling_rate = load_emotion_model(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
+        file = Path(temporary, "float32.onnx")
+        log(f"exporting {source}")
+        _trace(network, file)
+        if precision == "int8":
+            log("quantising its weights")
+            file = _quantise(file)
+        about = {
+            "made_by": f"novaspeech export emow2v, {datetime.date.today()}",
+            "source": source,
+            "revision": folder.name if folder.parent.name == "snapshots" else None,
+            "precision": precision,
+            "sampling_rate": sampling_rate,
+            "min_length": frame_geometry(network.config)[1],
+            "input": "signal (batch, time) float32, raw; normalisation is inside",
+            "outputs": {"hidden_states": "mean over time (batch, D)", "logits": list(SCORES)},
+            "compared_with_torch": _compare(network, file, precision),
+        }
+        _describe(file, about)
+        target = out / "model.onnx"
+        file.replace(target)
+    (out / "model.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    log(f"{target}: {about['compared_with_torch']}")
+    return target
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what exporter and quantiser remark about themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+def _need_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise OptionError(f"export needs {error.name}: pip install onnx onnxscript onnxruntime") from error
+
+
+def _trace(network: EmotionModel, file: Path) -> None:
+    convolutions = network.wav2vec2.feature_extractor
+    if isinstance(convolutions, ChannelsLastConvolutions):
+        convolutions.chunk_samples = None  # how many chunks depends on the batch, which a graph cannot
+    network.wav2vec2.config._attn_implementation = "eager"  # torch's fused attention asks for a mask's content
+    try:
+        with torch.no_grad():
+            torch.onnx.export(
+                network,
+                (torch.randn(2, 16000),),
+                file,
+                input_names=[INPUT],
+                output_names=list(OUTPUTS),
+                dynamic_shapes={"signal": {0: "batch", 1: "time"}},
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # whatever of the model torch does not know how to write
+        raise ModelError(f"torch {torch.__version__} cannot export this model: {first_line(error)}") from error
+
+
+def _quantise(file: Path) -> Path:
+    """The same graph with 8-bit weights.
+
+    Unsigned weights: products of signed ones saturate on processors with AVX2 only, and differ from one processor to
+    the next. The first convolution sees the raw signal, for which 8 bits are too few, and stays as it is.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(file)
+    # The quantiser turns Gemm around into MatMul, and then stumbles over the shapes that were noted down before.
+    model.graph.ClearField("value_info")
+    inputs = {tensor.name: min(tensor.dims, default=0) for tensor in model.graph.initializer}
+    thin = [node.name for node in model.graph.node if node.op_type == "MatMul" and inputs.get(node.input[1], 64) < 32]
+    onnx.save(model, file)
+    target = file.with_name("int8.onnx")
+    quantize_dynamic(
+        file,
+        target,
+        op_types_to_quantize=["MatMul"],
+        per_channel=True,
+        weight_type=QuantType.QUInt8,
+        nodes_to_exclude=thin,
+        extra_options={"MatMulConstBOnly": True},
+    )
+    return target
+
+
+def _compare(network: EmotionModel, file: Path, precision: str) -> dict[str, Any]:
+    """Differences to torch on random signals of several lengths.
+
+    Raises:
+        ModelError: they are larger than rounding explains.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    pairs = []
+    for shape in _SHAPES:
+        signal = (random.standard_normal(shape) * random.uniform(0.01, 1, (shape[0], 1))).astype(np.float32)
+        with torch.inference_mode():
+            expected = [output.numpy() for output in network(torch.from_numpy(signal))]
+        windows = signal[:, None] if precision == "int8" else signal[None]  # as the encoder runs them
+        found = [session.run(OUTPUTS, {INPUT: window}) for window in windows]
+        pairs.append((expected, [np.concatenate(column) for column in zip(*found, strict=True)]))
+    hidden, scores = (
+        [np.concatenate([pair[side][index] for pair in pairs]) for side in (0, 1)] for index in range(len(OUTPUTS))
+    )
+    cosine = (hidden[0] * hidden[1]).sum(1) / np.linalg.norm(hidden[0], axis=1) / np.linalg.norm(hidden[1], axis=1)
+    relative = [float(np.abs(a - b).max() / np.abs(a).max()) for a, b in (hidden, scores)]
+    if max(relative) > FLOAT_TOLERANCE if precision == "float32" else not cosine.min() >= LEAST_COSINE:
+        raise ModelError(
+            f"the ONNX file differs from torch: by {max(relative):.2g} of the largest value, least cosine "
+            f"{cosine.min():.6f}; nothing was written"
+        )
+    return {
+        "on": f"random signals of {', '.join(f'{windows} × {samples}' for windows, samples in _SHAPES)} samples",
+        "largest_relative_difference": dict(zip(OUTPUTS, relative, strict=True)),
+        "largest_score_difference": float(np.abs(scores[0] - scores[1]).max()),
+        "least_cosine": float(cosine.min()),
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _describe(file: Path, about: dict[str, Any]) -> None:
+    """Puts what the file is into its own metadata, which cannot be lost."""
+    import onnx
+
+    model = onnx.load(file)
+    onnx.helper.set_model_props(model, {ABOUT: json.dumps(about)})
+    onnx.save(model, file)

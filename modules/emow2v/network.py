@@ -1,0 +1,87 @@
+"""The published emotion model (Wagner et al. 2023, arXiv 2203.07378): wav2vec 2.0, mean over time, regression head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model, Wav2Vec2PreTrainedModel
+
+from novaspeech import weights
+from novaspeech.errors import WeightsError
+from novaspeech.wav2vec2 import ChannelsLastConvolutions, standardise
+
+PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
+# The head's values, in its order; roughly 0 to 1.
+SCORES = ("arousal", "dominance", "valence")
+
+
+class RegressionHead(nn.Module):
+    """Pooled hidden states (B, D) → scores (B, 3). The names are the checkpoint's."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.out_proj(torch.tanh(self.dense(pooled)))
+        return scores
+
+
+class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
+    """Windows of raw signal → hidden states → scores.
+
+    Attributes:
+        standardised: whether windows are brought to zero mean and unit variance first.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.standardised = True
+        self.wav2vec2 = Wav2Vec2Model(config)
+        self.classifier = RegressionHead(config)
+        self.post_init()
+
+    def frames(self, windows: torch.Tensor) -> torch.Tensor:
+        """Last hidden states (B, F, D) of windows (B, N) float32."""
+        signal = standardise(windows) if self.standardised else windows
+        hidden: torch.Tensor = self.wav2vec2(signal.to(self.wav2vec2.dtype)).last_hidden_state
+        return hidden
+
+    def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pooled hidden states (B, D) and scores (B, 3) of windows (B, N) float32: what an ONNX export holds."""
+        pooled = self.frames(signal).mean(dim=1, dtype=torch.float32)
+        return pooled, self.classifier(pooled)
+
+
+def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
+    """The model in a folder, in float32 on the CPU, its convolutions channels last; and its sampling rate in Hz.
+
+    Raises:
+        WeightsError: it has no emotion head, other labels, or parts that do not fit.
+    """
+    extractor = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
+    _check(folder, Wav2Vec2Config.from_pretrained(folder))
+    model = weights.load_pretrained(EmotionModel, folder, may_miss=("wav2vec2.masked_spec_embed",))
+    model.standardised = extractor.do_normalize
+    convolution = model.wav2vec2.encoder.pos_conv_embed.conv
+    if parametrize.is_parametrized(convolution):  # its weight norm is for training
+        parametrize.remove_parametrizations(convolution, "weight")
+    if model.config.feat_extract_norm == "layer":
+        model.wav2vec2.feature_extractor = ChannelsLastConvolutions(model.wav2vec2.feature_extractor, model.config)
+    return model, int(extractor.sampling_rate)
+
+
+def _check(folder: Path, config: Any) -> None:
+    labels = [config.id2label[index] for index in sorted(config.id2label)]
+    if labels != list(SCORES):
+        raise WeightsError(
+            f"{folder} has the labels {', '.join(labels)}; a model whose config.json names {', '.join(SCORES)} in this "
+            f"order is needed, such as {PUBLISHED}"
+        )
+    if config.add_adapter:
+        raise WeightsError(f"{folder}: a model without adapter is needed; this one has add_adapter=True")

@@ -1,0 +1,102 @@
+"""What the modules on wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) share: its input and its convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+# Samples that pass through the convolutions at once. After the first layer 1 s has 3,200 steps of 512 channels, 6.5 MB:
+# many windows at once only fall out of a CPU's caches.
+CHUNK_SAMPLES = 80_000
+
+
+def standardise(windows: torch.Tensor) -> torch.Tensor:
+    """Each window with zero mean and unit variance, as `Wav2Vec2FeatureExtractor` does it.
+
+    Args:
+        windows: (B, N) float32.
+    """
+    variance, mean = torch.var_mean(windows, dim=1, keepdim=True, correction=0)
+    return (windows - mean) / torch.sqrt(variance + 1e-7)
+
+
+def frame_geometry(config: Any) -> tuple[int, int]:
+    """Samples from one hidden state to the next, and samples that one is computed from: 320 and 400 as published.
+
+    Args:
+        config: a `Wav2Vec2Config`.
+    """
+    hop, length = 1, 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        length += (kernel - 1) * hop
+        hop *= stride
+    return hop, length
+
+
+class ChannelsLastConvolutions(nn.Module):
+    """The convolutions of a wav2vec 2.0 with layer norms, as matrix products over (time, channels).
+
+    Same weights, same numbers up to the order of summation. All windows lie one after the other in one matrix, each
+    padded to whole hops, so that a layer's stride is a reshape, and a kernel longer than its stride takes its rest from
+    the next row. The layer norms then find their channels side by side.
+
+    Args:
+        extractor: `feature_extractor` of a transformers `Wav2Vec2Model` with `feat_extract_norm="layer"`.
+        config: that model's.
+
+    Attributes:
+        chunk_samples: of signal that pass through at once; None for all.
+    """
+
+    def __init__(self, extractor: Any, config: Any) -> None:
+        super().__init__()
+        if config.feat_extract_norm != "layer":
+            raise ValueError("a group norm looks along time: only convolutions with layer norms can be computed so")
+        self.hop, self.length = frame_geometry(config)
+        self.chunk_samples: int | None = CHUNK_SAMPLES
+        self.layers = nn.ModuleList(_Layer(layer) for layer in extractor.conv_layers)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """Features (B, C, F) of windows (B, N), in the layout that transformers expects."""
+        if self.chunk_samples is None:
+            return self._features(windows).transpose(1, 2)
+        parts = torch.split(windows, max(1, self.chunk_samples // windows.shape[1]))
+        return torch.cat([self._features(part) for part in parts]).transpose(1, 2)
+
+    def _features(self, windows: torch.Tensor) -> torch.Tensor:
+        batch, samples = windows.shape
+        hops = (samples + self.hop - 1) // self.hop
+        rows = functional.pad(windows, (0, hops * self.hop - samples)).reshape(batch * hops * self.hop, 1)
+        for layer in self.layers:
+            rows = layer(rows)
+        frames = (samples - self.length) // self.hop + 1
+        return rows.reshape(batch, hops, rows.shape[1])[:, :frames]
+
+
+class _Layer(nn.Module):
+    """One convolution with its layer norm and activation: (rows, channels) → (rows / stride, channels).
+
+    The last rows of a window reach into the next one; `ChannelsLastConvolutions` leaves out the frame that they end in.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.stride = layer.conv.stride[0]
+        weight = layer.conv.weight.detach()  # (out, in, kernel)
+        self.weight = nn.Parameter(weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous())
+        self.bias = layer.conv.bias
+        self.layer_norm = layer.layer_norm
+        self.activation = layer.activation
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        width = self.stride * rows.shape[1]
+        blocks = rows.reshape(-1, width)
+        pieces = [blocks]
+        for shift, begin in enumerate(range(width, self.weight.shape[0], width), 1):
+            rest = min(width, self.weight.shape[0] - begin)
+            pieces.append(functional.pad(blocks[shift:, :rest], (0, 0, 0, shift)))
+        result = torch.cat(pieces, dim=1) @ self.weight if len(pieces) > 1 else blocks @ self.weight
+        return self.activation(self.layer_norm(result if self.bias is None else result + self.bias))  # type: ignore[no-any-return]
