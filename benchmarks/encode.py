@@ -14,11 +14,9 @@ import argparse
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,7 +26,7 @@ from transformers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, timed
 from novaspeech.encoder import choose_device, choose_dtype, float32_products
 from novaspeech.inference import encode_recording
 from novaspeech.recording import Recording
@@ -36,7 +34,6 @@ from novaspeech.sources import ArraySource
 from novaspeech.windows import WindowGrid
 from w2v_bert_2.w2v_bert_2 import W2VBert2Encoder
 
-T = TypeVar("T")
 LENGTH, HOP = 16000, 640  # a window of 1 s every 40 ms, at 16 kHz
 
 
@@ -51,17 +48,6 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
             seconds = timed(partial(torch.nn.functional.linear, left, right), device)[0]
             best = max(best, 2 * size**3 / seconds)
     return best
-
-
-def timed(work: Callable[[], T], device: torch.device) -> tuple[float, T]:
-    """Seconds of one call, the device's queue included, and what it gave."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    result = work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
 
 
 def operations_per_window(model: torch.nn.Module, device: torch.device) -> float:

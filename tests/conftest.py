@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,24 @@ import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
 
-from demo.standins import make_w2v_bert_2
+from demo.standins import make_emow2v, make_w2v_bert_2
+from emow2v.network import SCORES
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "demo" / "recording.flac"
-TRAINER = "modules\\w2v_bert_2\\w2v_bert_2.trainer"
 
 
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small-w2v-bert-2")
     make_w2v_bert_2(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_emow2v(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small-emow2v")
+    make_emow2v(folder)
     return folder
 
 
@@ -53,6 +62,36 @@ def mono(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+class Site(BaseHTTPRequestHandler):
+    """Serves `files`; of paths that contain `cut`, half."""
+
+    cut: str
+    files: dict[str, bytes]
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        body = self.files.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write((body or b"")[: len(body or b"") // 2 if self.cut in self.path else None])
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    """Address of a `Site` on loopback."""
+    Site.files, Site.asked, Site.cut = {}, [], "cut"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
 class Job:
     """A job run by the host's script in this process."""
 
@@ -67,25 +106,54 @@ class Job:
 
 
 @pytest.fixture
-def run_job(tmp_path: Path, small_model: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Job]:
-    """Runs w2v_bert_2 with the small model; keyword arguments are those of du-process, such as frame_size="40ms"."""
+def run_module(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Job]:
+    """Runs a module; keyword arguments are those of du-process, such as frame_size="40ms"."""
 
-    def run(audio: Path, options: dict[str, Any] | None = None, name: str = "out", **arguments: str) -> Job:
-        outputs = {"embeddings": tmp_path / f"{name}.stream"}
-        data = [
-            {"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(audio)},
-            {"src": "file:stream:SSIStream", "type": "output", "id": "embeddings", "uri": str(outputs["embeddings"])},
-        ]
-        words = ["--trainer_file_path", TRAINER, "--cml_dir", str(ROOT), "--cache_dir", str(tmp_path)]
-        words += ["--tmp_dir", str(tmp_path), "--data", json.dumps(data)]
-        words += ["--options", json.dumps({"model": str(small_model)} | (options or {}))]
-        words += [f"--{key}={value}" for key, value in arguments.items()]
+    def run(
+        module: str, audio: Path, options: dict[str, Any], outputs: Collection[str], name: str, **arguments: str
+    ) -> Job:
+        data = [{"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(audio)}]
+        files = {}
+        for output in outputs:
+            kind = "stream:SSIStream" if output.startswith("embedding") else "annotation:continuous"
+            files[output] = tmp_path / f"{name}.{output}.{kind.split(':')[0]}"
+            data.append({"src": f"file:{kind}", "type": "output", "id": output, "uri": str(files[output])})
+        words = ["--trainer_file_path", f"modules\\{module}\\{module}.trainer", "--data", json.dumps(data)]
+        words += ["--cml_dir", str(ROOT), "--cache_dir", str(tmp_path), "--tmp_dir", str(tmp_path)]
+        words += ["--options", json.dumps(options), *(f"--{key}={value}" for key, value in arguments.items())]
         capfd.readouterr()
         code = 0
         try:
             process.main(words)
         except SystemExit as end:
             code = int(end.code or 0)
-        return Job(code, capfd.readouterr().out, outputs)
+        return Job(code, capfd.readouterr().out, files)
+
+    return run
+
+
+@pytest.fixture
+def run_job(run_module: Callable[..., Job], small_model: Path) -> Callable[..., Job]:
+    """Runs w2v_bert_2 with the small model."""
+
+    def run(audio: Path, options: dict[str, Any] | None = None, name: str = "out", **arguments: str) -> Job:
+        options = {"model": str(small_model)} | (options or {})
+        return run_module("w2v_bert_2", audio, options, ["embeddings"], name, **arguments)
+
+    return run
+
+
+@pytest.fixture
+def run_emow2v(run_module: Callable[..., Job], small_emow2v: Path) -> Callable[..., Job]:
+    """Runs emow2v with the small model."""
+
+    def run(
+        audio: Path,
+        options: dict[str, Any] | None = None,
+        name: str = "out",
+        outputs: Collection[str] = ("embedding", *SCORES),
+        **arguments: str,
+    ) -> Job:
+        return run_module("emow2v", audio, {"model": str(small_emow2v)} | (options or {}), outputs, name, **arguments)
 
     return run

@@ -43,9 +43,10 @@ class EmoW2V(SpeechProcessor):
     def load_encoder(self) -> Encoder:
         options = self.options
         if options.backend == "onnx":
-            providers = choose_providers(options.device, options.precision)
-            published = self.trainer.meta_uri[0] if options.model == PUBLISHED else None
-            return OnnxEncoder(onnx_file(options.model, published, progress.log), providers)
+            choose_providers(options.device, options.precision)  # what it refuses need not be fetched
+            published = next(uri for uri in self.trainer.meta_uri if uri.uri_id == "onnx")
+            file = onnx_file(options.model, published if options.model == PUBLISHED else None, progress.log)
+            return OnnxEncoder(file, options.device, options.precision)
         device = choose_device(options.device)
         folder = weights.model_folder(options.model, "wav2vec2", progress.log)
         return EmoW2VEncoder(folder, device, choose_dtype(options.precision))

@@ -12,7 +12,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from novaspeech import weights
 from novaspeech.errors import WeightsError
-from novaspeech.wav2vec2 import ChannelsLastConvolutions, standardise
+from novaspeech.wav2vec2 import fast_convolutions, standardise
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # The head's values, in its order; roughly 0 to 1.
@@ -59,20 +59,19 @@ class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
 
 
 def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
-    """The model in a folder, in float32 on the CPU, its convolutions channels last; and its sampling rate in Hz.
+    """The model in a folder, in float32 on the CPU, with fast convolutions; and its sampling rate in Hz.
 
     Raises:
         WeightsError: it has no emotion head, other labels, or parts that do not fit.
     """
     extractor = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
-    _check(folder, Wav2Vec2Config.from_pretrained(folder))
+    _check(folder, weights.load_config(Wav2Vec2Config, folder))
     model = weights.load_pretrained(EmotionModel, folder, may_miss=("wav2vec2.masked_spec_embed",))
     model.standardised = extractor.do_normalize
     convolution = model.wav2vec2.encoder.pos_conv_embed.conv
     if parametrize.is_parametrized(convolution):  # its weight norm is for training
         parametrize.remove_parametrizations(convolution, "weight")
-    if model.config.feat_extract_norm == "layer":
-        model.wav2vec2.feature_extractor = ChannelsLastConvolutions(model.wav2vec2.feature_extractor, model.config)
+    model.wav2vec2.feature_extractor = fast_convolutions(model.wav2vec2.feature_extractor, model.config)
     return model, int(extractor.sampling_rate)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
 import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -12,14 +12,17 @@ import numpy as np
 import torch
 
 from emow2v.network import SCORES
+from novaspeech import weights
 from novaspeech.downloads import fetch
 from novaspeech.encoder import Encoder
-from novaspeech.errors import OptionError, WeightsError, first_line
+from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
 from novaspeech.windows import FloatArray, WindowBatch
 
 INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}
+FULL = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")  # what onnxruntime says of a GPU
 SAMPLING_RATE, MIN_LENGTH = 16000, 400  # Hz, and samples of one hidden state, of every wav2vec 2.0 that is published
+ON_CPU = "CPUExecutionProvider"
 ABOUT = "novaspeech"  # key of the metadata in files that `novaspeech export` makes
 
 
@@ -29,10 +32,12 @@ def choose_providers(device: str, precision: str) -> list[Any]:
     Raises:
         OptionError: onnxruntime is missing, or does not offer what is asked for.
     """
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise OptionError("backend=onnx needs onnxruntime: pip install onnxruntime (onnxruntime-gpu for CUDA)")
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:  # not there, or its libraries are not
+        raise OptionError(
+            f"backend=onnx needs onnxruntime: pip install onnxruntime (onnxruntime-gpu for CUDA); {first_line(error)}"
+        ) from error
     if precision not in ("auto", "float32"):
         raise OptionError(
             f"option 'precision' is {precision!r}; with backend=onnx it is the file's own: leave it at auto, or name a "
@@ -46,8 +51,8 @@ def choose_providers(device: str, precision: str) -> list[Any]:
             f"({', '.join(offered)}); use cpu, or install onnxruntime-gpu for CUDA"
         )
     if device == "cpu" or not cuda:
-        return ["CPUExecutionProvider"]
-    return [("CUDAExecutionProvider", {"use_tf32": int(precision == "auto")}), "CPUExecutionProvider"]
+        return [ON_CPU]
+    return [("CUDAExecutionProvider", {"use_tf32": int(precision == "auto")}), ON_CPU]
 
 
 def onnx_file(model: str, published: Any, log: Callable[[str], None]) -> Path:
@@ -61,15 +66,15 @@ def onnx_file(model: str, published: Any, log: Callable[[str], None]) -> Path:
     Raises:
         WeightsError: there is none.
     """
-    path = fetch(published, log) if published else Path(model).expanduser()
+    path = fetch(published, log) if published else weights.local_path(model)
     if path.is_file():
         return path
-    if not path.is_dir():
+    if not model or not path.is_dir():
         raise WeightsError(
             f"model {model!r} is neither an .onnx file nor a folder with one; of a Hub id make one first: "
             f"novaspeech export emow2v --model {model} --out DIR"
         )
-    files = sorted(path.rglob("*.onnx"))
+    files = sorted([*path.glob("*.onnx"), *path.glob("*/*.onnx")])
     chosen = [file for file in files if file.name == "model.onnx"] or files
     if len(chosen) != 1:
         raise WeightsError(
@@ -85,38 +90,45 @@ class OnnxEncoder(Encoder):
     Args:
         file: with the input `signal` (batch, time) and the outputs `hidden_states` (batch, D) and `logits` (batch, 3),
             all float32.
-        providers: as onnxruntime takes them.
+        device, precision: the options of these names.
 
     Raises:
         WeightsError: the file is no such model.
+        OptionError: onnxruntime cannot do what the options ask for.
     """
 
-    def __init__(self, file: Path, providers: list[Any]) -> None:
+    def __init__(self, file: Path, device: str = "auto", precision: str = "auto") -> None:
+        providers = choose_providers(device, precision)
         import onnxruntime
 
+        self._file = file
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         except Exception as error:  # onnxruntime has a dozen, all of them Exceptions only
             raise WeightsError(f"{file} cannot be used by onnxruntime: {first_line(error)}") from error
-        about = json.loads(self._session.get_modelmeta().custom_metadata_map.get(ABOUT, "{}"))
-        self._check_signature(file)
         self._provider = self._session.get_providers()[0]
-        # int8 scales the whole batch alike: window by window, a result does not depend on its neighbours.
-        self._one_by_one = self._session.get_inputs()[0].shape[0] == 1 or about.get("precision") == "int8"
+        if device == "cuda" and self._provider == ON_CPU:
+            raise OptionError("option 'device' is 'cuda', which onnxruntime cannot start here (it says why above)")
+        self._check_signature()
+        about = self._about()
+        self._precision = about.get("precision", "its own precision")
+        if precision == "float32" and self._precision == "int8":
+            raise OptionError(f"option 'precision' is 'float32', but {file} is int8; leave it at auto")
+        width, self._one_by_one = self._probe()
         super().__init__(
             sampling_rate=about.get("sampling_rate", SAMPLING_RATE),
             min_length=about.get("min_length", MIN_LENGTH),
             device=torch.device("cpu"),  # where batches come from and outputs go to
-            dimensions=self._probe(file) | dict.fromkeys(SCORES, 1),
+            dimensions={"embedding": width} | dict.fromkeys(SCORES, 1),
         )
 
     @property
     def best_batch(self) -> int | None:
         if self._one_by_one:
             return 1
-        return super().best_batch if self._provider == "CPUExecutionProvider" else None
+        return super().best_batch if self._provider == ON_CPU else None
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         wanted = [name for name in OUTPUTS if (set(names) & _GIVEN_BY[name])]
@@ -129,7 +141,7 @@ class OnnxEncoder(Encoder):
         return outputs
 
     def __str__(self) -> str:
-        return f"onnxruntime's {self._provider}"
+        return f"onnxruntime's {self._provider} ({self._file}, {self._precision})"
 
     def _run(self, windows: FloatArray, wanted: Sequence[str]) -> list[FloatArray]:
         import onnxruntime
@@ -139,42 +151,67 @@ class OnnxEncoder(Encoder):
         try:
             arrays: list[FloatArray] = self._session.run(wanted, {INPUT: np.ascontiguousarray(windows)}, only)
         except Exception as error:  # onnxruntime's are no RuntimeErrors, by which inference knows a full GPU
-            if "Failed to allocate memory" in str(error):
+            if any(phrase in str(error) for phrase in FULL):
                 raise RuntimeError(f"out of memory: {error}") from error
-            raise
+            raise ModelError(f"onnxruntime cannot run {self._file}: {first_line(error)}") from error
         return arrays
 
-    def _check_signature(self, file: Path) -> None:
-        def describe(values: list[Any]) -> str:
-            return ", ".join(f"{value.name} {value.type.removeprefix('tensor')} {value.shape}" for value in values)
+    def _about(self) -> dict[str, Any]:
+        """What `novaspeech export` wrote into the file; nothing if it comes from elsewhere."""
+        text = self._session.get_modelmeta().custom_metadata_map.get(ABOUT, "{}")
+        with contextlib.suppress(ValueError):
+            about = json.loads(text)
+            if isinstance(about, dict):
+                return about
+        return {}
 
+    def _check_signature(self) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         found = {value.name: value for value in (*inputs, *outputs)}
         right = [value.name for value in inputs] == [INPUT] and all(
             name in found and found[name].type == "tensor(float)" and len(found[name].shape or (0, 0)) == 2
             for name in (INPUT, *OUTPUTS)
         )
-        if right:
+        if right:  # what the file leaves open, running it will show
             batch, time = found[INPUT].shape or (None, None)
-            right = batch in (None, 1) or isinstance(batch, str)
-            right &= not isinstance(time, int) and found["logits"].shape[1] in (None, "", len(SCORES))
+            _, scores = found["logits"].shape or (None, None)
+            right = not isinstance(time, int) and (batch == 1 or not isinstance(batch, int))
+            right &= scores == len(SCORES) or not isinstance(scores, int)
         if not right:
+            takes, gives = (
+                ", ".join(f"{value.name} {value.type.removeprefix('tensor')} {value.shape}" for value in values)
+                for values in (inputs, outputs)
+            )
             raise WeightsError(
-                f"{file} is a model of another kind: it takes {describe(inputs)} and gives {describe(outputs)}; needed "
-                f"are signal (float) [batch, time], hidden_states (float) [batch, D] and logits (float) [batch, 3], "
-                f"batch free or 1, time free"
+                f"{self._file} is a model of another kind: it takes {takes} and gives {gives}; needed are signal "
+                f"(float) [batch, time], hidden_states (float) [batch, D] and logits (float) [batch, 3], batch free "
+                f"or 1, time free"
             )
 
-    def _probe(self, file: Path) -> dict[str, int]:
-        """Dimension of the embeddings, seen on a second of noise: shapes in a file may be left out, or wrong."""
-        noise = np.random.default_rng(0).standard_normal((1, SAMPLING_RATE)).astype(np.float32)
+    def _probe(self) -> tuple[int, bool]:
+        """Dimension of the embeddings, and whether windows must go one by one, both seen on noise.
+
+        Shapes in a file may be left out, or wrong. And dynamic int8 scales a whole batch alike: one by one, no result
+        depends on its neighbours.
+        """
+        noise = np.random.default_rng(0).standard_normal((2, SAMPLING_RATE)).astype(np.float32)
+        noise[1] *= 0.01
         try:
-            hidden, scores = self._run(noise, OUTPUTS)
-        except Exception as error:  # as above
-            raise WeightsError(f"{file} fails on 1 s of noise: {first_line(error)}") from error
-        if hidden.ndim != 2 or len(hidden) != 1 or scores.shape != (1, len(SCORES)):
+            rows = [self._run(row[None], OUTPUTS) for row in noise]
+            hidden, scores = alone = [np.concatenate(column) for column in zip(*rows, strict=True)]
+        except (ModelError, RuntimeError, ValueError) as error:
+            raise WeightsError(f"{self._file} fails on 1 s of noise: {first_line(error)}") from error
+        if hidden.ndim != 2 or len(hidden) != 2 or scores.shape != (2, len(SCORES)):
             raise WeightsError(
-                f"{file} gives hidden_states {hidden.shape} and logits {scores.shape} for one window; (1, D) and "
-                f"(1, {len(SCORES)}) are needed"
+                f"{self._file} gives hidden_states {hidden.shape} and logits {scores.shape} for two windows; (2, D) "
+                f"and (2, {len(SCORES)}) are needed"
             )
-        return {"embedding": hidden.shape[1]}
+        try:
+            together = self._run(noise, OUTPUTS)
+        except (ModelError, RuntimeError):
+            return hidden.shape[1], True
+        same = all(
+            a.shape == b.shape and np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
+            for a, b in zip(alone, together, strict=True)
+        )
+        return hidden.shape[1], not same

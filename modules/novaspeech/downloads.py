@@ -5,22 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tempfile
+import time
 import zipfile
+import zlib
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
-from novaspeech.errors import WeightsError
+from novaspeech.errors import WeightsError, first_line
 from novaspeech.weights import asset_cache
 
 BLOCK = 1 << 20  # bytes that are read at once
 TIMEOUT = 60  # seconds without an answer
+STALE = 24 * 3600  # seconds after which the leftovers of a killed job are nobody's
 
 _ZENODO = re.compile(r"/records?/(\d+)/files/([^/?]+)")
+_LOOPBACK = ("127.0.0.1", "localhost")
+# What network, JSON and zip have when something is not as it should be.
+_FAILURES = (OSError, HTTPException, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
 def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
@@ -28,7 +35,8 @@ def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
 
     Args:
         uri: the host's `URI`: `uri_url`; `uri_hash`, "md5:…" or "sha256:…", or "zenodo" for the md5 that the record on
-            Zenodo states; `uri_tar`, whether it is an archive (a zip), which is unpacked.
+            Zenodo states, which finds damage but no exchange; `uri_tar`, whether it is an archive (a zip), which is
+            unpacked.
         log: takes a line when something is fetched.
 
     Returns:
@@ -38,41 +46,53 @@ def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
         WeightsError: it cannot be had, is not what the hash says, or would be unpacked outside its folder. Nothing
             is left behind then.
     """
-    url = str(uri.uri_url)
-    place = asset_cache() / hashlib.sha256(f"{url} {uri.uri_hash}".encode()).hexdigest()[:16]
+    url, stated = str(uri.uri_url), str(uri.uri_hash or "")
+    place = asset_cache() / hashlib.sha256(f"{url} {stated}".encode()).hexdigest()[:16]
     name = Path(urlsplit(url).path).name
     target = place / (Path(name).stem if uri.uri_tar else name)
     if target.exists():
         return target
     try:
-        _refuse_offline()
-        expected = _expected_hash(url, str(uri.uri_hash or ""))
-        log(f"fetching {url} into {place}")
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place, prefix="partial-") as temporary:
-            file = Path(temporary, name)
-            _download(url, file, expected)
-            if uri.uri_tar:
-                file = _unpack(file, url)
-            try:
-                file.rename(target)
-            except OSError:
-                if not target.exists():  # else another job was faster: its files are as good
-                    raise
+        _fetch_into(target, url, name, stated, bool(uri.uri_tar), log)
     except WeightsError:
         raise
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except _FAILURES as error:
         raise WeightsError(
-            f"{url} cannot be fetched ({error}); copy what it holds to this machine and name it in the option 'model'"
+            f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and name it in the "
+            f"option 'model'"
         ) from error
     return target
 
 
-def _refuse_offline() -> None:
+def _fetch_into(target: Path, url: str, name: str, stated: str, archive: bool, log: Callable[[str], None]) -> None:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        raise URLError("HF_HUB_OFFLINE is set")
+        raise OSError("HF_HUB_OFFLINE is set")
+    expected = _expected_hash(url, stated)
+    log(f"fetching {url} into {target.parent}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in target.parent.glob("partial-*"):
+        if leftover.stat().st_mtime < time.time() - STALE:
+            shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
+        file = Path(temporary, name)
+        _download(url, file, expected)
+        if archive:
+            file = _unpack(file, url)
+        try:
+            file.rename(target)
+        except OSError:
+            if not target.exists():  # else another job was faster: its files are as good
+                raise
+
+
+def _open(url: str) -> Any:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        raise ValueError("only https is fetched")
+    # Some sites refuse the name that Python gives itself.
+    return urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=TIMEOUT)
 
 
 def _expected_hash(url: str, stated: str) -> tuple[str, str]:
@@ -82,7 +102,7 @@ def _expected_hash(url: str, stated: str) -> tuple[str, str]:
         found = _ZENODO.search(parts.path)
         if found is None:
             raise ValueError("its hash is to be Zenodo's, but the address names no record")
-        with urlopen(f"{parts.scheme}://{parts.netloc}/api/records/{found[1]}", timeout=TIMEOUT) as answer:
+        with _open(f"{parts.scheme}://{parts.netloc}/api/records/{found[1]}") as answer:
             entries = json.load(answer)["files"]
         stated = next((entry["checksum"] for entry in entries if entry["key"] == found[2]), "")
     algorithm, _, digits = stated.partition(":")
@@ -95,7 +115,7 @@ def _download(url: str, file: Path, expected: tuple[str, str]) -> None:
     """Fetches a file block by block and compares its hash."""
     algorithm, digits = expected
     found = hashlib.new(algorithm, usedforsecurity=False)
-    with urlopen(url, timeout=TIMEOUT) as answer, file.open("wb") as out:
+    with _open(url) as answer, file.open("wb") as out:
         while block := answer.read(BLOCK):
             found.update(block)
             out.write(block)
@@ -112,7 +132,7 @@ def _unpack(archive: Path, url: str) -> Path:
     with zipfile.ZipFile(archive) as content:
         for name in content.namelist():
             path = PurePosixPath(name.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
                 raise WeightsError(f"{url} holds {name!r}, which would lie outside its folder; nothing was unpacked")
         content.extractall(folder)
     return folder

@@ -97,6 +97,8 @@ def _panels(files: list[Path], waveform: _Waveform | None) -> list[tuple[float, 
         if file.suffix == ".annotation":
             annotation = _load(file)
             scheme = annotation.annotation_scheme
+            if not hasattr(scheme, "min_val"):
+                raise RequestError(f"{file} is no continuous annotation; only these and streams are drawn")
             ranges.setdefault((scheme.min_val, scheme.max_val), []).append((file, annotation))
     panels: list[tuple[float, Callable[[Figure, Any], None]]] = [
         (1.6, partial(_draw_curves, curves, waveform)) for curves in ranges.values()
@@ -201,7 +203,7 @@ def _draw_curves(curves: list[tuple[Path, Any]], waveform: _Waveform | None, fig
         times = np.arange(len(annotation.data)) / scheme.sample_rate
         scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)
         axis.plot(times, scores, color=color, lw=1.5, label=file.name.removesuffix(".annotation"))
-        axis.set_ylim(scheme.min_val, scheme.max_val)
+    axis.set_ylim(scheme.min_val, scheme.max_val)
     rates = sorted({annotation.annotation_scheme.sample_rate for _, annotation in curves})
     over = f" over {waveform.name}" if waveform else ""
     axis.set_title(f"continuous annotations at {', '.join(f'{rate:g}' for rate in rates)} Hz{over}")

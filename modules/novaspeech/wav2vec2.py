@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-# Samples that pass through the convolutions at once. After the first layer 1 s has 3,200 steps of 512 channels, 6.5 MB:
-# many windows at once only fall out of a CPU's caches.
+# Samples that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200 steps of 512
+# channels, 6.5 MB: many windows at once only fall out of its caches.
 CHUNK_SAMPLES = 80_000
 
 
@@ -36,6 +36,19 @@ def frame_geometry(config: Any) -> tuple[int, int]:
     return hop, length
 
 
+def fast_convolutions(extractor: Any, config: Any) -> Any:
+    """`ChannelsLastConvolutions` where they can stand in for transformers' own, else these.
+
+    Args:
+        extractor: `feature_extractor` of a transformers `Wav2Vec2Model`.
+        config: that model's.
+    """
+    # A group norm looks along time.
+    overlapping = all(kernel >= stride for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
+    fits = config.feat_extract_norm == "layer" and overlapping
+    return ChannelsLastConvolutions(extractor, config) if fits else extractor
+
+
 class ChannelsLastConvolutions(nn.Module):
     """The convolutions of a wav2vec 2.0 with layer norms, as matrix products over (time, channels).
 
@@ -48,20 +61,18 @@ class ChannelsLastConvolutions(nn.Module):
         config: that model's.
 
     Attributes:
-        chunk_samples: of signal that pass through at once; None for all.
+        chunk_samples: of signal that pass through at once on a CPU; None for all.
     """
 
     def __init__(self, extractor: Any, config: Any) -> None:
         super().__init__()
-        if config.feat_extract_norm != "layer":
-            raise ValueError("a group norm looks along time: only convolutions with layer norms can be computed so")
         self.hop, self.length = frame_geometry(config)
         self.chunk_samples: int | None = CHUNK_SAMPLES
         self.layers = nn.ModuleList(_Layer(layer) for layer in extractor.conv_layers)
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Features (B, C, F) of windows (B, N), in the layout that transformers expects."""
-        if self.chunk_samples is None:
+        if self.chunk_samples is None or windows.device.type != "cpu":
             return self._features(windows).transpose(1, 2)
         parts = torch.split(windows, max(1, self.chunk_samples // windows.shape[1]))
         return torch.cat([self._features(part) for part in parts]).transpose(1, 2)

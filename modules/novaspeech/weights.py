@@ -29,7 +29,7 @@ def hub_cache() -> Path:
 
 
 def asset_cache() -> Path:
-    """Where other files that are fetched are kept: `novaspeech` in the Hub's folder for such, beside `hub_cache`."""
+    """Where other files that are fetched are kept: `novaspeech` in the Hub's folder for such, chosen as `hub_cache`."""
     return _cache("HF_ASSETS_CACHE", "assets") / "novaspeech"
 
 
@@ -53,9 +53,7 @@ def model_folder(model: str, model_type: str, log: Callable[[str], None] = print
     Raises:
         WeightsError: no such folder, not a model, another architecture, or a Hub id that cannot be had.
     """
-    folder = Path(model)
-    with contextlib.suppress(RuntimeError):  # ~somebody who is not there
-        folder = folder.expanduser()
+    folder = local_path(model)
     if not model or not folder.is_dir():
         if not _HUB_ID.fullmatch(model):
             raise WeightsError(f"model {model!r} is neither a folder on this machine nor a Hub id such as owner/name")
@@ -69,6 +67,27 @@ def model_folder(model: str, model_type: str, log: Callable[[str], None] = print
     if found != model_type:
         raise WeightsError(f"{folder} holds a {found!r} model; this module needs one of type {model_type!r}")
     return folder
+
+
+def local_path(model: str) -> Path:
+    """The option `model` as a path on this machine; whether something is there is not said."""
+    with contextlib.suppress(RuntimeError):  # ~somebody who is not there
+        return Path(model).expanduser()
+    return Path(model)
+
+
+def load_config(config_class: type[T], folder: Path) -> T:
+    """A transformers configuration from a model's folder.
+
+    Raises:
+        WeightsError: config.json does not make sense to transformers.
+    """
+    loader: Any = config_class
+    try:
+        config: T = loader.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever its values lead to
+        raise WeightsError(f"{folder / 'config.json'} cannot be used: {first_line(error)}") from error
+    return config
 
 
 def is_cached(model: str) -> bool:
@@ -89,7 +108,10 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
     loader: Any = model_class
     try:
         # transformers opens pickles with weights_only=True, all versions that we allow do.
-        model, info = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        # Weights of another shape are listed in `info`, and refused below with their names.
+        model, info = loader.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     except Exception as error:  # safetensors, pickle, json and transformers each have their own
         raise WeightsError(f"the model in {folder} cannot be loaded: {first_line(error)}") from error
     missing = sorted(set(info["missing_keys"]) - set(may_miss))

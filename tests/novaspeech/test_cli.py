@@ -6,12 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from discover_utils.data.annotation import ContinuousAnnotation, ContinuousAnnotationScheme
+from discover_utils.data.annotation import (
+    ContinuousAnnotation,
+    ContinuousAnnotationScheme,
+    FreeAnnotation,
+    FreeAnnotationScheme,
+)
 from discover_utils.data.handler.file_handler import FileHandler
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from novaspeech import batch, cli, progress
-from novaspeech.plot import _tick_seconds, format_time, self_similarity
+from novaspeech.plot import _panels, _tick_seconds, _Waveform, format_time, self_similarity
 
 Speech = Callable[..., Path]
 
@@ -120,6 +126,40 @@ def test_plot_draws_one_picture_a_recording(
     assert sorted(pictures) == [tmp_path / "a.b.png", tmp_path / "a.png"]
     heights = {picture.stem: imread(picture).shape[0] for picture in pictures}
     assert heights["a"] > heights["a.b"]  # an annotation more
+
+
+def test_annotations_of_one_range_are_drawn_over_the_waveform(speech: Speech, tmp_path: Path) -> None:
+    for name, low in (("a.arousal", 0.0), ("a.valence", 0.0), ("a.similarity", -1.0)):
+        scheme = ContinuousAnnotationScheme(name=name, sample_rate=25, min_val=low, max_val=1)
+        scores = np.zeros(50, scheme.label_dtype)
+        scores["score"], scores["conf"] = np.linspace(low, 1, 50), 1
+        scores[10:20] = (np.nan, 0)
+        FileHandler().save(ContinuousAnnotation(scheme=scheme, data=scores), tmp_path / f"{name}.annotation")
+    figure = Figure()
+    drawings = _panels(sorted(tmp_path.glob("*.annotation")), _Waveform(speech("a.wav")))
+    axes = figure.subplots(len(drawings), 1)
+    for axis, (_, draw) in zip(axes, drawings, strict=True):
+        draw(figure, axis)
+    both, similarity = axes
+    assert [line.get_label() for line in both.lines] == ["a.arousal", "a.valence"]
+    assert [line.get_label() for line in similarity.lines] == ["a.similarity"]
+    assert (both.get_ylim(), similarity.get_ylim()) == ((0, 1), (-1, 1))
+    times, values = both.lines[0].get_data()
+    np.testing.assert_allclose(times[[0, 49]], [0, 49 / 25])
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(values)), np.arange(10, 20))
+    behind = [axis for axis in figure.axes if axis.collections]  # the waveform of each panel
+    assert len(behind) == 2
+    assert all(axis.get_zorder() < both.get_zorder() for axis in behind)
+
+
+def test_annotations_of_other_kinds_are_not_drawn(
+    novaspeech: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scheme = FreeAnnotationScheme(name="words")
+    words = np.array([(0, 1000, "hello", 1.0)], scheme.label_dtype)
+    FileHandler().save(FreeAnnotation(scheme=scheme, data=words), tmp_path / "a.words.annotation")
+    assert novaspeech("plot", tmp_path) == 1
+    assert "a.words.annotation is no continuous annotation; only these and streams are" in capsys.readouterr().err
 
 
 def test_plot_with_the_recording_elsewhere(novaspeech: Callable[..., int], speech: Speech, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_weights_of_another_size(small_model: Path, tmp_path: Path) -> None:
     folder = copy_of(small_model, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 256}))
-    with pytest.raises(WeightsError, match=r"cannot be loaded|have another shape"):
+    with pytest.raises(WeightsError, match=r"0 are missing and 12 have another shape"):
         weights.load_pretrained(Wav2Vec2BertModel, folder, MAY_MISS)
 
 

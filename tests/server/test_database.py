@@ -18,7 +18,7 @@ import pytest
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
 
-from tests.conftest import ROOT, TRAINER
+from tests.conftest import ROOT
 
 Client = mongomock.MongoClient
 
@@ -30,19 +30,24 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Client:
     session = {"location": "here", "language": "en", "date": datetime.datetime(2026, 1, 1), "isValid": True}
     client["my_dataset"]["Sessions"].insert_many([session | {"name": "session_1", "duration": 20}])
     client["my_dataset"]["Streams"].insert_one({"name": "audio", "fileExt": "wav", "type": "audio", "sr": 44100})
+    # NOVA makes schemes, roles and annotators before it asks for annotations.
+    for name, rate in (("arousal", 10), ("valence", 25)):
+        scheme = {"name": name, "type": "CONTINUOUS", "sr": rate, "min": 0, "max": 1, "isValid": True}
+        client["my_dataset"]["Schemes"].insert_one(scheme)
+    client["my_dataset"]["Roles"].insert_one({"name": "speaker"})
+    client["my_dataset"]["Annotators"].insert_one({"name": "emow2v"})
     return client
 
 
 @pytest.fixture
-def nova_request(tmp_path: Path, small_model: Path) -> list[str]:
-    """The client's own request with another module, and what the server adds; as du-process gets them."""
+def nova_request(tmp_path: Path, small_emow2v: Path) -> list[str]:
+    """The client's own request, and what the server adds; as du-process gets them."""
     request: dict[str, str] = json.loads((ROOT / "tests/data/requests/nova_predict.json").read_text())
-    audio, *_, stream = json.loads(request["data"])
-    words = ["--trainer_file_path", TRAINER, "--data", json.dumps([audio, stream])]
+    words = ["--trainer_file_path", request["trainerFilePath"], "--data", request["data"]]
     # After --data, as the server does: argparse takes --data for an abbreviation of --data_dir, too.
     words += ["--cml_dir", str(ROOT), "--data_dir", str(tmp_path / "data")]
     words += ["--cache_dir", str(tmp_path), "--tmp_dir", str(tmp_path)]
-    words += ["--options", json.dumps(json.loads(request["options"]) | {"model": str(small_model)})]
+    words += ["--options", json.dumps(json.loads(request["options"]) | {"model": str(small_emow2v)})]
     names = {"dbHost": "db_host", "dbPort": "db_port", "dbUser": "db_user", "dbPassword": "db_password"}
     names |= {"leftContext": "left_context", "rightContext": "right_context", "frameSize": "frame_size"}
     for field, argument in (names | {"stride": "stride", "sessions": "sessions", "dataset": "dataset"}).items():
@@ -57,7 +62,7 @@ def place_recording(folder: Path, speech: Callable[..., Path]) -> Path:
 
 
 def test_a_session_longer_than_its_audio(
-    database: Client, nova_request: list[str], tmp_path: Path, speech: Callable[..., Path], run_job: Any,
+    database: Client, nova_request: list[str], tmp_path: Path, speech: Callable[..., Path], run_emow2v: Any,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     recording = place_recording(tmp_path, speech)
@@ -66,9 +71,19 @@ def test_a_session_longer_than_its_audio(
     assert stream.data.shape == (500, 64)  # 20 s, as the database says
     assert not stream.data[350:].any()
     assert "session_1: 150 of 500 windows have no usable audio" in capfd.readouterr().out
-    np.testing.assert_array_equal(stream.data[:350], run_job(recording).load().data)
+    by_file = run_emow2v(recording)
+    np.testing.assert_array_equal(stream.data[:350], by_file.load("embedding").data)
     entry = database["my_dataset"]["Streams"].find_one({"name": "emow2v"})
     assert (entry["sr"], entry["fileExt"], entry["type"]) == (25, "stream", "feature")
+    # The ticked annotation, brought to the scheme's 10 Hz by the host; the unticked one is not there.
+    [annotation] = database["my_dataset"]["Annotations"].find()
+    labels = database["my_dataset"]["AnnotationData"].find_one({"_id": annotation["data_id"]})["labels"]
+    assert len(labels) == 200
+    assert [label["conf"] for label in labels[::20]] == [1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
+    expected = by_file.load("arousal").data["score"]
+    found = [label["score"] for label in labels[:139]]
+    np.testing.assert_allclose(found, np.interp(np.linspace(0, 499, 200)[:139], np.arange(350), expected), atol=0.0051)
+    assert all(np.isnan(label["score"]) for label in labels[141:])
 
 
 def test_a_recording_that_is_not_on_the_servers_disk(

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from demo.server import Server, ServerError, Status
+from emow2v.export import export
 from novaspeech.catalogue import trainers
 from tests.conftest import ROOT
 from tests.server.checks import check_seed_request
@@ -26,15 +27,23 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
         yield running
 
 
-def test_the_seeds_request_word_for_word(server: Server, seed_request: Request) -> None:
-    check_seed_request(server, seed_request("w2v_bert_2", "seed"))
+@pytest.mark.parametrize("module", ["emow2v", "w2v_bert_2"])
+def test_the_seeds_request_word_for_word(server: Server, seed_request: Request, module: str) -> None:
+    check_seed_request(server, seed_request(module, module))
+
+
+def test_emow2v_by_onnxruntime(server: Server, seed_request: Request, small_emow2v: Path, tmp_path: Path) -> None:
+    export(str(small_emow2v), "float32", tmp_path / "onnx")
+    options = json.dumps({"backend": "onnx", "model": str(tmp_path / "onnx")})
+    check_seed_request(server, seed_request("emow2v", "onnx") | {"options": options})
+    assert any("onnxruntime's CPUExecutionProvider" in line for line in server.output)
 
 
 def test_novas_window_lists_every_module_with_its_options(server: Server) -> None:
     info = requests.post(f"{server.url}/cml_info", timeout=30).json()
     assert not info["trainer_faulty"]
     listed = {Path(path).stem: json.loads(text) for path, text in info["trainer_ok"].items()}
-    assert list(listed) == [trainer.name for trainer in trainers()]
+    assert sorted(listed) == [trainer.name for trainer in trainers()]
     assert listed["w2v_bert_2"]["model_option_string"] == W2VBert2Options.optstr()
 
 

@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
         "hcai-nova-server==1.6.2",
         "hcai-nova-utils==1.6.8",
         "-r",
-        str(ROOT / "modules/w2v_bert_2/requirements.txt"),
+        str(ROOT / "modules/emow2v/requirements.txt"),
     ]
     subprocess.run([folder / "venv/bin/python", "-m", "pip", "install", "-q", *wanted], check=True, env=environment)
     command = folder / "venv" / "bin" / "nova-server"
@@ -34,8 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
         yield running
 
 
-def test_the_seeds_request_word_for_word(server: Server, seed_request: Request) -> None:
-    check_seed_request(server, seed_request("w2v_bert_2", "seed"))
+@pytest.mark.parametrize("module", ["emow2v", "w2v_bert_2"])
+def test_the_seeds_request_word_for_word(server: Server, seed_request: Request, module: str) -> None:
+    check_seed_request(server, seed_request(module, module))
 
 
 def test_errors_are_ours_there_too(server: Server, seed_request: Request, tmp_path: Path) -> None:

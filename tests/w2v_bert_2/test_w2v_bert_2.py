@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
-import soxr
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
@@ -21,30 +18,16 @@ from novaspeech.encoder import Encoder
 from novaspeech.errors import WeightsError
 from novaspeech.windows import WindowBatch, WindowGrid
 from tests.conftest import Job
+from tests.references import assert_close, cut_windows, decoded
 from w2v_bert_2.w2v_bert_2 import W2VBert2, W2VBert2Encoder, W2VBert2Options
 
 Run = Callable[..., Job]
 Speech = Callable[..., Path]
 
 
-def decoded(path: Path) -> tuple[np.ndarray, int]:
-    """(n, channels) float32 and rate, decoded as a whole."""
-    if path.suffix in (".mp3", ".m4a", ".mp4"):
-        wav = path.with_suffix(".decoded.wav")
-        subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), "-c:a", "pcm_f32le", str(wav)], check=True)
-        path = wav
-    return soundfile.read(path, dtype="float32", always_2d=True)
-
-
 def reference(path: Path, model: Path, grid: WindowGrid) -> np.ndarray:
     """(count, D): transformers' extractor and model on windows cut from the whole resampled signal."""
-    samples, rate = decoded(path)
-    mono = samples.mean(axis=1)
-    signal = mono if rate == 16000 else soxr.resample(mono, rate, 16000, quality="HQ")
-    left, right = 16 * grid.left_ms, 16 * (grid.frame_ms + grid.right_ms)
-    padded = np.pad(signal, (left, right), mode="edge")
-    starts = 16 * grid.stride_ms * np.arange(grid.count)
-    windows = [padded[start : start + 16 * grid.length_ms] for start in starts]
+    windows = cut_windows(path, grid)
     extractor = SeamlessM4TFeatureExtractor.from_pretrained(model)
     network = Wav2Vec2BertModel.from_pretrained(model).eval()
     rows = []
@@ -55,11 +38,6 @@ def reference(path: Path, model: Path, grid: WindowGrid) -> np.ndarray:
         mask = features["attention_mask"].unsqueeze(-1)
         rows.append(((hidden * mask).sum(1) / mask.sum(1)).numpy())
     return np.concatenate(rows)
-
-
-def assert_close(found: np.ndarray, expected: np.ndarray, relative: float = 1e-4) -> None:
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= relative * np.abs(expected).max()
 
 
 @pytest.fixture

@@ -1,0 +1,253 @@
+"""Numbers: what a job writes against transformers and the published head on the same windows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+from emow2v.emow2v import EmoW2V, EmoW2VEncoder, EmoW2VOptions
+from emow2v.network import SCORES, EmotionModel
+from novaspeech.catalogue import load_trainer
+from novaspeech.encoder import Encoder
+from novaspeech.errors import WeightsError
+from novaspeech.windows import WindowBatch, WindowGrid
+from tests.conftest import Job
+from tests.references import assert_close, cut_windows
+
+Run = Callable[..., Job]
+Speech = Callable[..., Path]
+CPU = torch.device("cpu")
+
+
+def reference(path: Path, model: Path, grid: WindowGrid) -> dict[str, np.ndarray]:
+    """(count, D) and (count,): transformers' extractor and model, and the head's two layers, from the same files."""
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(model)
+    network = Wav2Vec2Model.from_pretrained(model).eval()
+    head = load_file(model / "model.safetensors")
+    dense, out_proj = (
+        [head[f"classifier.{layer}.{part}"] for part in ("weight", "bias")] for layer in ("dense", "out_proj")
+    )
+    values = extractor(cut_windows(path, grid), sampling_rate=16000, return_tensors="pt").input_values
+    with torch.inference_mode():
+        pooled = torch.cat([network(part).last_hidden_state.mean(1) for part in values.split(50)])
+        scores = torch.tanh(pooled @ dense[0].T + dense[1]) @ out_proj[0].T + out_proj[1]
+    return {"embedding": pooled.numpy()} | {name: scores[:, index].numpy() for index, name in enumerate(SCORES)}
+
+
+def assert_scores(job: Job, expected: dict[str, np.ndarray]) -> None:
+    """The host writes two decimals."""
+    for name in SCORES:
+        annotation = job.load(name)
+        np.testing.assert_allclose(annotation.data["score"], np.clip(expected[name], 0, 1), atol=0.00501)
+        assert (annotation.data["conf"] == 1).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 250])
+def test_batch_sizes(
+    speech: Speech, run_emow2v: Run, small_emow2v: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Encoder, "best_batch", None)  # as on a GPU: the whole batch at once
+    wav = speech("16k.wav", "-ac", "1", "-ar", "16000", seconds=11)
+    job = run_emow2v(wav, {"batch_size": batch_size})
+    expected = reference(wav, small_emow2v, WindowGrid(40, 40, 960, 0, 275))
+    assert_close(job.load("embedding").data, expected["embedding"])
+    assert_scores(job, expected)
+
+
+def test_scores_before_rounding(small_emow2v: Path, speech: Speech) -> None:
+    wav = speech("16k.wav", "-ac", "1", "-ar", "16000")
+    grid = WindowGrid(1000, 40, 0, 0, 20)
+    windows = torch.from_numpy(np.stack(cut_windows(wav, grid)))
+    signal = torch.cat([windows[0], *(window[-640:] for window in windows[1:])])
+    with torch.inference_mode():
+        found = EmoW2VEncoder(small_emow2v, CPU).encode(WindowBatch(signal, 16000, 640), ["embedding", *SCORES])
+    for name, values in reference(wav, small_emow2v, grid).items():
+        assert_close(found[name].numpy().reshape(values.shape), values)
+
+
+@pytest.mark.parametrize(
+    ("grid", "arguments"),
+    [
+        (WindowGrid(33, 33, 960, 0, 60), {"frame_size": "33ms", "left_context": "960ms"}),
+        (WindowGrid(40, 250, 960, 0, 8), {"frame_size": "40ms", "left_context": "960ms", "stride": "250ms"}),
+        (WindowGrid(40, 40, 480, 480, 50), {"frame_size": "40", "left_context": "480", "right_context": "0.48s"}),
+        (WindowGrid(25, 25, 0, 0, 80), {"frame_size": "25ms"}),
+        (WindowGrid(2000, 40, 1017, 0, 50), {"frame_size": "2s", "stride": "40ms", "left_context": "1017ms"}),
+    ],
+    ids=str,
+)
+def test_windows(
+    speech: Speech, run_emow2v: Run, small_emow2v: Path, grid: WindowGrid, arguments: dict[str, str]
+) -> None:
+    wav = speech("48k.wav", "-ar", "48000")
+    job = run_emow2v(wav, **arguments)
+    expected = reference(wav, small_emow2v, grid)
+    assert_close(job.load("embedding").data, expected["embedding"])
+    assert_scores(job, expected)
+    assert job.load("valence").annotation_scheme.sample_rate == pytest.approx(1000 / grid.stride_ms, abs=5e-4)
+
+
+def test_a_window_shorter_than_one_hidden_state_is_refused(speech: Speech, run_emow2v: Run) -> None:
+    job = run_emow2v(speech("a.wav"), frame_size="24ms")
+    assert job.code == 1
+    assert "windows of 24 ms (frame 24, left 0, right 0) are too short for this model, which needs 25 ms" in job.printed
+
+
+def test_only_what_is_asked_for_is_computed_and_written(
+    speech: Speech, run_emow2v: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any, pooled: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("nobody asked for scores")
+
+    wav = speech("a.wav")
+    job = run_emow2v(wav, outputs=["valence"], name="one")
+    assert [file.name for file in sorted(tmp_path.glob("one.*"))] == [
+        "one.valence.annotation",
+        "one.valence.annotation~",
+    ]
+    assert len(job.load("valence").data) == 50
+    monkeypatch.setattr("emow2v.network.RegressionHead.forward", refuse)
+    assert run_emow2v(wav, outputs=["embeddings"], name="two").load("embeddings").data.shape == (50, 64)
+
+
+def test_a_nan_is_a_gap_in_scores_and_zeros_in_embeddings(mono: Callable[..., Path], run_emow2v: Run) -> None:
+    samples = np.random.default_rng(0).standard_normal(32000).astype(np.float32) * 0.1
+    samples[8000] = np.nan
+    job = run_emow2v(mono("nan.wav", samples))
+    holding = (np.arange(50) >= 12) & (np.arange(50) < 37)  # windows that hold 500 ms
+    for name in SCORES:
+        data = job.load(name).data
+        np.testing.assert_array_equal(np.isnan(data["score"]), holding)
+        np.testing.assert_array_equal(data["conf"], ~holding)
+    np.testing.assert_array_equal(job.load("embedding").data.any(axis=1), ~holding)
+
+
+def test_digital_silence_is_finite(mono: Callable[..., Path], run_emow2v: Run) -> None:
+    job = run_emow2v(mono("silence.wav", np.zeros(32000, np.float32)))
+    assert np.isfinite(job.load("embedding").data).all()
+    assert np.isfinite(job.load("arousal").data["score"]).all()
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precisions_are_near(speech: Speech, run_emow2v: Run, precision: str) -> None:
+    wav = speech("a.wav")
+    exact, near = run_emow2v(wav, name="a"), run_emow2v(wav, {"precision": precision}, name="b")
+    a, b = exact.load("embedding").data, near.load("embedding").data
+    assert ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min() > 0.995
+    assert not np.array_equal(a, b)
+
+
+@pytest.fixture
+def copy(small_emow2v: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_emow2v, tmp_path / "model"))
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return EmoW2VEncoder(folder, CPU).model.state_dict()
+
+
+def test_a_pickled_checkpoint_with_the_older_names_of_weight_norm(small_emow2v: Path, copy: Path) -> None:
+    # So the published pytorch_model.bin has them.
+    older = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    weights = load_file(copy / "model.safetensors")
+    for new, old in older.items():
+        [key] = [key for key in weights if key.endswith(f"pos_conv_embed.conv.{new}")]
+        weights[key.replace(new, old)] = weights.pop(key)
+    (copy / "model.safetensors").unlink()
+    torch.save(weights, copy / "pytorch_model.bin")
+    expected, found = state(small_emow2v), state(copy)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_checkpoint_without_the_head(copy: Path) -> None:
+    weights = {k: v for k, v in load_file(copy / "model.safetensors").items() if not k.startswith("classifier")}
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsError, match=r"4 are missing and 0 have another shape \(classifier\.dense\.bias"):
+        EmoW2VEncoder(copy, CPU)
+
+
+def test_a_head_with_values_in_another_number(copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    for name in ("weight", "bias"):
+        weights[f"classifier.out_proj.{name}"] = weights[f"classifier.out_proj.{name}"][:2].clone()
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsError, match=r"0 are missing and 2 have another shape \(classifier\.out_proj"):
+        EmoW2VEncoder(copy, CPU)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"conv_stride": [5, 2]}, r"config\.json cannot be used: "),
+        (
+            {"id2label": {"0": "sad", "1": "glad"}},
+            r"has the labels sad, glad; a model whose config\.json names arousal",
+        ),
+        ({"id2label": {"0": "valence", "1": "arousal", "2": "dominance"}}, "arousal, dominance, valence in this order"),
+        ({"add_adapter": True}, "this one has add_adapter=True"),
+    ],
+)
+def test_models_of_another_kind(copy: Path, changes: dict[str, Any], message: str) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(WeightsError, match=message):
+        EmoW2VEncoder(copy, CPU)
+
+
+def test_an_extractor_that_does_not_normalise_is_followed(small_emow2v: Path, copy: Path) -> None:
+    stated = json.loads((copy / "preprocessor_config.json").read_text())
+    (copy / "preprocessor_config.json").write_text(json.dumps(stated | {"do_normalize": False}))
+    batch = WindowBatch(torch.randn(16000) * 3, 16000, 640)
+    with torch.inference_mode():
+        expected = Wav2Vec2Model.from_pretrained(small_emow2v).eval()(batch.windows).last_hidden_state
+        assert_close(EmoW2VEncoder(copy, CPU).frames(batch).numpy(), expected.numpy())
+
+
+def test_a_model_with_a_group_norm_keeps_its_own_convolutions(small_emow2v: Path, tmp_path: Path) -> None:
+    config = Wav2Vec2Config.from_pretrained(small_emow2v)
+    config.feat_extract_norm = "group"
+    EmotionModel(config).save_pretrained(tmp_path / "group")
+    shutil.copy(small_emow2v / "preprocessor_config.json", tmp_path / "group")
+    batch = WindowBatch(torch.randn(16640), 16000, 640)
+    with torch.inference_mode():
+        values = Wav2Vec2FeatureExtractor()(list(batch.windows.numpy()), sampling_rate=16000, return_tensors="pt")
+        network = Wav2Vec2Model.from_pretrained(tmp_path / "group").eval()
+        expected = network(values.input_values).last_hidden_state
+        assert_close(EmoW2VEncoder(tmp_path / "group", CPU).frames(batch).numpy(), expected.numpy())
+
+
+def test_it_is_a_frame_encoder_of_20_ms(small_emow2v: Path) -> None:
+    encoder = EmoW2VEncoder(small_emow2v, CPU)
+    assert (encoder.frame_hop, encoder.frame_length, encoder.min_length) == (320, 400, 400)
+    for length in (400, 719, 720, 16000):
+        with torch.inference_mode():
+            frames = encoder.frames(WindowBatch(torch.randn(length + 640), length, 640))
+        assert frames.shape == (2, (length - 400) // 320 + 1, 64)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_float32_equals_the_cpu(speech: Speech, run_emow2v: Run) -> None:
+    wav = speech("a.wav")
+    cpu = run_emow2v(wav, {"device": "cpu"}, name="a").load("embedding").data
+    cuda = run_emow2v(wav, {"device": "cuda", "precision": "float32"}, name="b").load("embedding").data
+    assert_close(cuda, cpu, 1e-3)
+
+
+def test_trainer_and_options_agree() -> None:
+    trainer = load_trainer("emow2v").content
+    assert trainer.model_optstr == EmoW2VOptions.optstr()
+    assert (trainer.meta_frame_step, trainer.meta_left_ctx, trainer.meta_right_ctx) == (40, 960, 0)
+    outputs: list[Any] = [entry for entry in trainer.meta_io if entry.io_type == "output"]
+    assert [(entry.io_id, entry.io_data) for entry in outputs] == [(item.id, item.data) for item in EmoW2V.outputs]
+    [uri] = trainer.meta_uri
+    assert (uri.uri_url.rsplit("/", 1)[1], uri.uri_tar) == ("w2v2-L-robust-12.6bc4a7fd-1.1.0.zip", True)

@@ -1,0 +1,37 @@
+"""What the numbers of all modules are compared by: windows cut from a recording that was decoded as a whole."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from novaspeech.windows import WindowGrid
+
+
+def decoded(path: Path) -> tuple[np.ndarray, int]:
+    """(n, channels) float32 and rate, decoded as a whole."""
+    if path.suffix in (".mp3", ".m4a", ".mp4"):
+        wav = path.with_suffix(".decoded.wav")
+        subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), "-c:a", "pcm_f32le", str(wav)], check=True)
+        path = wav
+    return soundfile.read(path, dtype="float32", always_2d=True)
+
+
+def cut_windows(path: Path, grid: WindowGrid) -> list[np.ndarray]:
+    """The windows of a grid at 16 kHz, edges padded."""
+    samples, rate = decoded(path)
+    mono = samples.mean(axis=1)
+    signal = mono if rate == 16000 else soxr.resample(mono, rate, 16000, quality="HQ")
+    padded = np.pad(signal, (16 * grid.left_ms, 16 * (grid.frame_ms + grid.right_ms)), mode="edge")
+    starts = 16 * grid.stride_ms * np.arange(grid.count)
+    return [padded[start : start + 16 * grid.length_ms] for start in starts]
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray, relative: float = 1e-4) -> None:
+    """Holds the largest difference to a share of the largest value."""
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= relative * np.abs(expected).max()
