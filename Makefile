@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)-dev
 	@./demo/ensure-ffmpeg
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)-dev
 	$(VENV)/bin/ruff check .

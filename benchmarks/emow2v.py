@@ -4,7 +4,9 @@ Windows of 1 s every 40 ms through the whole encoder, in one run, round by round
 extractor, batches of 250, float32), then ours: torch, onnxruntime in float32 and, on a CPU, in int8; each with its
 largest difference from the public way. Speeds are shown as windows per second and as multiples of the public way.
 
-    python benchmarks/emow2v.py [--windows 250] [--rounds 3] [--device cpu]
+    python benchmarks/emow2v.py [--windows 250] [--rounds 3] [--device cpu] [--precisions float32]
+
+On a CPU half precisions are slow and not run unless named; few windows (--windows 10) show what they cost in accuracy.
 """
 
 from __future__ import annotations
@@ -79,10 +81,12 @@ def ours(encoder: Encoder, signal: np.ndarray, count: int, precision: str) -> Ru
     return lambda: encode_recording(recording, grid, encoder, names, batch_size=BATCH, precision=precision).values
 
 
-def backends(folder: Path, device: torch.device, signal: np.ndarray, count: int) -> dict[str, Run]:
+def backends(
+    folder: Path, device: torch.device, signal: np.ndarray, count: int, precisions: list[str]
+) -> dict[str, Run]:
     """Label → what runs it."""
     runs: dict[str, Run] = {}
-    for precision in ("float32",) if device.type == "cpu" else ("float32", "auto", "bfloat16"):
+    for precision in precisions:
         encoder: Encoder = EmoW2VEncoder(folder, device, choose_dtype(precision))
         runs["torch, TF32" if precision == "auto" else f"torch, {precision}"] = ours(encoder, signal, count, precision)
     for precision in ("float32", "int8") if device.type == "cpu" else ("float32",):
@@ -98,8 +102,10 @@ def main() -> None:
     parser.add_argument("--windows", type=int, help="in a run (default: 250 on a CPU, 2000 elsewhere)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precisions", nargs="+", help="of torch")
     given = parser.parse_args()
     device = choose_device(given.device)
+    usual = ["float32"] if device.type == "cpu" else ["float32", "auto", "bfloat16", "float16"]
     count = given.windows or (250 if device.type == "cpu" else 2000)
     logging.disable_progress_bar()
     print(describe_machine())
@@ -111,7 +117,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_published_size(folder)
-        runs = {"public": public(folder, device, windows)} | backends(folder, device, signal, count)
+        runs = {"public": public(folder, device, windows)} | backends(
+            folder, device, signal, count, given.precisions or usual
+        )
         measure(runs, count, device, given.rounds)
 
 

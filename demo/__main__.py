@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from discover_utils.data.handler.file_handler import FileHandler
 from tqdm import tqdm
+from transformers.utils.logging import disable_progress_bar
 
 from demo.server import Server, ServerError, Status
 from demo.standins import STANDINS, lay_out_as_cached
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "demo" / "out", help="folder for what it writes")
     given = parser.parse_args()
     out: Path = given.out.resolve()
+    disable_progress_bar()  # of writing a stand-in
     rows = []
     try:
         if shutil.which("ffprobe") is None:

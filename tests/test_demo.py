@@ -25,30 +25,29 @@ def run_demo(out: Path, *arguments: str, **environment: str) -> subprocess.Compl
     )
 
 
-def test_it_runs_twice_and_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
-    for _ in range(2):
-        answer = run_demo(tmp_path, HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1")  # no published model is cached
-        assert answer.returncode == 0, answer.stderr
-        assert answer.stdout.count("its numbers mean nothing") == 2
-        assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in answer.stdout
-        rows = {
-            line.split()[0]: line.split() for line in answer.stdout.splitlines() if line and "real time" not in line
-        }
-        assert [rows[module][1] for module in ("emow2v", "w2v_bert_2")] == ["350", "350"]
-    heights = [imread(tmp_path / f"{module}.png").shape[0] for module in ("emow2v", "w2v_bert_2")]
-    assert min(heights) > 300
-
-
-def test_cached_models_and_named_ones_are_used_instead(tmp_path: Path, small_model: Path) -> None:
-    for published, make in STANDINS.values():
-        lay_out_as_cached(tmp_path, published, make)
-    answer = run_demo(
-        tmp_path / "out", "--model", f"w2v_bert_2={small_model}", HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1"
-    )
+def rows(answer: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """The table's lines, by module."""
     assert answer.returncode == 0, answer.stderr
-    assert f"emow2v: {STANDINS['emow2v'][0]} from {tmp_path}/hub." in answer.stdout
-    assert "w2v_bert_2: facebook" not in answer.stdout
-    assert "mean nothing" not in answer.stdout
+    lines = [line.split() for line in answer.stdout.splitlines() if line.startswith(tuple(STANDINS))]
+    return {words[0]: words for words in lines if words[1].isdigit()}
+
+
+def test_with_standins_then_again_with_models(tmp_path: Path, small_model: Path) -> None:
+    out = tmp_path / "out"
+    first = run_demo(out, HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1")  # no published model is cached
+    assert {module: words[1] for module, words in rows(first).items()} == dict.fromkeys(STANDINS, "350")
+    assert first.stdout.count("its numbers mean nothing") == 2
+    assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in first.stdout
+    assert min(imread(out / f"{module}.png").shape[0] for module in STANDINS) > 300
+
+    published, make = STANDINS["emow2v"]
+    lay_out_as_cached(tmp_path, published, make)
+    named = ["--model", f"w2v_bert_2={small_model}"]
+    second = run_demo(out, *named, HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    assert rows(second).keys() == STANDINS.keys()
+    assert f"emow2v: {published} from {tmp_path}/hub." in second.stdout
+    assert "w2v_bert_2: facebook" not in second.stdout
+    assert "mean nothing" not in second.stdout
 
 
 def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:

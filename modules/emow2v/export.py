@@ -99,7 +99,6 @@ def _trace(network: EmotionModel, file: Path) -> None:
     convolutions = network.wav2vec2.feature_extractor
     if isinstance(convolutions, ChannelsLastConvolutions):
         convolutions.chunk_samples = None  # how many chunks depends on the batch, which a graph cannot
-    network.wav2vec2.config._attn_implementation = "eager"  # torch's fused attention asks for a mask's content
     try:
         with torch.no_grad():
             torch.onnx.export(

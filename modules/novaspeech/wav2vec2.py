@@ -84,7 +84,8 @@ class ChannelsLastConvolutions(nn.Module):
         for layer in self.layers:
             rows = layer(rows)
         frames = (samples - self.length) // self.hop + 1
-        return rows.reshape(batch, hops, rows.shape[1])[:, :frames]
+        # Not a slice, whose length an export could not know.
+        return rows.reshape(batch, hops, rows.shape[1]).narrow(1, 0, frames)
 
 
 class _Layer(nn.Module):
