@@ -1,4 +1,4 @@
-"""What emow2v costs at the published size (164.6 M parameters, random weights), by backend.
+"""What emow2v costs at the published size (165.3 M parameters, random weights), by backend.
 
 Windows of 1 s every 40 ms through the whole encoder, in one run, round by round: the public way (transformers, its
 extractor, batches of 250, float32), then ours: torch, onnxruntime in float32 and, on a CPU, in int8; each with its

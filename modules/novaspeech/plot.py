@@ -200,8 +200,9 @@ def _draw_curves(curves: list[tuple[Path, Any]], waveform: _Waveform | None, fig
         axis.set_frame_on(False)
     for (file, annotation), color in zip(curves, cycle(COLORS)):
         scheme = annotation.annotation_scheme
-        times = np.arange(len(annotation.data)) / scheme.sample_rate
         scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)
+        scores, group = _column_means(scores)
+        times = np.arange(len(scores)) * group / scheme.sample_rate
         axis.plot(times, scores, color=color, lw=1.5, label=file.name.removesuffix(".annotation"))
     axis.set_ylim(scheme.min_val, scheme.max_val)
     rates = sorted({annotation.annotation_scheme.sample_rate for _, annotation in curves})
@@ -209,3 +210,12 @@ def _draw_curves(curves: list[tuple[Path, Any]], waveform: _Waveform | None, fig
     axis.set_title(f"continuous annotations at {', '.join(f'{rate:g}' for rate in rates)} Hz{over}")
     axis.set_ylabel("score")
     axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(curves), frameon=False, borderaxespad=0)
+
+
+def _column_means(scores: FloatArray) -> tuple[FloatArray, int]:
+    """Means of as many neighbours as a picture's columns ask for, without the gaps (NaN), and how many that are."""
+    group = -(-len(scores) // COLUMNS) or 1
+    columns = np.append(scores, np.full(-len(scores) % group, np.nan)).reshape(-1, group)
+    present = np.isfinite(columns)
+    sums, counts = np.where(present, columns, 0).sum(axis=1), present.sum(axis=1)
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), group

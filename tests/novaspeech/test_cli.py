@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from novaspeech import batch, cli, progress
-from novaspeech.plot import _panels, _tick_seconds, _Waveform, format_time, self_similarity
+from novaspeech.plot import _column_means, _panels, _tick_seconds, _Waveform, format_time, self_similarity
 
 Speech = Callable[..., Path]
 
@@ -150,6 +150,15 @@ def test_annotations_of_one_range_are_drawn_over_the_waveform(speech: Speech, tm
     behind = [axis for axis in figure.axes if axis.collections]  # the waveform of each panel
     assert len(behind) == 2
     assert all(axis.get_zorder() < both.get_zorder() for axis in behind)
+
+
+def test_long_annotations_are_averaged_without_their_gaps() -> None:
+    scores = np.arange(9001, dtype=np.float32)
+    scores[[0, 5, 6, 7, 8, 9]] = np.nan
+    means, group = _column_means(scores)
+    assert (group, len(means)) == (5, 1801)
+    np.testing.assert_allclose(means[[0, 1, 2, 1800]], [2.5, np.nan, 12, 9000])
+    np.testing.assert_array_equal(_column_means(scores[:100])[0], scores[:100])
 
 
 def test_annotations_of_other_kinds_are_not_drawn(
