@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
+from transformers import Wav2Vec2FeatureExtractor
 from transformers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.machine import describe_machine, timed
+from demo.standins import random_emotion_model, save_emotion_model
 from emow2v.emow2v import EmoW2VEncoder
 from emow2v.export import export
 from emow2v.network import SCORES, EmotionModel
@@ -46,13 +47,8 @@ Run = Callable[[], dict[str, np.ndarray]]
 def make_published_size(folder: Path) -> None:
     """The configuration of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim, random weights."""
     torch.manual_seed(0)
-    config = Wav2Vec2Config(
-        hidden_size=1024, num_hidden_layers=12, num_attention_heads=16, intermediate_size=4096,
-        feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True,
-        id2label=dict(enumerate(SCORES)), label2id={name: index for index, name in enumerate(SCORES)},
-    )  # fmt: skip
-    EmotionModel(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
+    sizes = {"hidden_size": 1024, "num_hidden_layers": 12, "num_attention_heads": 16, "intermediate_size": 4096}
+    save_emotion_model(random_emotion_model(**sizes), folder)
 
 
 def public(folder: Path, device: torch.device, windows: list[np.ndarray]) -> Run:

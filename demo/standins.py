@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import soundfile
 import torch
@@ -35,12 +36,10 @@ def make_w2v_bert_2(folder: Path) -> None:
 def make_emow2v(folder: Path) -> None:
     """Writes an emotion model of two layers with 64 values per frame into `folder`; its scores wander about 0.5."""
     torch.manual_seed(0)
-    config = Wav2Vec2Config(
+    model = random_emotion_model(
         hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, conv_dim=(32,) * 7,
-        feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True, num_conv_pos_embedding_groups=4,
-        id2label=dict(enumerate(SCORES)), label2id={name: index for index, name in enumerate(SCORES)},
+        num_conv_pos_embedding_groups=4,
     )  # fmt: skip
-    model = EmotionModel(config)
     # Random hidden states hardly change over time: the head is centred on those of some speech, and made to exaggerate.
     samples, _ = soundfile.read(Path(__file__).with_name("recording.flac"), dtype="float32")
     windows = torch.from_numpy(samples[:, 0]).unfold(0, 16000, 16000)
@@ -51,8 +50,22 @@ def make_emow2v(folder: Path) -> None:
         dense.bias.copy_(-dense.weight @ pooled.mean(dim=0))
         model.classifier.out_proj.weight.copy_(torch.randn(3, 64) / 32)
         model.classifier.out_proj.bias.fill_(0.5)
+    save_emotion_model(model, folder)
+
+
+def random_emotion_model(**sizes: Any) -> EmotionModel:
+    """The published emotion model's architecture and labels in other sizes, as `Wav2Vec2Config` names them."""
+    labels = dict(enumerate(SCORES))
+    config = Wav2Vec2Config(
+        feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True,
+        id2label=labels, label2id={name: index for index, name in labels.items()}, **sizes,
+    )  # fmt: skip
+    return EmotionModel(config)
+
+
+def save_emotion_model(model: EmotionModel, folder: Path) -> None:
+    """Writes it with the preprocessor_config.json of the published model's folder."""
     model.save_pretrained(folder)
-    # As in the published model's folder.
     Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
 
 

@@ -53,7 +53,7 @@ def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
     if target.exists():
         return target
     try:
-        _fetch_into(target, url, name, stated, bool(uri.uri_tar), log)
+        _fetch_into(target, url, stated, bool(uri.uri_tar), log)
     except WeightsError:
         raise
     except _FAILURES as error:
@@ -64,7 +64,7 @@ def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
     return target
 
 
-def _fetch_into(target: Path, url: str, name: str, stated: str, archive: bool, log: Callable[[str], None]) -> None:
+def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Callable[[str], None]) -> None:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -76,7 +76,7 @@ def _fetch_into(target: Path, url: str, name: str, stated: str, archive: bool, l
         if leftover.stat().st_mtime < time.time() - STALE:
             shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
-        file = Path(temporary, name)
+        file = Path(temporary, "file")
         _download(url, file, expected)
         if archive:
             file = _unpack(file, url)

@@ -82,12 +82,7 @@ def load_config(config_class: type[T], folder: Path) -> T:
     Raises:
         WeightsError: config.json does not make sense to transformers.
     """
-    loader: Any = config_class
-    try:
-        config: T = loader.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever its values lead to
-        raise WeightsError(f"{folder / 'config.json'} cannot be used: {first_line(error)}") from error
-    return config
+    return _from_json(config_class, folder / "config.json")
 
 
 def is_cached(model: str) -> bool:
@@ -136,12 +131,17 @@ def load_extractor(extractor_class: type[T], folder: Path) -> T:
     stated = _read_json(path).get("feature_extractor_type", extractor_class.__name__)
     if stated != extractor_class.__name__:
         raise WeightsError(f"{path} is for {stated!r}; this module needs {extractor_class.__name__!r}")
-    loader: Any = extractor_class
+    return _from_json(extractor_class, path)
+
+
+def _from_json(described: type[T], path: Path) -> T:
+    """What a JSON file in a model's folder describes, as transformers makes it."""
+    loader: Any = described
     try:
-        extractor: T = loader.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever its parameters lead to
+        made: T = loader.from_pretrained(path.parent, local_files_only=True)
+    except Exception as error:  # whatever its values lead to
         raise WeightsError(f"{path} cannot be used: {first_line(error)}") from error
-    return extractor
+    return made
 
 
 def _from_hub(model: str, log: Callable[[str], None]) -> Path:
