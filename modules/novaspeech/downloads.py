@@ -34,9 +34,9 @@ def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
     """The file of a `<uri>`, from the cache or fetched.
 
     Args:
-        uri: the host's `URI`: `uri_url`; `uri_hash`, "md5:…" or "sha256:…", or "zenodo" for the md5 that the record on
-            Zenodo states, which finds damage but no exchange; `uri_tar`, whether it is an archive (a zip), which is
-            unpacked.
+        uri: the host's `URI`: `uri_url`; `uri_hash`, "md5:…", "sha256:…" or "git:…" (the id that git gives a file), or
+            "zenodo" for the md5 that the record on Zenodo states, which finds damage but no exchange; `uri_tar`,
+            whether it is an archive (a zip), which is unpacked.
         log: takes a line when something is fetched.
 
     Returns:
@@ -46,12 +46,10 @@ def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
         WeightsError: it cannot be had, is not what the hash says, or would be unpacked outside its folder. Nothing
             is left behind then.
     """
-    url, stated = str(uri.uri_url), str(uri.uri_hash or "")
-    place = asset_cache() / hashlib.sha256(f"{url} {stated}".encode()).hexdigest()[:16]
-    name = Path(urlsplit(url).path).name
-    target = place / (Path(name).stem if uri.uri_tar else name)
+    target = place_of(uri)
     if target.exists():
         return target
+    url, stated = str(uri.uri_url), str(uri.uri_hash or "")
     try:
         _fetch_into(target, url, stated, bool(uri.uri_tar), log)
     except WeightsError:
@@ -62,6 +60,14 @@ def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
             f"option 'model'"
         ) from error
     return target
+
+
+def place_of(uri: Any) -> Path:
+    """Where the cache has what `fetch` gives, or will have it."""
+    url, stated = str(uri.uri_url), str(uri.uri_hash or "")
+    name = Path(urlsplit(url).path).name
+    folder = asset_cache() / hashlib.sha256(f"{url} {stated}".encode()).hexdigest()[:16]
+    return folder / (Path(name).stem if uri.uri_tar else name)
 
 
 def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Callable[[str], None]) -> None:
@@ -106,24 +112,34 @@ def _expected_hash(url: str, stated: str) -> tuple[str, str]:
             entries = json.load(answer)["files"]
         stated = next((entry["checksum"] for entry in entries if entry["key"] == found[2]), "")
     algorithm, _, digits = stated.partition(":")
-    if algorithm not in ("md5", "sha256") or not digits:
-        raise ValueError(f"its hash {stated!r} is neither md5:… nor sha256:…")
+    if algorithm not in ("md5", "sha256", "git") or not digits:
+        raise ValueError(f"its hash {stated!r} is none of md5:…, sha256:…, git:…")
     return algorithm, digits.lower()
 
 
 def _download(url: str, file: Path, expected: tuple[str, str]) -> None:
     """Fetches a file block by block and compares its hash."""
     algorithm, digits = expected
-    found = hashlib.new(algorithm, usedforsecurity=False)
     with _open(url) as answer, file.open("wb") as out:
-        while block := answer.read(BLOCK):
-            found.update(block)
-            out.write(block)
-    if found.hexdigest() != digits:
+        shutil.copyfileobj(answer, out, BLOCK)
+    found = _digits(file, algorithm)
+    if found != digits:
         raise WeightsError(
-            f"{url} has the {algorithm} {found.hexdigest()}, {digits} is expected: damaged on its way, or not the "
-            f"published file; it was not opened and is deleted; try again"
+            f"{url} has the {'git id' if algorithm == 'git' else algorithm} {found}, {digits} is expected: damaged on "
+            f"its way, or not the published file; it was not opened and is deleted; try again"
         )
+
+
+def _digits(file: Path, algorithm: str) -> str:
+    """Hexadecimal digits of a file's hash."""
+    if algorithm == "git":  # a blob's id
+        hashed = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
+    else:
+        hashed = hashlib.new(algorithm, usedforsecurity=False)
+    with file.open("rb") as content:
+        while block := content.read(BLOCK):
+            hashed.update(block)
+    return hashed.hexdigest()
 
 
 def _unpack(archive: Path, url: str) -> Path:

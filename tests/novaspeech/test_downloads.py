@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 import time
 import zipfile
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_an_archive_is_unpacked(site: str, cache: Path, tmp_path: Path) -> None:
     assert {file.name for file in left(cache)} == {"model.onnx", "model.yaml"}
 
 
+def test_the_id_that_git_gives_a_file(site: str, cache: Path, tmp_path: Path) -> None:
+    Site.files["/a.pth"] = b"weights" * 300_000
+    (tmp_path / "a.pth").write_bytes(Site.files["/a.pth"])
+    command = ["git", "hash-object", "--no-filters", str(tmp_path / "a.pth")]
+    blob = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert fetch(URI("a", f"{site}/a.pth", f"git:{blob}")).read_bytes() == Site.files["/a.pth"]
+    with pytest.raises(WeightsError, match=f"has the git id {blob}, 00ff is expected.*not opened and is deleted"):
+        fetch(URI("a", f"{site}/a.pth", "git:00ff"))
+    assert len(left(cache)) == 1
+
+
 def test_the_hash_of_zenodos_record(site: str) -> None:
     path = "/record/42/files/m.bin"
     Site.files[path] = b"weights"
@@ -100,13 +112,13 @@ def test_a_zip_that_climbs_out_of_its_folder(site: str, cache: Path, tmp_path: P
         ("/missing.bin", "md5:00", "cannot be fetched (HTTP Error 404"),
         ("/cut.bin", md5(b"weights"), "is expected: damaged on its way"),
         ("/text.zip", md5(b"weights"), "cannot be fetched (File is not a zip file)"),
-        ("/a.bin", "", "its hash '' is neither md5:… nor sha256:…"),
-        ("/a.bin", "crc32:00", "its hash 'crc32:00' is neither"),
+        ("/a.bin", "", "its hash '' is none of md5:…, sha256:…, git:…"),
+        ("/a.bin", "crc32:00", "its hash 'crc32:00' is none of"),
         ("/a.bin", "zenodo", "the address names no record"),
         ("/record/1/files/a.bin", "zenodo", "HTTP Error 404"),
         ("/record/2/files/a.bin", "zenodo", "cannot be fetched (Expecting value"),
         ("/record/4/files/a.bin", "zenodo", "cannot be fetched (list indices must be integers"),
-        ("/record/5/files/a.bin", "zenodo", "its hash '' is neither"),
+        ("/record/5/files/a.bin", "zenodo", "its hash '' is none of"),
     ],
 )
 def test_what_cannot_be_had_is_one_line_and_leaves_nothing(
