@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from typing_extensions import Self
 
 from novaspeech.errors import OptionError
+from novaspeech.recording import Recording
 from novaspeech.windows import WindowBatch
 
 
@@ -21,7 +23,7 @@ class Encoder(ABC):
         min_length: samples of the shortest window that the model takes.
         padding: what stands beyond the recording's ends, "edge" or "zeros".
         device: where it computes.
-        dimensions: name of each output that `encode` can give → its number of values D.
+        dimensions: name of each output that `encode` or `encode_whole` can give → its number of values D.
     """
 
     padding = "edge"
@@ -51,6 +53,23 @@ class Encoder(ABC):
             batch: on `device`.
             names: the outputs that must be there; what only others need may be left out.
         """
+
+    def adapted(self, recording: Recording, log: Callable[[str], None]) -> Self:
+        """The encoder for the windows of `recording`, if it has to know something of the whole of it: a copy then.
+
+        Args:
+            recording: may be read once more for it, block by block.
+            log: takes a line about what was found.
+        """
+        return self
+
+    def encode_whole(self, recording: Recording, names: Collection[str]) -> dict[str, torch.Tensor]:
+        """Name of each output that stands for the recording as a whole → (D,). Asked of the adapted encoder.
+
+        Args:
+            names: the outputs that must be there; none of them is where the recording has no usable audio for it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no output of a whole recording")
 
     def __str__(self) -> str:
         return str(self.device)
@@ -115,7 +134,8 @@ def float32_products(precision: str, device: torch.device) -> Iterator[None]:
     places: list[tuple[Any, str, object]]
     if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch 2.9 and newer
         wanted = "tf32" if precision == "auto" else "ieee"
-        places = [(place, "fp32_precision", wanted) for place in (backends.cuda.matmul, backends.cudnn.conv)]
+        kinds = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+        places = [(place, "fp32_precision", wanted) for place in kinds]
     else:
         places = [(place, "allow_tf32", precision == "auto") for place in (backends.cuda.matmul, backends.cudnn)]
     before = [getattr(place, name) for place, name, _ in places]

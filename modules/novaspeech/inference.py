@@ -24,8 +24,9 @@ class Encoded:
     """A session's outputs.
 
     Attributes:
-        values: output's name → (count, D) float32, row i for window i; zeros where there was no usable audio.
-        usable: (count,) bool, which windows had usable audio.
+        values: output's name → (count, D) float32, row i for window i, or (1, D) for an output of the whole recording;
+            zeros where there was no usable audio.
+        usable: (count,) bool, which windows had usable audio; all of them if nothing was asked of windows.
     """
 
     values: dict[str, FloatArray]
@@ -40,38 +41,58 @@ def encode_recording(
     *,
     batch_size: int,
     precision: str = "auto",
+    whole: Sequence[str] = (),
     progress: Progress = lambda completed, total: None,
     log: Callable[[str], None] = print,
 ) -> Encoded:
     """Encodes every window of `grid`; while the encoder works, the next batch is read.
 
     Args:
-        names: the outputs wanted, of those in `encoder.dimensions`.
+        names: the outputs wanted of windows, of those in `encoder.dimensions`.
         batch_size: the most windows in one pass through the model.
         precision: the option of that name.
+        whole: the outputs wanted of the recording as a whole.
         progress: called with the windows done and their total.
         log: takes a line about what the user should know.
 
     Raises:
         RecordingError: the recording cannot be read to its end.
-        ModelError: a window with usable audio gave NaN or infinite values.
+        ModelError: usable audio gave NaN or infinite values.
     """
-    values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
-    usable = np.zeros(grid.count, bool)
-    runner = _Runner(encoder, names, batch_size, log)
-    blocks = recording.blocks(encoder.sampling_rate)
-    batches = window_batches(blocks, grid, encoder.sampling_rate, batch_size, padding=encoder.padding)
+    windows = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
+    usable = np.full(grid.count, not names)
     with torch.inference_mode(), float32_products(precision, encoder.device):
-        for first, batch in _read_ahead(batches):
+        encoder = encoder.adapted(recording, log)
+        wholes = _encode_whole(recording, encoder, whole, precision, log) if whole else {}
+        blocks = recording.blocks(encoder.sampling_rate)
+        batches = window_batches(blocks, grid, encoder.sampling_rate, batch_size, padding=encoder.padding)
+        runner = _Runner(encoder, names, batch_size, log)
+        for first, batch in _read_ahead(batches) if names else ():
             for rows, outputs in runner.run(first, batch):
-                for name in names:
-                    values[name][rows] = outputs[name].float().cpu().numpy()
-                    _check_finite(values[name][rows], rows.start, grid, precision)
+                for name, values in windows.items():
+                    values[rows] = outputs[name].float().cpu().numpy()
+                    _check_finite(values[rows], rows.start, grid, precision)
                 usable[rows] = True
                 progress(rows.stop, grid.count)
-    if not usable[-1]:
+    if not names or not usable[-1]:
         progress(grid.count, grid.count)
-    return Encoded(values, usable)
+    return Encoded(windows | wholes, usable)
+
+
+def _encode_whole(
+    recording: Recording, encoder: Encoder, names: Sequence[str], precision: str, log: Callable[[str], None]
+) -> dict[str, FloatArray]:
+    """Each output (1, D) of the recording as a whole."""
+    outputs = encoder.encode_whole(recording, names)
+    values = {name: np.zeros((1, encoder.dimensions[name]), np.float32) for name in names}
+    for name in names:
+        if name not in outputs:
+            log(f"{recording.name} holds NaN or infinite samples: zeros in {name}, which is of the whole recording")
+            continue
+        values[name][0] = outputs[name].float().cpu().numpy()
+        if not np.isfinite(values[name]).all():
+            raise _not_finite("of the whole recording", precision)
+    return values
 
 
 class _Runner:
@@ -117,6 +138,9 @@ def _read_ahead(items: Iterator[T]) -> Iterator[T]:
 def _check_finite(rows: FloatArray, first: int, grid: WindowGrid, precision: str) -> None:
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
-        seconds = (first + int(bad[0])) * grid.stride_ms / 1000
-        remedy = "use precision=float32" if precision in ("float16", "bfloat16") else "the weights may be damaged"
-        raise ModelError(f"the model gave NaN or infinite values for intact audio at {seconds:.3f} s; {remedy}")
+        raise _not_finite(f"at {(first + int(bad[0])) * grid.stride_ms / 1000:.3f} s", precision)
+
+
+def _not_finite(place: str, precision: str) -> ModelError:
+    remedy = "use precision=float32" if precision in ("float16", "bfloat16") else "the weights may be damaged"
+    return ModelError(f"the model gave NaN or infinite values for intact audio {place}; {remedy}")

@@ -15,6 +15,7 @@ from novaspeech.inference import Encoded
 from novaspeech.windows import BoolArray, FloatArray, WindowGrid
 
 _SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
+LOWEST_RATE = 0.001  # in Hz: the servers write three decimals, and readers divide by what they find
 _DATABASE_NEEDS = {"stream": ("name", "role"), "annotation": ("scheme", "annotator", "role")}
 
 
@@ -27,6 +28,7 @@ class Output:
         data: as in the trainer: "stream:SSIStream" or "annotation:Continuous".
         aliases: other names that requests use for it.
         low, high: the range of a continuous annotation's scores.
+        whole: a stream of one sample, which stands for the recording as a whole.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Output:
     aliases: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 1.0
+    whole: bool = False
 
     @property
     def kind(self) -> str:
@@ -133,7 +136,9 @@ def _check_path(manager: Any, description: host.Description, output: Output) -> 
         raise RequestError(f"output {description['id']!r}: {path.absolute()} cannot be written")
 
 
-def build_outputs(manager: Any, wanted: Sequence[Wanted], encoded: Encoded, grid: WindowGrid) -> dict[str, Any]:
+def build_outputs(
+    manager: Any, wanted: Sequence[Wanted], encoded: Encoded, grid: WindowGrid, recording_ms: int
+) -> dict[str, Any]:
     """The host's objects for one session, under the ids that the request used.
 
     Role and name are the request's, session and dataset those of `manager`.
@@ -144,8 +149,9 @@ def build_outputs(manager: Any, wanted: Sequence[Wanted], encoded: Encoded, grid
         place = {key: item.description.get(key) for key in ("role", "name")}
         place |= {"session": manager.session, "dataset": manager.dataset}
         if item.output.kind == "stream":
+            rate = max(LOWEST_RATE, 1000 / recording_ms) if item.output.whole else grid.rate
             built[item.key] = host.SSIStream(
-                data=values, sample_rate=grid.rate, sample_shape=values.shape[1:], media_type="feature", **place
+                data=values, sample_rate=rate, sample_shape=values.shape[1:], media_type="feature", **place
             )
         else:
             annotator = item.description.get("annotator")

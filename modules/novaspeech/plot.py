@@ -31,7 +31,8 @@ _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mk
 def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None) -> list[Path]:
     """Draws the outputs in a folder, one picture for each recording.
 
-    An output belongs to the recording whose name its own begins with, as `novaspeech run` names them.
+    An output belongs to the recording whose name its own begins with, as `novaspeech run` names them. A stream of one
+    sample is left out: it stands for the whole recording.
 
     Args:
         folder: holds .stream and .annotation files, and their recordings.
@@ -49,6 +50,9 @@ def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None
     outputs = sorted(file for file in folder.iterdir() if file.suffix in (".stream", ".annotation"))
     if not outputs:
         raise RequestError(f"{folder} holds no .stream or .annotation files; `novaspeech run` writes some")
+    outputs = [file for file in outputs if file.suffix != ".stream" or _sample_count(file) > 1]
+    if not outputs:
+        raise RequestError(f"{folder} holds streams of one sample only: there is nothing to draw over time")
     sounds = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in _AUDIO}
     groups: dict[str, list[Path]] = {}
     for output in outputs:
@@ -120,11 +124,15 @@ def _tick_seconds(duration: float) -> float:
     return next((step for step in steps if duration <= 12 * step), 3600 * -(-duration // (12 * 3600)))
 
 
-def _load(file: Path) -> Any:
+def _load(file: Path, *, header_only: bool = False) -> Any:
     try:
-        return host.module("data.handler.file_handler").FileHandler().load(file)
+        return host.module("data.handler.file_handler").FileHandler().load(file, header_only=header_only)
     except Exception as error:  # a damaged XML or binary file: the host lets any through
         raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
+
+
+def _sample_count(stream: Path) -> int:
+    return int(_load(stream, header_only=True).meta_data.num_samples)
 
 
 class _Waveform:

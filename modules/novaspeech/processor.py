@@ -26,6 +26,7 @@ class SessionResult:
     wanted: list[Wanted]
     grid: WindowGrid
     encoded: Encoded
+    recording_ms: int
 
 
 class SpeechProcessor(host.Processor):  # type: ignore[misc]
@@ -53,7 +54,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._written: dict[str, Any] = {}
         self.encoder = self.load_encoder()
-        progress.log(f"{self.options.model} on {self.encoder}, precision {self.options.precision}")
+        progress.log(f"{self.options.model or 'published model'} on {self.encoder}, precision {self.options.precision}")
 
     @abstractmethod
     def load_encoder(self) -> Encoder:
@@ -79,7 +80,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
 
     def to_output(self, data: SessionResult) -> dict[str, Any]:
         """The host's objects of one session, under the ids that the request used."""
-        return build_outputs(data.manager, data.wanted, data.encoded, data.grid)
+        return build_outputs(data.manager, data.wanted, data.encoded, data.grid, data.recording_ms)
 
     def _process_session(self, session: str, ds_manager: Any) -> SessionResult:
         manager, info = (ds_manager.sessions[session][key] for key in ("manager", "info"))
@@ -87,17 +88,19 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         wanted = wanted_outputs(manager, self.outputs)
         recording = open_recording(manager, "audio")
         duration_ms = info.duration if info and info.duration else recording.duration_ms
-        grid = self._grid(ds_manager, int(duration_ms))
+        names = sorted({item.output.id for item in wanted if not item.output.whole})
+        grid = self._grid(ds_manager, int(duration_ms), self.encoder.min_length if names else 0)
         progress.log(f"{session}: {grid}")
         encoded = encode_recording(
             recording,
             grid,
             self.encoder,
-            sorted({item.output.id for item in wanted}),
+            names,
             batch_size=self.options.batch_size,
             precision=self.options.precision,
+            whole=sorted({item.output.id for item in wanted if item.output.whole}),
             progress=progress.reporter(session),
-            log=progress.log,
+            log=lambda line: progress.log(f"{session}: {line}"),
         )
         empty = grid.count - int(encoded.usable.sum())
         if empty:
@@ -105,10 +108,10 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 f"{session}: {empty} of {grid.count} windows have no usable audio (NaN or infinite samples, or past "
                 f"the end of {recording.name}): zeros in streams, gaps in annotations"
             )
-        return SessionResult(manager, wanted, grid, encoded)
+        return SessionResult(manager, wanted, grid, encoded, recording.duration_ms)
 
-    def _grid(self, request: Any, duration_ms: int) -> WindowGrid:
-        """The windows that a request means; the trainer's where it names no frame size."""
+    def _grid(self, request: Any, duration_ms: int, min_length: int) -> WindowGrid:
+        """The windows that a request means, of `min_length` samples at least; the trainer's if it names none."""
         if request.start:
             progress.log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
         frame, stride, left, right = request.frame_size, request.stride, request.left_context, request.right_context
@@ -120,7 +123,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 right or self.trainer.meta_right_ctx,
             )
         grid = WindowGrid.fit(frame, stride, left, right, min(request.end, duration_ms))
-        shortest = -(-self.encoder.min_length // samples_per_ms(self.encoder.sampling_rate))
+        shortest = -(-min_length // samples_per_ms(self.encoder.sampling_rate))
         if grid.length_ms < shortest:
             raise RequestError(
                 f"windows of {grid.length_ms} ms (frame {frame}, left {left}, right {right}) are too short for this "

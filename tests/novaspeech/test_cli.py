@@ -13,6 +13,7 @@ from discover_utils.data.annotation import (
     FreeAnnotationScheme,
 )
 from discover_utils.data.handler.file_handler import FileHandler
+from discover_utils.data.stream import SSIStream
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -169,6 +170,20 @@ def test_annotations_of_other_kinds_are_not_drawn(
     FileHandler().save(FreeAnnotation(scheme=scheme, data=words), tmp_path / "a.words.annotation")
     assert novaspeech("plot", tmp_path) == 1
     assert "a.words.annotation is no continuous annotation; only these and streams are" in capsys.readouterr().err
+
+
+def test_one_sample_of_the_whole_recording_is_left_out(
+    novaspeech: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = SSIStream(np.ones((1, 8), np.float32), sample_rate=0.5, sample_shape=(8,), media_type="feature")
+    FileHandler().save(scene, tmp_path / "a.scene.stream")
+    assert novaspeech("plot", tmp_path) == 1
+    assert "holds streams of one sample only: there is nothing to draw over time" in capsys.readouterr().err
+    embeddings = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
+    stream = SSIStream(embeddings, sample_rate=20, sample_shape=(8,), media_type="feature")
+    FileHandler().save(stream, tmp_path / "b.embeddings.stream")
+    assert novaspeech("plot", tmp_path) == 0
+    assert [picture.name for picture in tmp_path.glob("*.png")] == ["b.png"]
 
 
 def test_plot_with_the_recording_elsewhere(novaspeech: Callable[..., int], speech: Speech, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,24 @@ class FirstAndMean(Encoder):
         self.sizes.append(len(batch))
         first, mean = batch.windows[:, :1], batch.windows.mean(1, keepdim=True)
         return {"first": first, "both": torch.cat([first, mean], 1)}
+
+
+class LessItsMean(FirstAndMean):
+    """Takes the recording's mean off each window's first sample, and gives the mean as an output of the whole."""
+
+    mean = 0.0
+
+    def adapted(self, recording: Recording, log: Callable[[str], None]) -> LessItsMean:
+        adapted = copy.copy(self)
+        adapted.mean = float(np.mean(np.concatenate(list(recording.blocks(16000)))))
+        log(f"mean {adapted.mean:g}")
+        return adapted
+
+    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+        return {"first": super().encode(batch, names)["first"] - self.mean}
+
+    def encode_whole(self, recording: Recording, names: Collection[str]) -> dict[str, torch.Tensor]:
+        return {} if np.isnan(self.mean) else {"both": torch.tensor([self.mean, 1.0 if self.mean > 1 else np.inf])}
 
 
 class SmallMemory(FirstAndMean):
@@ -65,6 +84,43 @@ def test_row_i_is_window_i(batch_size: int) -> None:
 def test_only_what_is_asked_for_is_kept() -> None:
     encoded = encode_recording(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), FirstAndMean(), ["both"], batch_size=5)
     assert list(encoded.values) == ["both"]
+
+
+def test_an_encoder_may_look_at_the_whole_recording_first() -> None:
+    encoder, grid, said = LessItsMean(), WindowGrid.fit(40, 40, 0, 0, 1000), []
+    arguments = {"batch_size": 7, "log": said.append}
+    encoded = encode_recording(ramp(1), grid, encoder, ["first"], whole=["both"], **arguments)
+    np.testing.assert_array_equal(encoded.values["first"][:, 0], np.arange(25) * 640 - 7999.5)
+    np.testing.assert_array_equal(encoded.values["both"], [[7999.5, 1]])
+    assert encoder.mean == 0, "the next recording must not meet this one's mean"
+    assert said == ["mean 7999.5"]
+
+
+def test_nothing_asked_of_windows_nothing_computed_of_them() -> None:
+    encoder, calls = LessItsMean(), []
+    encoded = encode_recording(
+        ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), encoder, [], whole=["both"], batch_size=7,
+        progress=lambda *c: calls.append(c), log=lambda line: None,
+    )  # fmt: skip
+    assert list(encoded.values) == ["both"]
+    assert encoded.usable.all()
+    assert calls == [(25, 25)]
+    assert not encoder.sizes
+
+
+def test_a_recording_without_usable_audio_as_a_whole_gives_zeros_and_a_line() -> None:
+    recording, said = Recording("a.wav", ArraySource(np.full(16000, np.nan, np.float32), 16000)), []
+    grid = WindowGrid.fit(40, 40, 0, 0, 1000)
+    encoded = encode_recording(recording, grid, LessItsMean(), [], whole=["both"], batch_size=7, log=said.append)
+    np.testing.assert_array_equal(encoded.values["both"], [[0, 0]])
+    assert said[-1] == "a.wav holds NaN or infinite samples: zeros in both, which is of the whole recording"
+
+
+def test_numbers_of_the_whole_that_are_none_are_an_error() -> None:
+    silence = Recording("silence", ArraySource(np.zeros(16000, np.float32), 16000))
+    grid = WindowGrid.fit(40, 40, 0, 0, 1000)
+    with pytest.raises(ModelError, match="infinite values for intact audio of the whole recording; the weights may"):
+        encode_recording(silence, grid, LessItsMean(), ["first"], whole=["both"], batch_size=7)
 
 
 def test_on_a_cpu_a_pass_holds_no_more_than_its_caches_like() -> None:

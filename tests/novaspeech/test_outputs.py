@@ -17,6 +17,7 @@ OUTPUTS = (
     Output("embeddings", aliases=("embedding",)),
     Output("valence", "annotation:Continuous"),
     Output("similarity", "annotation:Continuous", low=-1, high=1),
+    Output("scene", whole=True),
 )
 GRID = WindowGrid.fit(40, 40, 0, 0, 200)
 SCORES = np.array([0.0, 0.5, 1.2, -0.3, 0.25], np.float32)
@@ -25,6 +26,7 @@ ENCODED = Encoded(
         "embeddings": np.arange(10, dtype=np.float32).reshape(5, 2),
         "valence": SCORES[:, None],
         "similarity": SCORES[:, None],
+        "scene": np.ones((1, 3), np.float32),
     },
     np.array([True, True, True, True, False]),
 )
@@ -39,12 +41,12 @@ def manager(folder: Path, *entries: dict[str, Any]) -> SessionManager:
     return SessionManager("dataset", described, "session", {})
 
 
-def build(session: SessionManager) -> dict[str, Any]:
-    return build_outputs(session, wanted_outputs(session, OUTPUTS), ENCODED, GRID)
+def build(session: SessionManager, recording_ms: int = 200) -> dict[str, Any]:
+    return build_outputs(session, wanted_outputs(session, OUTPUTS), ENCODED, GRID, recording_ms)
 
 
-def save_and_load(session: SessionManager, name: str) -> Any:
-    session.output_data_templates.update(build(session))
+def save_and_load(session: SessionManager, name: str, recording_ms: int = 200) -> Any:
+    session.output_data_templates.update(build(session, recording_ms))
     session.save()
     return FileHandler().load(Path(next(entry["uri"] for entry in session.data_description if entry["id"] == name)))
 
@@ -59,6 +61,15 @@ def test_a_stream_under_the_id_that_the_request_used(tmp_path: Path, name: str) 
     np.testing.assert_array_equal(loaded.data, ENCODED.values["embeddings"])
     assert loaded.meta_data.sample_rate == 25
     assert loaded.meta_data.chunks["to"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("recording_ms", "rate"), [(200, 5), (40_000, 0.025), (18_000_000, 0.001)])
+def test_one_sample_of_the_whole_recording_has_a_rate_that_readers_can_divide_by(
+    tmp_path: Path, recording_ms: int, rate: float
+) -> None:
+    scene = save_and_load(manager(tmp_path, {"id": "scene"}), "scene", recording_ms)
+    assert scene.data.shape == (1, 3)
+    assert scene.meta_data.sample_rate == rate
 
 
 def test_scores_keep_the_grids_rate_and_the_models_range(tmp_path: Path) -> None:
@@ -101,7 +112,7 @@ def test_what_an_earlier_job_left_there_has_no_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"id": "arousal"}, "asks for output 'arousal'; this module gives embeddings, valence, similarity"),
+        ({"id": "arousal"}, "asks for output 'arousal'; this module gives embeddings, valence, similarity, scene"),
         (
             {"id": "embeddings", "src": "file:annotation:continuous"},
             "output 'embeddings' is stream:SSIStream, the request",
