@@ -17,8 +17,9 @@ from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from demo.server import Server, ServerError, Status
-from demo.standins import STANDINS, lay_out_as_cached
+from demo.standins import STANDINS
 from novaspeech import weights
+from novaspeech.catalogue import load_trainer
 from novaspeech.plot import plot_outputs
 from novaspeech.recording import Recording
 
@@ -38,8 +39,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument(
         "--model", action="append", default=[], metavar="[MODULE=]MODEL",
-        help="Hub id (fetched if need be) or folder, instead of what is there already; MODULE= may be left out where "
-        "the id is that of a published model",
+        help="id of a published model (fetched if need be), or a folder or checkpoint, instead of what is there "
+        "already; MODULE= may be left out before a published id",
     )  # fmt: skip
     parser.add_argument("--port", type=int, help="the server's port on this machine (default: a free one)")
     parser.add_argument("--out", type=Path, default=ROOT / "demo" / "out", help="folder for what it writes")
@@ -75,9 +76,9 @@ def named_model(text: str) -> tuple[str, str]:
     module, equals, model = text.partition("=")
     if equals and module in STANDINS and model:
         return module, model
-    for name, (published, _) in STANDINS.items():
-        if text == published:
-            return name, text
+    for standin in STANDINS.values():
+        if text == standin.published:
+            return standin.module, text
     raise DemoError(
         f"{text!r} does not say which module it is for; write for example {next(iter(STANDINS))}={text.split('=')[-1]}"
     )
@@ -87,21 +88,22 @@ def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, s
     """The job's options and the server's environment: the model named, else the published one if it is cached, else
     a stand-in that lies where the published one would.
     """
-    published, make = STANDINS[module]
-    cache = {"HF_HUB_CACHE": str(weights.hub_cache())}
-    if model:
-        return {"model": str(Path(model).resolve()) if Path(model).is_dir() else model}, cache
-    if weights.is_cached(published):
-        print(f"{module}: {published} from {cache['HF_HUB_CACHE']}.")
-        return {}, cache
+    standin = STANDINS[module]
+    published = standin.published
+    caches = {"HF_HUB_CACHE": str(weights.hub_cache()), "HF_ASSETS_CACHE": str(weights.asset_cache().parent)}
+    if model and not (standin.uri and model == published):
+        return {"model": str(Path(model).resolve()) if Path(model).exists() else model}, caches
+    if model or standin.published_is_cached():
+        print(f"{module}: {published} from {' or '.join(caches.values())}.")
+        return {}, caches
     print(
         f"{module}: {published} is not on this machine. A small stand-in of the\n"
         f"  same architecture with RANDOM weights shows that everything runs; its numbers mean nothing. For the real\n"
-        f"  ones: make demo MODEL={published}, or MODEL={module}=/path/to/its/folder."
+        f"  ones: make demo MODEL={published}, or MODEL={module}=/path/to/it."
     )
     home = out / "stand-ins"
-    lay_out_as_cached(home, published, make)
-    return {}, {"HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": "1"}
+    standin.lay_out(home)
+    return {}, {"HF_HUB_CACHE": str(home / "hub"), "HF_ASSETS_CACHE": str(home / "assets"), "HF_HUB_OFFLINE": "1"}
 
 
 def run_module(
@@ -141,18 +143,19 @@ def run_module(
 
 def check(module: str, files: list[Path]) -> int:
     """Number of windows, after a look at each output whether it can be right."""
-    expected = Recording.open(RECORDING).duration_ms // 40
+    step = load_trainer(module).content.meta_frame_step
+    expected = Recording.open(RECORDING).duration_ms // step, 1000 / step
     for file in files:
         output = FileHandler().load(file)
         if file.suffix == ".stream":
             rate, whole = output.meta_data.sample_rate, output.data.any(axis=1).all() and np.isfinite(output.data).all()
         else:
             rate, whole = output.annotation_scheme.sample_rate, (output.data["conf"] == 1).all()
-        if (len(output.data), rate) != (expected, 25.0):
-            raise DemoError(f"{file.name} has {len(output.data)} values at {rate} Hz instead of {expected} at 25 Hz")
+        if (len(output.data), rate) != expected:
+            raise DemoError(f"{file.name} has {len(output.data)} values at {rate} Hz instead of {expected}")
         if not whole:
             raise DemoError(f"{file.name} has windows that are empty or not finite")
-    return int(expected)
+    return int(expected[0])
 
 
 if __name__ == "__main__":

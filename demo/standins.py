@@ -1,11 +1,13 @@
-"""Small models of the real architectures with random weights, for the demo and the tests.
+"""Models of the real architectures with random weights, for the demo and the tests.
 
-Their configuration files are those of the published models, only smaller. Their numbers mean nothing.
+Their configuration files are those of the published models, only smaller (BYOL-S is small as it is). Their numbers mean
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,10 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 
+from byols.network import build
 from emow2v.network import PUBLISHED, SCORES, EmotionModel
+from novaspeech import downloads, weights
+from novaspeech.catalogue import load_trainer
 
 Maker = Callable[[Path], None]
 
@@ -69,6 +74,12 @@ def save_emotion_model(model: EmotionModel, folder: Path) -> None:
     Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
 
 
+def make_byols(file: Path) -> None:
+    """Writes a checkpoint of the default encoder of BYOL-S, in its one size."""
+    torch.manual_seed(0)
+    torch.save(build("default").state_dict(), file)
+
+
 def lay_out_as_cached(home: Path, model_id: str, make: Maker) -> Path:
     """Puts a stand-in where the Hub's cache below `home` (an HF_HOME) would hold the model `model_id`."""
     revision = "0" * 40
@@ -81,8 +92,45 @@ def lay_out_as_cached(home: Path, model_id: str, make: Maker) -> Path:
     return snapshot
 
 
-# Published id → how to make its stand-in, by module.
-STANDINS: dict[str, tuple[str, Maker]] = {
-    "emow2v": (PUBLISHED, make_emow2v),
-    "w2v_bert_2": ("facebook/w2v-bert-2.0", make_w2v_bert_2),
+@dataclass(frozen=True)
+class StandIn:
+    """What takes the place of a module's published model where that cannot be had.
+
+    Attributes:
+        module: its name.
+        published: id of the published model on the Hub, or with `uri` what it is called.
+        make: writes the stand-in into a folder, with `uri` as a file.
+        uri: id of the `<uri>` in the trainer that names the published file, if it is not on the Hub.
+    """
+
+    module: str
+    published: str
+    make: Maker
+    uri: str | None = None
+
+    def published_is_cached(self) -> bool:
+        """Whether the published model is on this machine."""
+        return self._place().exists() if self.uri else weights.is_cached(self.published)
+
+    def lay_out(self, home: Path) -> None:
+        """Puts the stand-in where the caches below `home` (an HF_HOME) would have the published model."""
+        if self.uri:
+            place = home / "assets" / "novaspeech" / self._place().relative_to(weights.asset_cache())
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.make(place)
+        else:
+            lay_out_as_cached(home, self.published, self.make)
+
+    def _place(self) -> Path:
+        entries = load_trainer(self.module).content.meta_uri
+        return downloads.place_of(next(entry for entry in entries if entry.uri_id == self.uri))
+
+
+STANDINS = {
+    standin.module: standin
+    for standin in (
+        StandIn("byols", "GasserElbanna/serab-byols", make_byols, uri="default"),
+        StandIn("emow2v", PUBLISHED, make_emow2v),
+        StandIn("w2v_bert_2", "facebook/w2v-bert-2.0", make_w2v_bert_2),
+    )
 }

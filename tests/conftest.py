@@ -18,6 +18,7 @@ from discover_utils.scripts import process
 
 from demo.standins import make_emow2v, make_w2v_bert_2
 from emow2v.network import SCORES
+from novaspeech.catalogue import load_trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "demo" / "recording.flac"
@@ -114,8 +115,9 @@ def run_module(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..
     ) -> Job:
         data = [{"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(audio)}]
         files = {}
+        kinds = {entry.io_id: entry.io_data for entry in load_trainer(module).outputs}
         for output in outputs:
-            kind = "stream:SSIStream" if output.startswith("embedding") else "annotation:continuous"
+            kind = kinds.get(output, "stream:SSIStream")
             files[output] = tmp_path / f"{name}.{output}.{kind.split(':')[0]}"
             data.append({"src": f"file:{kind}", "type": "output", "id": output, "uri": str(files[output])})
         words = ["--trainer_file_path", f"modules\\{module}\\{module}.trainer", "--data", json.dumps(data)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.image import imread
 
-from demo.standins import STANDINS, lay_out_as_cached
+from demo.standins import STANDINS, make_byols
 from tests.conftest import ROOT
 
 
@@ -34,19 +35,22 @@ def rows(answer: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
 
 def test_with_standins_then_again_with_models(tmp_path: Path, small_model: Path) -> None:
     out = tmp_path / "out"
-    first = run_demo(out, HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1")  # no published model is cached
-    assert {module: words[1] for module, words in rows(first).items()} == dict.fromkeys(STANDINS, "350")
-    assert first.stdout.count("its numbers mean nothing") == 2
+    empty = {"HF_HUB_CACHE": str(tmp_path), "HF_ASSETS_CACHE": str(tmp_path)}  # no published model is cached
+    first = run_demo(out, **empty, HF_HUB_OFFLINE="1")
+    windows = {module: words[1] for module, words in rows(first).items()}
+    assert windows == {"byols": "280", "emow2v": "350", "w2v_bert_2": "350"}
+    assert first.stdout.count("its numbers mean nothing") == 3
     assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in first.stdout
     assert min(imread(out / f"{module}.png").shape[0] for module in STANDINS) > 300
 
-    published, make = STANDINS["emow2v"]
-    lay_out_as_cached(tmp_path, published, make)
-    named = ["--model", f"w2v_bert_2={small_model}"]
-    second = run_demo(out, *named, HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    STANDINS["emow2v"].lay_out(tmp_path)
+    make_byols(tmp_path / "mine.pth")
+    named = ["--model", f"w2v_bert_2={small_model}", "--model", f"byols={tmp_path}/mine.pth"]
+    caches = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_ASSETS_CACHE": str(tmp_path / "assets")}
+    second = run_demo(out, *named, **caches, HF_HUB_OFFLINE="1")
     assert rows(second).keys() == STANDINS.keys()
-    assert f"emow2v: {published} from {tmp_path}/hub." in second.stdout
-    assert "w2v_bert_2: facebook" not in second.stdout
+    assert f"emow2v: {STANDINS['emow2v'].published} from {tmp_path}/hub or {tmp_path}/assets." in second.stdout
+    assert not re.search("^(w2v_bert_2|byols): [a-zA-Z]+/", second.stdout, re.MULTILINE)
     assert "mean nothing" not in second.stdout
 
 
@@ -56,10 +60,17 @@ def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     assert answer.stderr.splitlines()[-1].startswith(f"demo: the job ended with ERROR: {tmp_path} is no model folder")
 
 
+def test_a_published_checkpoint_that_is_not_on_the_hub_can_be_asked_for(tmp_path: Path) -> None:
+    caches = {"HF_HUB_CACHE": str(tmp_path), "HF_ASSETS_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    answer = run_demo(tmp_path / "out", "--model", "GasserElbanna/serab-byols", **caches)
+    assert answer.returncode == 1
+    assert "bs256-lr0003-rs42.pth cannot be fetched (HF_HUB_OFFLINE is set)" in answer.stderr.splitlines()[-1]
+
+
 def test_a_model_of_no_module_is_one_sentence(tmp_path: Path) -> None:
     answer = run_demo(tmp_path / "out", "--model", "some/model")
     assert answer.returncode == 1
-    sentence = "demo: 'some/model' does not say which module it is for; write for example emow2v=some/model"
+    sentence = "demo: 'some/model' does not say which module it is for; write for example byols=some/model"
     assert answer.stderr.splitlines()[-1] == sentence
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from demo.standins import STANDINS, lay_out_as_cached
+from demo.standins import STANDINS
 from tests.conftest import ROOT, SPEECH
 
 REQUESTS = ROOT / "tests" / "data" / "requests"
@@ -17,11 +17,11 @@ REQUESTS = ROOT / "tests" / "data" / "requests"
 
 @pytest.fixture(scope="session")
 def offline_hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment in which the Hub's cache holds a stand-in for every published model, and no network is asked."""
+    """Environment in which the caches hold a stand-in for every published model, and no network is asked."""
     home = tmp_path_factory.mktemp("hf-home")
-    for published, make in STANDINS.values():
-        lay_out_as_cached(home, published, make)
-    return {"HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": "1"}
+    for standin in STANDINS.values():
+        standin.lay_out(home)
+    return {"HF_HUB_CACHE": str(home / "hub"), "HF_ASSETS_CACHE": str(home / "assets"), "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture

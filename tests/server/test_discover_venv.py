@@ -18,7 +18,7 @@ from transformers import Wav2Vec2Config
 from demo.server import Server, Status
 from tests.conftest import ROOT, SPEECH
 from tests.novaspeech.test_recording import broken_files
-from tests.server.checks import check_seed_request
+from tests.server.checks import check_request
 
 Request = Callable[..., dict[str, str]]
 
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
 
 
 def test_the_seeds_request_word_for_word(server: Server, seed_request: Request) -> None:
-    check_seed_request(server, seed_request("w2v_bert_2", "seed"))
+    check_request(server, seed_request("w2v_bert_2", "seed"))
     assert "dummy_session: 350 of 350 windows (100%)" in server.log("seed")
     jobs = requests.get(f"{server.url}/job_status_all", timeout=30).json()
     assert [job["progress"] for job in jobs if job["job_key"] == "seed"] == ["dummy_session 100%"]

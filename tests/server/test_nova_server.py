@@ -12,7 +12,7 @@ import pytest
 
 from demo.server import Server, Status
 from tests.conftest import ROOT
-from tests.server.checks import check_seed_request
+from tests.server.checks import check_request
 
 Request = Callable[..., dict[str, str]]
 
@@ -22,21 +22,18 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
     folder = tmp_path_factory.mktemp("nova")
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     environment = {**os.environ, "PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    wanted = [
-        "hcai-nova-server==1.6.2",
-        "hcai-nova-utils==1.6.8",
-        "-r",
-        str(ROOT / "modules/emow2v/requirements.txt"),
-    ]
+    wanted = ["hcai-nova-server==1.6.2", "hcai-nova-utils==1.6.8"]
+    for module in ("byols", "emow2v"):  # w2v_bert_2 needs nothing else
+        wanted += ["-r", str(ROOT / "modules" / module / "requirements.txt")]
     subprocess.run([folder / "venv/bin/python", "-m", "pip", "install", "-q", *wanted], check=True, env=environment)
     command = folder / "venv" / "bin" / "nova-server"
     with Server(folder, ROOT, command=command, environment=offline_hub) as running:
         yield running
 
 
-@pytest.mark.parametrize("module", ["emow2v", "w2v_bert_2"])
-def test_the_seeds_request_word_for_word(server: Server, seed_request: Request, module: str) -> None:
-    check_seed_request(server, seed_request(module, module))
+@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2"])
+def test_the_request_of_the_modules_own_readme(server: Server, seed_request: Request, module: str) -> None:
+    check_request(server, seed_request(module, module))
 
 
 def test_errors_are_ours_there_too(server: Server, seed_request: Request, tmp_path: Path) -> None:

@@ -1,0 +1,5 @@
+"""BYOL-S, as HEAR's common API has it."""
+
+from byols.hear import get_scene_embeddings, get_timestamp_embeddings, load_model
+
+__all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]

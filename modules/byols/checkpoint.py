@@ -1,0 +1,88 @@
+"""Checkpoints of BYOL-S: opened without trust, and told apart by their entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from byols.base import Network
+from byols.network import NETWORKS, build
+from novaspeech.errors import WeightsError, first_line
+from novaspeech.weights import local_path
+
+Shapes = dict[str, torch.Size]
+
+
+def load_network(file: str | Path, name: str | None = None) -> Network:
+    """The encoder in a checkpoint, in float32 on the CPU, in evaluation mode.
+
+    Args:
+        file: a state dict as `torch.save` writes it.
+        name: of the encoder (see `build`); None to tell by the checkpoint's entries.
+
+    Raises:
+        OptionError: there is no encoder of that name.
+        WeightsError: no file, not a state dict (it is refused before anything in it can run), or that of another model.
+    """
+    path = local_path(str(file))
+    if not path.is_file():
+        raise WeightsError(f"{path} is no file; give the path of a checkpoint (.pth) on this machine")
+    entries = _read(path)
+    found = {key: value.shape for key, value in entries.items()}
+    network = build(name or _nearest(found))
+    _check(path, found, network, name)
+    network.load_state_dict(entries, strict=False)
+    return network.eval()
+
+
+def _read(path: Path) -> Mapping[str, torch.Tensor]:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each have their own
+        raise WeightsError(
+            f"{path} is refused: a checkpoint holds tensors and nothing else ({first_line(error)})"
+        ) from error
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{path} is no state dict: it holds a {type(content).__name__}, not tensors by name")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise WeightsError(
+                f"{path} is no state dict: its entry {key!r} is a {type(value).__name__}; save the state_dict() of the "
+                f"encoder alone"
+            )
+    return content
+
+
+def _shapes(network: Network) -> Shapes:
+    # How many batches were seen in training does not matter here.
+    entries = network.state_dict().items()
+    return {key: value.shape for key, value in entries if not key.endswith("num_batches_tracked")}
+
+
+def _nearest(found: Shapes) -> str:
+    """Name of the encoder that shares the most entries with a checkpoint."""
+    with torch.device("meta"):
+        return max(NETWORKS, key=lambda name: len(found.items() & _shapes(build(name)).items()))
+
+
+def _check(path: Path, found: Shapes, network: Network, name: str | None) -> None:
+    wanted = _shapes(network)
+    missing = sorted(wanted.keys() - found.keys())
+    too_many = sorted(found.keys() - network.state_dict().keys())
+    reshaped = sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key])
+    faults = [(missing, "missing"), (too_many, "too many"), (reshaped, "of another shape")]
+    if not any(keys for keys, _ in faults):
+        return
+    listed = "; ".join(f"{len(keys)} {fault}: {_some(keys)}" for keys, fault in faults if keys)
+    if reshaped:
+        listed += f" {tuple(found[reshaped[0]])} instead of {tuple(wanted[reshaped[0]])}"
+    nearest = _nearest(found)
+    hint = f"; it looks like one of encoder {nearest!r}" if name and nearest != name else ""
+    raise WeightsError(f"{path} does not fit the encoder {name or nearest!r}, of its entries {listed}{hint}")
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:2]) + (", …" if len(keys) > 2 else "")

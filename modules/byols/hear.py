@@ -1,0 +1,223 @@
+"""BYOL-S behind the common API of HEAR 2021 (Turian et al. 2022, arXiv 2203.03022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from byols.base import CHUNK_FRAMES, SAMPLE_RATE, Network
+from byols.checkpoint import load_network
+from byols.log_mel import FRAME_HOP, SHORTEST, LogMel, divisor, mean_and_deviation, shortest_signal
+from novaspeech.encoder import float32_products
+from novaspeech.errors import RequestError
+from novaspeech.windows import WindowBatch
+
+NORMALIZATIONS = ("reference", "recording")
+WINDOWS_AT_ONCE = 16  # more are slower on a CPU (BENCHMARKS.md)
+BLOCK = 10 * SAMPLE_RATE  # samples of a clip that are looked at together
+
+Clips = Sequence[torch.Tensor]
+
+
+def load_model(path: str | Path, name: str | None = None) -> Network:
+    """An encoder with the weights of a checkpoint.
+
+    Args:
+        path: a .pth file, such as those that BYOL-S publishes.
+        name: "default" (AudioNTT), "resnetish34", "cvt" or "clstm"; left out, it is told by the checkpoint's entries.
+
+    Returns:
+        a `torch.nn.Module` with `sample_rate`, `scene_embedding_size` and `timestamp_embedding_size`.
+
+    Raises:
+        OptionError: there is no encoder of that name.
+        WeightsError: no file, not a state dict, or one of another encoder.
+    """
+    return load_network(path, name)
+
+
+def get_scene_embeddings(
+    audio: torch.Tensor | Clips, model: Network, *, normalization: str = "reference"
+) -> torch.Tensor:
+    """One embedding for each clip.
+
+    Args:
+        audio: (clips, samples), or a list of (samples,) of any lengths: mono, -1 to 1, at 16 kHz. Samples do not say
+            their rate: audio of another one gives wrong embeddings, and no error.
+        model: from `load_model`; it stays where and as it is.
+        normalization: "reference" takes the means over all clips of the call of their spectrograms' mean and
+            deviation, as published; "recording" those of each clip, which then does not depend on its company.
+
+    Returns:
+        (clips, D) float32, on the audio's device.
+
+    Raises:
+        RequestError: no clips, or one that is no mono audio, too short, or not finite; an unknown normalization.
+    """
+    clips = _check(audio, model, normalization)
+    device = clips[0].device
+    log_mel, network = LogMel(device), model.for_inference().to(device)
+    with torch.no_grad(), float32_products("float32", device):
+        statistics = [mean_and_deviation(_pieces(log_mel, clip))[:2] for clip in clips]
+        if normalization == "reference":
+            mean, deviation = np.mean(statistics, axis=0).tolist()
+            statistics = [(mean, deviation)] * len(clips)
+        scales = [(mean, divisor(deviation)) for mean, deviation in statistics]
+        return torch.cat(list(_scenes(log_mel, network, clips, scales)))
+
+
+@overload
+def get_timestamp_embeddings(
+    audio: torch.Tensor,
+    model: Network,
+    frame_duration: float = 1000,
+    hop_size: float = 50,
+    *,
+    normalization: str = "reference",
+) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+@overload
+def get_timestamp_embeddings(
+    audio: list[torch.Tensor],
+    model: Network,
+    frame_duration: float = 1000,
+    hop_size: float = 50,
+    *,
+    normalization: str = "reference",
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]: ...
+
+
+def get_timestamp_embeddings(
+    audio: torch.Tensor | Clips,
+    model: Network,
+    frame_duration: float = 1000,
+    hop_size: float = 50,
+    *,
+    normalization: str = "reference",
+) -> tuple[torch.Tensor | list[torch.Tensor], torch.Tensor | list[torch.Tensor]]:
+    """An embedding for every `hop_size` ms of each clip, of the `frame_duration` ms around it; zeros beyond its ends.
+
+    Args:
+        audio, model: as for `get_scene_embeddings`.
+        frame_duration: length of a frame in ms.
+        hop_size: from the centre of a frame to that of the next, in ms.
+        normalization: "reference" takes mean and deviation over all frames of the call and divides both by the number
+            of these frames, as published: the same sound is scaled otherwise in a longer clip. "recording" takes those
+            of the clip's own spectrogram.
+
+    Returns:
+        embeddings (clips, T, D) float32 and times (clips, T) float32 in ms of the frames' centres, on the audio's
+        device; for a list of clips, lists of (T, D) and (T,).
+
+    Raises:
+        RequestError: as for `get_scene_embeddings`; a frame that is too short for the model, or a hop that is not
+            above 0.
+    """
+    clips = _check(audio, model, normalization, SHORTEST)
+    shortest = shortest_signal(model)
+    if not shortest <= frame_duration * SAMPLE_RATE / 1000 < np.inf or not 1 <= hop_size * SAMPLE_RATE / 1000 < np.inf:
+        raise RequestError(
+            f"frame_duration {frame_duration} ms and hop_size {hop_size} ms: this model needs frames of at least "
+            f"{shortest / SAMPLE_RATE * 1000:g} ms, and a hop of at least one sample ({1000 / SAMPLE_RATE} ms)"
+        )
+    length = round(frame_duration / 1000 * SAMPLE_RATE)
+    starts = [_starts(clip, hop_size / 1000 * SAMPLE_RATE) for clip in clips]
+    device, total = clips[0].device, sum(map(len, starts))
+    log_mel, network = LogMel(device), model.for_inference().to(device)
+
+    def spectrograms(index: int) -> Iterator[torch.Tensor]:
+        return _frames(log_mel, clips[index], starts[index], length)
+
+    with torch.no_grad(), float32_products("float32", device):
+        if normalization == "reference":
+            mean, deviation, _ = mean_and_deviation(chain.from_iterable(map(spectrograms, range(len(clips)))))
+            scales = [(mean / total, divisor(deviation) / total)] * len(clips)
+        else:
+            statistics = (mean_and_deviation(_pieces(log_mel, clip)) for clip in clips)
+            scales = [(mean, divisor(deviation)) for mean, deviation, _ in statistics]
+        embeddings = [
+            torch.cat([network(((piece - mean) / scale).unsqueeze(1)) for piece in spectrograms(index)])
+            for index, (mean, scale) in enumerate(scales)
+        ]
+    times = [torch.arange(len(at), device=device, dtype=torch.float32) * hop_size for at in starts]
+    if isinstance(audio, torch.Tensor):
+        return torch.stack(embeddings), torch.stack(times)
+    return embeddings, times
+
+
+def _check(audio: torch.Tensor | Clips, model: Network, normalization: str, shortest: int | None = None) -> Clips:
+    """The clips (samples,) float32 of at least `shortest` samples, or what the model needs, on one device."""
+    if not isinstance(model, Network):
+        raise RequestError(f"model is a {type(model).__name__}; it must come from byols.load_model")
+    if normalization not in NORMALIZATIONS:
+        raise RequestError(f"normalization is {normalization!r}; it must be one of {', '.join(NORMALIZATIONS)}")
+    if isinstance(audio, torch.Tensor) and audio.ndim != 2:
+        raise RequestError(
+            f"audio has the shape {tuple(audio.shape)}; (clips, samples) is needed, one clip is audio[None]"
+        )
+    if not isinstance(audio, Sequence | torch.Tensor):
+        raise RequestError(
+            f"audio is a {type(audio).__name__}; it must be a tensor (clips, samples) or a list of clips"
+        )
+    if not len(audio):
+        raise RequestError("audio holds no clips; it needs at least one")
+    shortest = shortest or shortest_signal(model)
+    for index, clip in enumerate(audio):
+        if not isinstance(clip, torch.Tensor) or clip.ndim != 1 or not clip.is_floating_point():
+            raise RequestError(f"clip {index} is no 1-D tensor of floats from -1 to 1")
+        if len(clip) < shortest:
+            raise RequestError(
+                f"clip {index} has {len(clip)} samples ({len(clip) / SAMPLE_RATE * 1000:.1f} ms); this model needs at "
+                f"least {shortest} ({shortest / SAMPLE_RATE * 1000:.1f} ms)"
+            )
+        if not torch.isfinite(clip).all():
+            raise RequestError(f"clip {index} holds NaN or infinite samples; cut them out or replace them")
+    return [clip.to(audio[0].device, torch.float32) for clip in audio]
+
+
+def _pieces(log_mel: LogMel, clip: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The spectrogram of a clip as a whole, in pieces (64, frames)."""
+    return log_mel.of_signal(torch.split(clip, BLOCK))
+
+
+def _scenes(
+    log_mel: LogMel, network: Network, clips: Clips, scales: Sequence[tuple[float, float]]
+) -> Iterator[torch.Tensor]:
+    """Scenes (B, D) of some clips after others: of one length together, long ones alone and piece by piece."""
+    for length, together in groupby(zip(clips, scales, strict=True), key=lambda pair: len(pair[0])):
+        pairs = list(together)
+        at_once = min(WINDOWS_AT_ONCE, CHUNK_FRAMES // (1 + length // FRAME_HOP))
+        if not at_once:
+            for clip, (mean, scale) in pairs:
+                yield network.scene((piece - mean) / scale for piece in _pieces(log_mel, clip))[None]
+            continue
+        for first in range(0, len(pairs), at_once):
+            part = pairs[first : first + at_once]
+            windows = torch.stack([clip for clip, _ in part])
+            means, divisors = torch.tensor([scale for _, scale in part], device=windows.device).T[:, :, None, None]
+            yield network(((log_mel.of_windows(windows) - means) / divisors).unsqueeze(1))
+
+
+def _starts(clip: torch.Tensor, step: float) -> list[int]:
+    """Where frames begin in a clip that is padded by half a frame at either end."""
+    starts = (round(index * step) for index in range(int(len(clip) / step) + 2))
+    return [start for start in starts if start <= len(clip)]
+
+
+def _frames(log_mel: LogMel, clip: torch.Tensor, starts: list[int], length: int) -> Iterator[torch.Tensor]:
+    """Spectrograms (B, 64, frames) of some frames after another."""
+    padded = functional.pad(clip, (length // 2, length - length // 2))
+    for first in range(0, len(starts), WINDOWS_AT_ONCE):
+        part = starts[first : first + WINDOWS_AT_ONCE]
+        hops = set(np.diff(part).tolist()) or {length}
+        if len(hops) == 1:
+            yield log_mel.of_batch(WindowBatch(padded[part[0] : part[-1] + length], length, hops.pop()))
+        else:  # hops that are no whole number of samples
+            yield log_mel.of_windows(torch.stack([padded[start : start + length] for start in part]))

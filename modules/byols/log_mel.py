@@ -1,0 +1,123 @@
+"""The log-mel spectrogram of BYOL-S: of recordings, piece by piece, and of many windows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import librosa
+import torch
+from torch.nn import functional
+
+from byols.base import MELS, SAMPLE_RATE, Network
+from novaspeech.errors import RecordingError
+from novaspeech.windows import WindowBatch
+
+FRAME_LENGTH = 400  # 25 ms; this and what follows is what the checkpoints were trained with
+FRAME_HOP = 160  # 10 ms
+FFT_LENGTH = 1024
+LOWEST_HZ, HIGHEST_HZ = 60, 7800
+OFFSET = torch.finfo(torch.float32).eps  # under the logarithm
+
+REACH = FRAME_LENGTH // 2  # samples on either side of a frame's centre that it is computed from
+# Samples of the shortest signal: the reference mirrors half an FFT at either end.
+SHORTEST = FFT_LENGTH // 2 + 1
+# Digital silence has the same value in all places but for rounding.
+NO_DEVIATION = 1e-5
+
+
+class LogMel:
+    """Log power in 64 mel bands (HTK's scale, 60 to 7800 Hz), a frame every 10 ms.
+
+    Frame t is centred on sample 160 t, and beyond its ends the signal is mirrored. Only the 400 samples under the Hann
+    window are transformed: where they lie among the zeros that make them 1024 changes the phase, not the power.
+
+    Args:
+        device: where to compute.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        mel = librosa.filters.mel(
+            sr=SAMPLE_RATE, n_fft=FFT_LENGTH, n_mels=MELS, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, htk=True, norm=None
+        )
+        self._mel = torch.from_numpy(mel).to(device)
+        self._taper = torch.hann_window(FRAME_LENGTH, device=device)
+
+    def of_windows(self, windows: torch.Tensor) -> torch.Tensor:
+        """(B, N) float32 → (B, 64, 1 + N // 160), N at least `SHORTEST`."""
+        return self._frames(functional.pad(windows, (REACH, REACH), mode="reflect"))
+
+    def of_batch(self, batch: WindowBatch) -> torch.Tensor:
+        """The same for the windows of a batch; the frames that they share are computed once."""
+        # Frames that no mirrored sample enters.
+        first, last = -(-REACH // FRAME_HOP), (batch.length - REACH) // FRAME_HOP
+        if batch.hop % FRAME_HOP or batch.hop >= batch.length or last < first:
+            return self.of_windows(batch.windows)
+        shared = self._frames(batch.signal[first * FRAME_HOP - REACH :])
+        inner = shared.unfold(1, last - first + 1, batch.hop // FRAME_HOP).transpose(0, 1)
+        start = batch.windows[:, : (first - 1) * FRAME_HOP + REACH]
+        end = batch.windows[:, (last + 1) * FRAME_HOP - REACH :]
+        before = self._frames(functional.pad(start, (REACH, 0), mode="reflect"))
+        after = self._frames(functional.pad(end, (0, REACH), mode="reflect"))
+        return torch.cat([before, inner, after], dim=2)
+
+    def of_signal(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Consecutive pieces (64, frames) for consecutive pieces (n,) of a signal.
+
+        Raises:
+            RecordingError: the signal is shorter than `SHORTEST`.
+        """
+        held, started = self._taper[:0], False
+        for block in blocks:
+            held = torch.cat([held, block])
+            if not started and len(held) >= SHORTEST:
+                held, started = torch.cat([held[1 : REACH + 1].flip(0), held]), True
+            if started and len(held) >= FRAME_LENGTH:
+                yield self._frames(held)
+                held = held[(len(held) - FRAME_LENGTH) // FRAME_HOP * FRAME_HOP + FRAME_HOP :]
+        if not started:
+            raise RecordingError(
+                f"{len(held) / SAMPLE_RATE * 1000:.1f} ms of audio are too short for a log-mel spectrogram of BYOL-S, "
+                f"which needs {SHORTEST / SAMPLE_RATE * 1000:.1f} ms"
+            )
+        yield self._frames(torch.cat([held, held[-REACH - 1 : -1].flip(0)]))
+
+    def _frames(self, signal: torch.Tensor) -> torch.Tensor:
+        """(…, N) → (…, 64, frames), the first frame at the signal's start."""
+        spectrum = torch.fft.rfft(signal.unfold(-1, FRAME_LENGTH, FRAME_HOP) * self._taper, n=FFT_LENGTH)
+        power = torch.view_as_real(spectrum).square().sum(-1)
+        return (power @ self._mel.T + OFFSET).log().transpose(-1, -2)
+
+
+def shortest_signal(network: Network) -> int:
+    """Samples of the shortest signal that an encoder has an embedding for."""
+    return max(SHORTEST, (network.min_frames - 1) * FRAME_HOP)
+
+
+def mean_and_deviation(spectrograms: Iterable[torch.Tensor]) -> tuple[float, float, int]:
+    """Mean and standard deviation of all values, and how many frames were left out as not finite.
+
+    Args:
+        spectrograms: pieces (…, 64, frames).
+
+    Returns:
+        0 and 0 where there are no finite frames.
+    """
+    count, mean, squares, broken = 0, 0.0, 0.0, 0
+    for piece in spectrograms:
+        finite = torch.isfinite(piece).all(dim=-2)
+        broken += int((~finite).sum())
+        values = piece if finite.all() else piece.transpose(-1, -2)[finite]
+        if not values.numel():
+            continue
+        variance, middle = (float(value) for value in torch.var_mean(values, correction=0))
+        # Chan, Golub and LeVeque 1983: moments of two parts together.
+        added, step = values.numel(), middle - mean
+        squares += variance * added + step**2 * count * added / (count + added)
+        mean += step * added / (count + added)
+        count += added
+    return mean, (squares / (count - 1)) ** 0.5 if count else 0.0, broken
+
+
+def divisor(deviation: float) -> float:
+    """What to divide by for a deviation of 1: 1 for digital silence, which has none."""
+    return deviation if deviation > NO_DEVIATION else 1.0
