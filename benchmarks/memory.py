@@ -41,7 +41,10 @@ print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 
 def peak_mb(module: str, recording: Path, folder: Path) -> tuple[float, float]:
     """Peak resident memory of one job, and the size of its outputs, in MB."""
-    data = [{"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(recording)}]
+    data = [
+        {"src": "file:stream:audio", "type": "input", "id": entry.io_id, "uri": str(recording)}
+        for entry in load_trainer(module).inputs
+    ]
     for output in load_trainer(module).outputs:
         path = folder / f"{output.io_id}.{output.io_data.split(':')[0]}"
         data.append({"src": f"file:{output.io_data}", "type": "output", "id": output.io_id, "uri": str(path)})
