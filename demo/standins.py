@@ -6,8 +6,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from transformers import (
     Wav2Vec2BertModel,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForXVector,
 )
 
 from byols.network import build
 from emow2v.network import PUBLISHED, SCORES, EmotionModel
 from novaspeech import downloads, weights
 from novaspeech.catalogue import load_trainer
+from wav2vec2_sv.network import PUBLISHED as PUBLISHED_SPEAKERS
 
 Maker = Callable[[Path], None]
 
@@ -46,8 +48,7 @@ def make_emow2v(folder: Path) -> None:
         num_conv_pos_embedding_groups=4,
     )  # fmt: skip
     # Random hidden states hardly change over time: the head is centred on those of some speech, and made to exaggerate.
-    samples, _ = soundfile.read(Path(__file__).with_name("recording.flac"), dtype="float32")
-    windows = torch.from_numpy(samples[:, 0]).unfold(0, 16000, 16000)
+    windows = speech().unfold(0, 16000, 16000)
     with torch.no_grad():
         pooled = model.eval()(windows)[0]
         dense = model.classifier.dense
@@ -80,6 +81,39 @@ def make_byols(file: Path) -> None:
     torch.save(build("default").state_dict(), file)
 
 
+def make_wav2vec2_sv(folder: Path) -> None:
+    """Writes a speaker model of two layers with 64 values per frame into `folder`, like the published one with a group
+    norm, a weighted sum of layers, and no other normalisation.
+    """
+    torch.manual_seed(0)
+    model = random_speaker_model(
+        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, conv_dim=(32,) * 7,
+        num_conv_pos_embedding_groups=4, tdnn_dim=(32, 32, 32, 32, 64), xvector_output_dim=48,
+    )  # fmt: skip
+    # Random vectors hardly change over time: centred on those of some speech, they do.
+    windows = speech().unfold(0, 48000, 16000)
+    with torch.no_grad():
+        model.feature_extractor.bias -= model.eval()(windows).embeddings.mean(dim=0)
+    save_speaker_model(model, folder)
+
+
+def random_speaker_model(**sizes: Any) -> Wav2Vec2ForXVector:
+    """The published speaker model's architecture in other sizes, as `Wav2Vec2Config` names them."""
+    return Wav2Vec2ForXVector(Wav2Vec2Config(**{"use_weighted_layer_sum": True, "num_labels": 4} | sizes))
+
+
+def save_speaker_model(model: Wav2Vec2ForXVector, folder: Path) -> None:
+    """Writes it with a preprocessor_config.json."""
+    model.save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=model.config.feat_extract_norm == "layer").save_pretrained(folder)
+
+
+def speech() -> torch.Tensor:
+    """(N,) of the demo's recording, one voice louder, as if it were at 16 kHz."""
+    samples, _ = soundfile.read(Path(__file__).with_name("recording.flac"), dtype="float32")
+    return torch.from_numpy(samples[:, 0].copy())
+
+
 def lay_out_as_cached(home: Path, model_id: str, make: Maker) -> Path:
     """Puts a stand-in where the Hub's cache below `home` (an HF_HOME) would hold the model `model_id`."""
     revision = "0" * 40
@@ -101,12 +135,14 @@ class StandIn:
         published: id of the published model on the Hub, or with `uri` what it is called.
         make: writes the stand-in into a folder, with `uri` as a file.
         uri: id of the `<uri>` in the trainer that names the published file, if it is not on the Hub.
+        options: of a job with the stand-in, where the published model's would show nothing.
     """
 
     module: str
     published: str
     make: Maker
     uri: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def published_is_cached(self) -> bool:
         """Whether the published model is on this machine."""
@@ -132,5 +168,6 @@ STANDINS = {
         StandIn("byols", "GasserElbanna/serab-byols", make_byols, uri="default"),
         StandIn("emow2v", PUBLISHED, make_emow2v),
         StandIn("w2v_bert_2", "facebook/w2v-bert-2.0", make_w2v_bert_2),
+        StandIn("wav2vec2_sv", PUBLISHED_SPEAKERS, make_wav2vec2_sv, options={"threshold": "0"}),
     )
 }

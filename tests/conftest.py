@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -108,18 +108,32 @@ class Job:
 
 @pytest.fixture
 def run_module(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Job]:
-    """Runs a module; keyword arguments are those of du-process, such as frame_size="40ms"."""
+    """Runs a module; further keyword arguments are those of du-process, such as frame_size="40ms".
+
+    `inputs` are further ones by id, `fields` what an output's entry says besides, by id.
+    """
 
     def run(
-        module: str, audio: Path, options: dict[str, Any], outputs: Collection[str], name: str, **arguments: str
+        module: str,
+        audio: Path,
+        options: dict[str, Any],
+        outputs: Collection[str],
+        name: str,
+        inputs: Mapping[str, Path] | None = None,
+        fields: Mapping[str, dict[str, Any]] | None = None,
+        **arguments: str,
     ) -> Job:
-        data = [{"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(audio)}]
+        data: list[dict[str, Any]] = [
+            {"src": "file:stream:audio", "type": "input", "id": key, "uri": str(path)}
+            for key, path in {"audio": audio, **(inputs or {})}.items()
+        ]
         files = {}
         kinds = {entry.io_id: entry.io_data for entry in load_trainer(module).outputs}
         for output in outputs:
             kind = kinds.get(output, "stream:SSIStream")
             files[output] = tmp_path / f"{name}.{output}.{kind.split(':')[0]}"
-            data.append({"src": f"file:{kind}", "type": "output", "id": output, "uri": str(files[output])})
+            entry = {"src": f"file:{kind}", "type": "output", "id": output, "uri": str(files[output])}
+            data.append(entry | (fields or {}).get(output, {}))
         words = ["--trainer_file_path", f"modules\\{module}\\{module}.trainer", "--data", json.dumps(data)]
         words += ["--cml_dir", str(ROOT), "--cache_dir", str(tmp_path), "--tmp_dir", str(tmp_path)]
         words += ["--options", json.dumps(options), *(f"--{key}={value}" for key, value in arguments.items())]

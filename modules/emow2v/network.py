@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from novaspeech import weights
 from novaspeech.errors import WeightsError
-from novaspeech.wav2vec2 import fast_convolutions, standardise
+from novaspeech.wav2vec2 import prepare_for_inference, standardise
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # The head's values, in its order; roughly 0 to 1.
@@ -68,10 +67,7 @@ def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
     _check(folder, weights.load_config(Wav2Vec2Config, folder))
     model = weights.load_pretrained(EmotionModel, folder, may_miss=("wav2vec2.masked_spec_embed",))
     model.standardised = extractor.do_normalize
-    convolution = model.wav2vec2.encoder.pos_conv_embed.conv
-    if parametrize.is_parametrized(convolution):  # its weight norm is for training
-        parametrize.remove_parametrizations(convolution, "weight")
-    model.wav2vec2.feature_extractor = fast_convolutions(model.wav2vec2.feature_extractor, model.config)
+    prepare_for_inference(model.wav2vec2)
     return model, int(extractor.sampling_rate)
 
 

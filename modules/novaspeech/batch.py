@@ -36,6 +36,7 @@ def run_module(
     times: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     outputs: Sequence[str] | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> int:
     """Writes a module's outputs for each recording, named `NAME.OUTPUT.stream` or `.annotation`.
 
@@ -46,15 +47,20 @@ def run_module(
         times: any of frame, stride, left, right, end, as "40ms" or "1.5s".
         options: the module's options.
         outputs: ids of outputs; None takes those that the trainer ticks.
+        inputs: id → file of further inputs, the same for all recordings.
 
     Returns:
         0 if all went well, 1 if a recording failed; the reasons are then on standard error.
 
     Raises:
-        RequestError: no such module or time, or two recordings would write the same files.
+        RequestError: no such module, time or input, or two recordings would write the same files.
         OptionError, WeightsError: wrong options, or a model that cannot be had.
     """
     trainer = load_trainer(module)
+    further = [entry.io_id for entry in trainer.inputs[1:]]
+    for name in inputs or {}:
+        if name not in further:
+            raise RequestError(f"{module} has no further input {name!r}; it has {', '.join(further) or 'none'}")
     if out:
         out.mkdir(parents=True, exist_ok=True)
     meta = trainer.content
@@ -63,6 +69,9 @@ def run_module(
     failed = 0
     for (folder, suffix), names in _groups(recordings, out).items():
         data = _descriptions(trainer, folder, suffix, out or folder, outputs)
+        for name, path in (inputs or {}).items():
+            source = _literal(Path(path).expanduser().absolute())
+            data.append({"src": "file:stream:audio", "type": "input", "id": name, "uri_template": source})
         words = [*arguments, "--sessions", json.dumps(names), "--data", json.dumps(data)]
         words += ["--options", json.dumps(dict(options or {}))]
         failed += _du_process(trainer, words)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.errors import NovaspeechError, OptionError, RequestError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("frame", "stride", "left", "right", "end"):
         run.add_argument(f"--{name}", metavar="TIME", help=f"{_TIMES[name]}, as 40ms or 1.5s")
     run.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
+    run.add_argument("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
     run.add_argument("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
     run.set_defaults(command=_run)
 
@@ -50,6 +51,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--precision", choices=("float32", "int8"), default="float32", help="int8: for CPUs")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="for model.onnx and model.json")
     export.set_defaults(command=_export)
+
+    verify = commands.add_parser("verify", help="compare speakers", description=_verify.__doc__)
+    verify.add_argument("audio", nargs="*", type=Path, help="two recordings; with --against as many as you like")
+    verify.add_argument("--against", nargs="+", type=Path, metavar="AUDIO", help="recordings of the other speaker")
+    verify.add_argument("--trials", type=Path, metavar="FILE", help="a list, lines as `1 a.wav b.wav` (1: the same)")
+    verify.add_argument("--root", type=Path, metavar="DIR", help="where the list's paths start (default: its folder)")
+    verify.add_argument("--out", type=Path, metavar="PNG", help="the DET curve of a list (default: beside it)")
+    verify.add_argument("--threshold", type=float, help="cosine from which on it is the same speaker (0.86)")
+    verify.add_argument("--model", help="Hub id or folder (default: the published model)")
+    verify.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    verify.set_defaults(command=_verify)
 
     modules = commands.add_parser("modules", help="list the modules", description=_modules.__doc__)
     modules.set_defaults(command=_modules)
@@ -69,14 +81,21 @@ def _run(given: argparse.Namespace) -> int:
     """Runs a module over recordings and writes what a server would: NAME.OUTPUT.stream, NAME.OUTPUT.annotation."""
     from novaspeech.batch import run_module
 
-    options = {}
-    for entry in given.options:
+    options = _pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100")
+    inputs = _pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav")
+    times = {name: getattr(given, name) for name in _TIMES if getattr(given, name)}
+    return run_module(given.module, given.audio, given.out, times, options, given.output, inputs)
+
+
+def _pairs(flag: str, entries: Sequence[str], form: str) -> dict[str, str]:
+    """Name → value of each entry `NAME=VALUE`."""
+    pairs = {}
+    for entry in entries:
         name, equals, value = entry.partition("=")
         if not equals:
-            raise NovaspeechError(f"--set {entry!r} must be OPTION=VALUE, for example --set batch_size=100")
-        options[name] = value
-    times = {name: getattr(given, name) for name in _TIMES if getattr(given, name)}
-    return run_module(given.module, given.audio, given.out, times, options, given.output)
+            raise NovaspeechError(f"{flag} {entry!r} must be {form}")
+        pairs[name] = value
+    return pairs
 
 
 def _plot(given: argparse.Namespace) -> int:
@@ -97,6 +116,24 @@ def _export(given: argparse.Namespace) -> int:
         raise RequestError(f"module {given.module!r} has no export to ONNX")
     importlib.import_module(f"{given.module}.export").export(given.model, given.precision, given.out)
     return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    """Says whether two recordings have the same speaker, or with --trials how often such an answer is wrong."""
+    first, second = (given.audio, given.against) if given.against else (given.audio[:1], given.audio[1:])
+    pair = bool(first and second) and (given.against is not None or len(second) == 1)
+    listed = given.trials is not None and not (given.audio or given.against or given.threshold is not None)
+    if not listed and (not pair or given.trials or given.root or given.out):
+        raise RequestError(
+            "verify takes two recordings, or some --against some, and --threshold; or --trials FILE, --root and --out"
+        )
+    if given.threshold is not None and not -1 <= given.threshold <= 1:
+        raise OptionError(f"--threshold is {given.threshold}; it must be a cosine, from -1 to 1")
+    module = importlib.import_module("wav2vec2_sv.verify")
+    encoder = module.load_encoder(given.model, given.device)
+    if listed:
+        return int(module.verify_trials(given.trials, given.root, encoder, given.out))
+    return int(module.verify(first, second, encoder, given.threshold))
 
 
 def _modules(given: argparse.Namespace) -> int:

@@ -42,6 +42,8 @@ Processor: Any = module("interfaces.server_module").Processor
 SSIStream: Any = module("data.stream").SSIStream
 ContinuousAnnotation: Any = module("data.annotation").ContinuousAnnotation
 ContinuousAnnotationScheme: Any = module("data.annotation").ContinuousAnnotationScheme
+DiscreteAnnotation: Any = module("data.annotation").DiscreteAnnotation
+DiscreteAnnotationScheme: Any = module("data.annotation").DiscreteAnnotationScheme
 
 _this_job = threading.local()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from novaspeech.encoder import Encoder, float32_products
 from novaspeech.errors import ModelError
 from novaspeech.recording import Recording
+from novaspeech.stretches import Stretch
 from novaspeech.windows import BoolArray, FloatArray, WindowBatch, WindowGrid, window_batches
 
 Progress = Callable[[int, int], None]
@@ -27,10 +28,12 @@ class Encoded:
         values: output's name → (count, D) float32, row i for window i, or (1, D) for an output of the whole recording;
             zeros where there was no usable audio.
         usable: (count,) bool, which windows had usable audio; all of them if nothing was asked of windows.
+        stretches: name of each discrete annotation → its rows.
     """
 
     values: dict[str, FloatArray]
     usable: BoolArray
+    stretches: dict[str, list[Stretch]] = field(default_factory=dict)
 
 
 def encode_recording(

@@ -1,21 +1,19 @@
-"""Arrays → the streams and annotations that a request names."""
+"""What a module can give, and what of it a request asks for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from novaspeech import host
 from novaspeech.errors import RequestError
-from novaspeech.inference import Encoded
-from novaspeech.windows import BoolArray, FloatArray, WindowGrid
 
 _SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
-LOWEST_RATE = 0.001  # in Hz: the servers write three decimals, and readers divide by what they find
 _DATABASE_NEEDS = {"stream": ("name", "role"), "annotation": ("scheme", "annotator", "role")}
 
 
@@ -25,10 +23,12 @@ class Output:
 
     Attributes:
         id: its name in the trainer, and in what the encoder gives.
-        data: as in the trainer: "stream:SSIStream" or "annotation:Continuous".
+        data: as in the trainer: "stream:SSIStream", "annotation:Continuous" or "annotation:Discrete".
         aliases: other names that requests use for it.
         low, high: the range of a continuous annotation's scores.
         whole: a stream of one sample, which stands for the recording as a whole.
+        needs: outputs of the encoder that it is derived from once all windows are encoded; none if that gives it.
+        classes: names of a discrete annotation's classes.
     """
 
     id: str
@@ -37,11 +37,23 @@ class Output:
     low: float = 0.0
     high: float = 1.0
     whole: bool = False
+    needs: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
         """The word "stream" or "annotation"."""
         return self.data.split(":")[0]
+
+    @property
+    def whole_id(self) -> str | None:
+        """Its id if the encoder gives it of the whole recording, else None."""
+        return self.id if self.whole and not self.needs else None
+
+    @property
+    def subtype(self) -> str:
+        """What stands after it, in small letters, as the host compares it."""
+        return self.data.split(":")[1].lower()
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,8 @@ class Wanted:
         scheme_name: of an annotation.
         rate: in Hz, if the request names one for an annotation in a file.
         low, high: the range that an annotation's scores are to have.
+        classes: of a discrete annotation's scheme: id → attributes, "name" among them.
+        class_ids: id of each class of the output.
     """
 
     description: host.Description
@@ -62,6 +76,8 @@ class Wanted:
     rate: float | None = None
     low: float = 0.0
     high: float = 1.0
+    classes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    class_ids: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -100,7 +116,7 @@ def wanted_outputs(manager: Any, outputs: Sequence[Output]) -> list[Wanted]:
 def _check(manager: Any, description: host.Description, output: Output) -> Wanted:
     name = description["id"]
     origin, kind, subtype = host.describe(description)
-    if kind != output.kind or subtype not in ("", output.data.split(":")[1].lower()):
+    if kind != output.kind or subtype not in ("", output.subtype):
         raise RequestError(f"output {name!r} is {output.data}, the request's src says {description['src']!r}")
     if origin == "db":
         for key in _DATABASE_NEEDS[kind]:
@@ -108,6 +124,8 @@ def _check(manager: Any, description: host.Description, output: Output) -> Wante
     _check_path(manager, description, output)
     if kind == "stream":
         return Wanted(description, output)
+    if output.subtype == "discrete":
+        return _check_classes(manager, description, output)
     if origin == "db":  # has a range of its own, and resamples by itself
         return Wanted(
             description, output, host.database_scheme(manager, description).name, None, output.low, output.high
@@ -124,6 +142,41 @@ def _check(manager: Any, description: host.Description, output: Output) -> Wante
     return Wanted(description, output, str(description.get("scheme") or name), rate, low, high)
 
 
+def _check_classes(manager: Any, description: host.Description, output: Output) -> Wanted:
+    name, in_database = description["id"], host.describe(description)[0] == "db"
+    scheme_name = str(description.get("scheme") or name)
+    classes: Any = description.get("classes") or {str(index): text for index, text in enumerate(output.classes)}
+    if in_database:
+        scheme = host.database_scheme(manager, description)
+        scheme_name, classes = scheme.name, scheme.classes
+    try:
+        named = {str(key): {"name": value} if isinstance(value, str) else dict(value) for key, value in classes.items()}
+        ids = {_plain(str(attributes["name"])): int(key) for key, attributes in named.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise RequestError(
+            f'output {name!r}: classes must be numbers with names, such as {{"0": {{"name": "{output.classes[0]}"}}}}'
+        ) from None
+    for wanted in output.classes:
+        if _plain(wanted) not in ids:
+            there = ", ".join(repr(attributes["name"]) for attributes in named.values())
+            raise RequestError(f"output {name!r}: its scheme has no class {wanted!r}, only {there or 'none'}; add it")
+        if in_database and ids[_plain(wanted)] == len(named):
+            # The server takes this id for the class of rest, and drops its labels.
+            raise RequestError(
+                f"output {name!r}: the class {wanted!r} has the id {len(named)}, which the server keeps for REST; "
+                f"number the scheme's classes from 0"
+            )
+    # NOVA-Server writes a class's id only if it is among its attributes.
+    classes = {key: {"id": key} | attributes for key, attributes in named.items()}
+    class_ids = {wanted: ids[_plain(wanted)] for wanted in output.classes}
+    return Wanted(description, output, scheme_name, classes=classes, class_ids=class_ids)
+
+
+def _plain(name: str) -> str:
+    """Names of classes are compared without case, blanks, hyphens and underscores."""
+    return re.sub(r"[\s_-]", "", name).casefold()
+
+
 def _check_path(manager: Any, description: host.Description, output: Output) -> None:
     path = host.output_path(manager, description)
     if path is None:
@@ -134,50 +187,3 @@ def _check_path(manager: Any, description: host.Description, output: Output) -> 
         raise RequestError(f"output {description['id']!r}: there is no folder {path.parent.absolute()}; make it first")
     if not os.access(path.parent, os.W_OK) or path.is_dir():
         raise RequestError(f"output {description['id']!r}: {path.absolute()} cannot be written")
-
-
-def build_outputs(
-    manager: Any, wanted: Sequence[Wanted], encoded: Encoded, grid: WindowGrid, recording_ms: int
-) -> dict[str, Any]:
-    """The host's objects for one session, under the ids that the request used.
-
-    Role and name are the request's, session and dataset those of `manager`.
-    """
-    built = {}
-    for item in wanted:
-        values = encoded.values[item.output.id]
-        place = {key: item.description.get(key) for key in ("role", "name")}
-        place |= {"session": manager.session, "dataset": manager.dataset}
-        if item.output.kind == "stream":
-            rate = max(LOWEST_RATE, 1000 / recording_ms) if item.output.whole else grid.rate
-            built[item.key] = host.SSIStream(
-                data=values, sample_rate=rate, sample_shape=values.shape[1:], media_type="feature", **place
-            )
-        else:
-            annotator = item.description.get("annotator")
-            built[item.key] = _continuous(values[:, 0], encoded.usable, item, grid, annotator=annotator, **place)
-    return built
-
-
-def _continuous(scores: FloatArray, usable: BoolArray, item: Wanted, grid: WindowGrid, **place: Any) -> Any:
-    """Scores (count,) float32 → ContinuousAnnotation, in the range and at the rate wanted."""
-    low, high = item.output.low, item.output.high
-    share = (np.clip(scores, low, high) - low) / (high - low)
-    scores = np.where(usable, item.low + share * (item.high - item.low), np.nan).astype(np.float32)
-    rate = item.rate or grid.rate
-    if rate != grid.rate:
-        scores = _resample(scores, grid.rate, rate)
-    scheme = host.ContinuousAnnotationScheme(
-        name=item.scheme_name, sample_rate=rate, min_val=item.low, max_val=item.high
-    )
-    data = np.zeros(len(scores), scheme.label_dtype)
-    data["score"], data["conf"] = scores, np.isfinite(scores)
-    return host.ContinuousAnnotation(scheme=scheme, data=data, **place)
-
-
-def _resample(scores: FloatArray, rate: float, new_rate: float) -> FloatArray:
-    """Linear interpolation between scores; a gap (NaN) stays one."""
-    count = int(len(scores) * new_rate / rate + 1e-6)  # 299.9999999 means 300
-    places = np.minimum(np.arange(count) * rate / new_rate, len(scores) - 1)
-    resampled: FloatArray = np.interp(places, np.arange(len(scores)), scores).astype(np.float32)
-    return resampled

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from novaspeech import host
+from novaspeech.drawing import (
+    Waveform,
+    are_unit_vectors,
+    draw_curves,
+    draw_self_similarity,
+    draw_speaker_map,
+    draw_stretches,
+)
 from novaspeech.errors import RequestError
-from novaspeech.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from novaspeech.windows import FloatArray
+    Panel = tuple[float, Callable[[Figure, Any], None]]  # its height, and what draws it
 
-COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
-LAGS = 50  # rows of the self-similarity at least, and
-LAG_SECONDS = 5.0  # time that they span at least
-COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # of Okabe and Ito, for all kinds of eyes
 _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".aiff", ".au")
 
 
@@ -71,7 +72,7 @@ def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None
 
 
 def plot_outputs(outputs: Iterable[Path], audio: Path | None, picture: Path, title: str) -> None:
-    """Draws the recording's waveform, continuous annotations over it, and below it each stream, on one time axis.
+    """Draws the recording's waveform, continuous annotations over it, and below it the rest, on one time axis.
 
     Args:
         outputs: .stream and .annotation files.
@@ -80,7 +81,7 @@ def plot_outputs(outputs: Iterable[Path], audio: Path | None, picture: Path, tit
         title: stands above.
     """
     files = list(outputs)
-    panels = _panels(files, _Waveform(audio) if audio else None)
+    panels = _panels(files, Waveform(audio) if audio else None)
     heights = [height for height, _ in panels]
     with mpl.rc_context({"font.size": 10, "axes.titlesize": 10, "axes.titlelocation": "left"}):
         figure = Figure(figsize=(12, 0.8 + 1.7 * sum(heights)), layout="constrained")
@@ -94,22 +95,28 @@ def plot_outputs(outputs: Iterable[Path], audio: Path | None, picture: Path, tit
         figure.savefig(picture, dpi=110)
 
 
-def _panels(files: list[Path], waveform: _Waveform | None) -> list[tuple[float, Callable[[Figure, Any], None]]]:
-    """Height of each panel, and what draws it: annotations of one range share a panel."""
+def _panels(files: list[Path], waveform: Waveform | None) -> list[Panel]:
+    """Height of each panel, and what draws it: continuous annotations of one range share a panel."""
     ranges: dict[tuple[float, float], list[tuple[Path, Any]]] = {}
+    rows: list[Panel] = []
+    maps: list[Panel] = []
     for file in files:
-        if file.suffix == ".annotation":
-            annotation = _load(file)
-            scheme = annotation.annotation_scheme
-            if not hasattr(scheme, "min_val"):
-                raise RequestError(f"{file} is no continuous annotation; only these and streams are drawn")
-            ranges.setdefault((scheme.min_val, scheme.max_val), []).append((file, annotation))
-    panels: list[tuple[float, Callable[[Figure, Any], None]]] = [
-        (1.6, partial(_draw_curves, curves, waveform)) for curves in ranges.values()
-    ]
+        content = _load(file)
+        if file.suffix == ".stream":
+            draw = draw_speaker_map if are_unit_vectors(content.data) else draw_self_similarity
+            maps.append((2.6 if draw is draw_speaker_map else 1.6, partial(draw, file.name, content)))
+            continue
+        scheme = content.annotation_scheme
+        if hasattr(scheme, "min_val"):
+            ranges.setdefault((scheme.min_val, scheme.max_val), []).append((file, content))
+        elif hasattr(scheme, "classes"):
+            rows.append((0.3 + 0.2 * len(scheme.classes), partial(draw_stretches, file.name, content)))
+        else:
+            raise RequestError(f"{file} is a free annotation; only streams, continuous and discrete ones are drawn")
+    panels: list[Panel] = [(1.6, partial(draw_curves, curves, waveform)) for curves in ranges.values()]
     if waveform and not panels:
         panels.append((1.0, lambda figure, axis: waveform.draw(axis)))
-    return panels + [(1.6, partial(_draw_self_similarity, file)) for file in files if file.suffix == ".stream"]
+    return panels + rows + maps
 
 
 def format_time(seconds: float) -> str:
@@ -133,97 +140,3 @@ def _load(file: Path, *, header_only: bool = False) -> Any:
 
 def _sample_count(stream: Path) -> int:
     return int(_load(stream, header_only=True).meta_data.num_samples)
-
-
-class _Waveform:
-    """Lowest and highest sample of each column of a picture, read block by block."""
-
-    def __init__(self, audio: Path) -> None:
-        recording = Recording.open(audio)
-        per_column = max(1, recording.samples // COLUMNS)
-        low, high, rest = [], [], np.zeros(0, np.float32)
-        for block in recording.blocks(recording.rate):
-            rest = np.concatenate([rest, block])
-            whole = len(rest) // per_column * per_column
-            columns = rest[:whole].reshape(-1, per_column)
-            low.append(columns.min(axis=1, initial=np.inf))
-            high.append(columns.max(axis=1, initial=-np.inf))
-            rest = rest[whole:]
-        self.low, self.high = np.concatenate(low), np.concatenate(high)
-        self.name = audio.name
-        self.seconds = recording.samples / recording.rate
-        self.times = np.arange(len(self.high)) * per_column / recording.rate
-
-    def draw(self, axis: Any, color: str = "#30507a") -> None:
-        """Fills an axis with it."""
-        axis.fill_between(self.times, self.low, self.high, step="post", color=color, lw=0)
-        axis.set_title(f"{self.name} (mean of channels)")
-        axis.set_ylabel("amplitude")
-        axis.set_xlim(0, self.seconds)
-
-
-def _draw_self_similarity(file: Path, figure: Figure, axis: Any) -> None:
-    """Cosine between the embedding at each time and those some seconds later, the mean embedding taken off."""
-    stream = _load(file)
-    rate = stream.meta_data.sample_rate
-    image, step = self_similarity(stream.data, rate)
-    extent = (0, image.shape[1] * step, 0, image.shape[0] * step)
-    drawn = axis.imshow(image, origin="lower", aspect="auto", extent=extent, vmin=-1, vmax=1, cmap="RdBu_r")
-    axis.set_title(f"{file.name}: self-similarity of {stream.data.shape[1]} values at {rate:g} Hz")
-    axis.set_ylabel("against … s later")
-    figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)
-
-
-def self_similarity(values: FloatArray, rate: float) -> tuple[FloatArray, float]:
-    """Cosine of each vector with those after it.
-
-    Args:
-        values: (count, D), at `rate` Hz; vectors of zeros stand for missing audio.
-
-    Returns:
-        (lags, columns) float32, NaN where there is nothing to compare, and the seconds from one column to the next.
-    """
-    group = -(-len(values) // COLUMNS)
-    count = len(values) // group
-    columns = values[: count * group].reshape(count, group, -1).mean(axis=1)
-    present = columns.any(axis=1)
-    centred = columns - columns[present].mean(axis=0) if present.any() else columns
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = np.where(present[:, None] & (norms > 0), centred / np.maximum(norms, 1e-12), np.nan)
-    step = group / rate
-    lags = min(count, max(LAGS, round(LAG_SECONDS / step)))
-    image = np.full((lags, count), np.nan, np.float32)
-    for lag in range(lags):
-        image[lag, : count - lag] = np.einsum("td,td->t", unit[: count - lag], unit[lag:])
-    return image, step
-
-
-def _draw_curves(curves: list[tuple[Path, Any]], waveform: _Waveform | None, figure: Figure, axis: Any) -> None:
-    """Continuous annotations of one range, over the waveform; gaps are audio that could not be used."""
-    if waveform:
-        behind = axis.twinx()
-        waveform.draw(behind, color="#d9dee5")
-        behind.set_title("")
-        axis.set_zorder(behind.get_zorder() + 1)
-        axis.set_frame_on(False)
-    for (file, annotation), color in zip(curves, cycle(COLORS)):
-        scheme = annotation.annotation_scheme
-        scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)
-        scores, group = _column_means(scores)
-        times = np.arange(len(scores)) * group / scheme.sample_rate
-        axis.plot(times, scores, color=color, lw=1.5, label=file.name.removesuffix(".annotation"))
-    axis.set_ylim(scheme.min_val, scheme.max_val)
-    rates = sorted({annotation.annotation_scheme.sample_rate for _, annotation in curves})
-    over = f" over {waveform.name}" if waveform else ""
-    axis.set_title(f"continuous annotations at {', '.join(f'{rate:g}' for rate in rates)} Hz{over}")
-    axis.set_ylabel("score")
-    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(curves), frameon=False, borderaxespad=0)
-
-
-def _column_means(scores: FloatArray) -> tuple[FloatArray, int]:
-    """Means of as many neighbours as a picture's columns ask for, without the gaps (NaN), and how many that are."""
-    group = -(-len(scores) // COLUMNS) or 1
-    columns = np.append(scores, np.full(-len(scores) % group, np.nan)).reshape(-1, group)
-    present = np.isfinite(columns)
-    sums, counts = np.where(present, columns, 0).sum(axis=1), present.sum(axis=1)
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), group

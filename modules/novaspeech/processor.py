@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,10 +12,13 @@ from novaspeech.encoder import Encoder
 from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.inference import Encoded, encode_recording
 from novaspeech.options import Options
-from novaspeech.outputs import Output, Wanted, build_outputs, wanted_outputs
+from novaspeech.outputs import Output, Wanted, wanted_outputs
 from novaspeech.recording import Recording
+from novaspeech.results import build_outputs
 from novaspeech.sources import ArraySource
 from novaspeech.windows import WindowGrid, samples_per_ms
+
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,26 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
     def load_encoder(self) -> Encoder:
         """The model of this job, on its device."""
 
+    def encoder_for(
+        self, manager: Any, recording: Recording, asked: Collection[str], grid: WindowGrid, log: Log
+    ) -> Encoder:
+        """The encoder for a session, if that depends on the session's other inputs: a copy then.
+
+        Args:
+            manager: the session's `SessionManager`.
+            recording: its `audio`.
+            asked: ids of the outputs that the request wants.
+            grid: the session's windows.
+            log: takes a line about what was found.
+
+        Raises:
+            RequestError, RecordingError: such an input is missing or cannot be used.
+        """
+        return self.encoder
+
+    def derive(self, encoded: Encoded, asked: Collection[str], grid: WindowGrid, log: Log) -> None:
+        """Adds to `encoded` the outputs with `needs` that are in `asked`."""
+
     def process_data(self, ds_manager: Any) -> SessionResult:
         """Encodes one session.
 
@@ -88,20 +111,28 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         wanted = wanted_outputs(manager, self.outputs)
         recording = open_recording(manager, "audio")
         duration_ms = info.duration if info and info.duration else recording.duration_ms
-        names = sorted({item.output.id for item in wanted if not item.output.whole})
+        outputs = {item.output for item in wanted}
+        # What the encoder gives for each window, for outputs themselves or to derive them from.
+        names = sorted({name for output in outputs for name in output.needs or (output.id,) if name != output.whole_id})
         grid = self._grid(ds_manager, int(duration_ms), self.encoder.min_length if names else 0)
         progress.log(f"{session}: {grid}")
+
+        def log(line: str) -> None:
+            progress.log(f"{session}: {line}")
+
+        asked = {output.id for output in outputs}
         encoded = encode_recording(
             recording,
             grid,
-            self.encoder,
+            self.encoder_for(manager, recording, asked, grid, log),
             names,
             batch_size=self.options.batch_size,
             precision=self.options.precision,
-            whole=sorted({item.output.id for item in wanted if item.output.whole}),
+            whole=sorted(output.whole_id for output in outputs if output.whole_id),
             progress=progress.reporter(session),
-            log=lambda line: progress.log(f"{session}: {line}"),
+            log=log,
         )
+        self.derive(encoded, asked, grid, log)
         empty = grid.count - int(encoded.usable.sum())
         if empty:
             progress.log(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 # Samples that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200 steps of 512
 # channels, 6.5 MB: many windows at once only fall out of its caches.
@@ -36,6 +37,14 @@ def frame_geometry(config: Any) -> tuple[int, int]:
     return hop, length
 
 
+def prepare_for_inference(model: Any) -> None:
+    """Makes a transformers `Wav2Vec2Model` compute the same faster; it cannot be saved any more then."""
+    convolution = model.encoder.pos_conv_embed.conv
+    if parametrize.is_parametrized(convolution):  # its weight norm is for training
+        parametrize.remove_parametrizations(convolution, "weight")
+    model.feature_extractor = fast_convolutions(model.feature_extractor, model.config)
+
+
 def fast_convolutions(extractor: Any, config: Any) -> Any:
     """`ChannelsLastConvolutions` where they can stand in for transformers' own, else these.
 
@@ -43,21 +52,20 @@ def fast_convolutions(extractor: Any, config: Any) -> Any:
         extractor: `feature_extractor` of a transformers `Wav2Vec2Model`.
         config: that model's.
     """
-    # A group norm looks along time.
     overlapping = all(kernel >= stride for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
-    fits = config.feat_extract_norm == "layer" and overlapping
-    return ChannelsLastConvolutions(extractor, config) if fits else extractor
+    return ChannelsLastConvolutions(extractor, config) if overlapping else extractor
 
 
 class ChannelsLastConvolutions(nn.Module):
-    """The convolutions of a wav2vec 2.0 with layer norms, as matrix products over (time, channels).
+    """The convolutions of a wav2vec 2.0 as matrix products over (time, channels).
 
     Same weights, same numbers up to the order of summation. All windows lie one after the other in one matrix, each
     padded to whole hops, so that a layer's stride is a reshape, and a kernel longer than its stride takes its rest from
-    the next row. The layer norms then find their channels side by side.
+    the next row. Layer norms then find their channels side by side. A group norm, which looks along each window's time,
+    is left to transformers with the first convolution, the only one that has it.
 
     Args:
-        extractor: `feature_extractor` of a transformers `Wav2Vec2Model` with `feat_extract_norm="layer"`.
+        extractor: `feature_extractor` of a transformers `Wav2Vec2Model`.
         config: that model's.
 
     Attributes:
@@ -68,7 +76,10 @@ class ChannelsLastConvolutions(nn.Module):
         super().__init__()
         self.hop, self.length = frame_geometry(config)
         self.chunk_samples: int | None = CHUNK_SAMPLES
-        self.layers = nn.ModuleList(_Layer(layer) for layer in extractor.conv_layers)
+        grouped = config.feat_extract_norm == "group"
+        self.first = extractor.conv_layers[0] if grouped else None
+        self.first_hop = config.conv_stride[0] if grouped else 1
+        self.layers = nn.ModuleList(_Layer(layer) for layer in extractor.conv_layers[int(grouped) :])
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Features (B, C, F) of windows (B, N), in the layout that transformers expects."""
@@ -79,8 +90,10 @@ class ChannelsLastConvolutions(nn.Module):
 
     def _features(self, windows: torch.Tensor) -> torch.Tensor:
         batch, samples = windows.shape
+        values = windows.unsqueeze(2) if self.first is None else self.first(windows.unsqueeze(1)).transpose(1, 2)
         hops = (samples + self.hop - 1) // self.hop
-        rows = functional.pad(windows, (0, hops * self.hop - samples)).reshape(batch * hops * self.hop, 1)
+        count = hops * (self.hop // self.first_hop)
+        rows = functional.pad(values, (0, 0, 0, count - values.shape[1])).reshape(batch * count, values.shape[2])
         for layer in self.layers:
             rows = layer(rows)
         frames = (samples - self.length) // self.hop + 1
@@ -89,7 +102,7 @@ class ChannelsLastConvolutions(nn.Module):
 
 
 class _Layer(nn.Module):
-    """One convolution with its layer norm and activation: (rows, channels) → (rows / stride, channels).
+    """One convolution with its layer norm, if it has one, and activation: (rows, channels) → (rows / stride, channels).
 
     The last rows of a window reach into the next one; `ChannelsLastConvolutions` leaves out the frame that they end in.
     """
@@ -100,7 +113,7 @@ class _Layer(nn.Module):
         weight = layer.conv.weight.detach()  # (out, in, kernel)
         self.weight = nn.Parameter(weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous())
         self.bias = layer.conv.bias
-        self.layer_norm = layer.layer_norm
+        self.layer_norm = getattr(layer, "layer_norm", nn.Identity())
         self.activation = layer.activation
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:

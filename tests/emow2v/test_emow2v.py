@@ -212,7 +212,7 @@ def test_an_extractor_that_does_not_normalise_is_followed(small_emow2v: Path, co
         assert_close(EmoW2VEncoder(copy, CPU).frames(batch).numpy(), expected.numpy())
 
 
-def test_a_model_with_a_group_norm_keeps_its_own_convolutions(small_emow2v: Path, tmp_path: Path) -> None:
+def test_a_model_with_a_group_norm(small_emow2v: Path, tmp_path: Path) -> None:
     config = Wav2Vec2Config.from_pretrained(small_emow2v)
     config.feat_extract_norm = "group"
     EmotionModel(config).save_pretrained(tmp_path / "group")

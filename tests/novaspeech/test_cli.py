@@ -17,8 +17,11 @@ from discover_utils.data.stream import SSIStream
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from demo.standins import make_wav2vec2_sv
 from novaspeech import batch, cli, progress
-from novaspeech.plot import _column_means, _panels, _tick_seconds, _Waveform, format_time, self_similarity
+from novaspeech.cli import main
+from novaspeech.drawing import Waveform, column_means, self_similarity
+from novaspeech.plot import _panels, _tick_seconds, format_time
 
 Speech = Callable[..., Path]
 
@@ -137,7 +140,7 @@ def test_annotations_of_one_range_are_drawn_over_the_waveform(speech: Speech, tm
         scores[10:20] = (np.nan, 0)
         FileHandler().save(ContinuousAnnotation(scheme=scheme, data=scores), tmp_path / f"{name}.annotation")
     figure = Figure()
-    drawings = _panels(sorted(tmp_path.glob("*.annotation")), _Waveform(speech("a.wav")))
+    drawings = _panels(sorted(tmp_path.glob("*.annotation")), Waveform(speech("a.wav")))
     axes = figure.subplots(len(drawings), 1)
     for axis, (_, draw) in zip(axes, drawings, strict=True):
         draw(figure, axis)
@@ -156,10 +159,10 @@ def test_annotations_of_one_range_are_drawn_over_the_waveform(speech: Speech, tm
 def test_long_annotations_are_averaged_without_their_gaps() -> None:
     scores = np.arange(9001, dtype=np.float32)
     scores[[0, 5, 6, 7, 8, 9]] = np.nan
-    means, group = _column_means(scores)
+    means, group = column_means(scores)
     assert (group, len(means)) == (5, 1801)
     np.testing.assert_allclose(means[[0, 1, 2, 1800]], [2.5, np.nan, 12, 9000])
-    np.testing.assert_array_equal(_column_means(scores[:100])[0], scores[:100])
+    np.testing.assert_array_equal(column_means(scores[:100])[0], scores[:100])
 
 
 def test_annotations_of_other_kinds_are_not_drawn(
@@ -169,7 +172,7 @@ def test_annotations_of_other_kinds_are_not_drawn(
     words = np.array([(0, 1000, "hello", 1.0)], scheme.label_dtype)
     FileHandler().save(FreeAnnotation(scheme=scheme, data=words), tmp_path / "a.words.annotation")
     assert novaspeech("plot", tmp_path) == 1
-    assert "a.words.annotation is no continuous annotation; only these and streams are" in capsys.readouterr().err
+    assert "a.words.annotation is a free annotation; only streams, continuous and discrete" in capsys.readouterr().err
 
 
 def test_one_sample_of_the_whole_recording_is_left_out(
@@ -184,6 +187,27 @@ def test_one_sample_of_the_whole_recording_is_left_out(
     FileHandler().save(stream, tmp_path / "b.embeddings.stream")
     assert novaspeech("plot", tmp_path) == 0
     assert [picture.name for picture in tmp_path.glob("*.png")] == ["b.png"]
+
+
+def test_further_inputs_and_stretches(speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_wav2vec2_sv(tmp_path / "model")
+    recording = speech("a {b}.wav", seconds=8)
+    common = ["run", "wav2vec2_sv", str(recording), "--set", f"model={tmp_path}/model", "--set", "threshold=-1"]
+    common += ["--output", "embeddings", "--output", "same_speaker"]
+    assert main(common) == 1
+    assert "needs an audio input with the id 'reference'" in capsys.readouterr().err
+    assert main([*common, "--input", "reference"]) == 1
+    assert "--input 'reference' must be ID=FILE, for example --input reference=somebody.wav" in capsys.readouterr().err
+    assert main([*common, "--input", f"refrence={recording}"]) == 1
+    assert "wav2vec2_sv has no further input 'refrence'; it has reference" in capsys.readouterr().err
+    assert main([*common, "--input", f"reference={recording}"]) == 0
+    assert [tuple(row)[:3] for row in FileHandler().load(tmp_path / "a {b}.same_speaker.annotation").data] == [
+        (0, 8000, 0)
+    ]
+    assert main(["plot", str(tmp_path)]) == 0
+    heights = [height for height, _ in _panels(sorted(tmp_path.glob("a*.annotation")), None)]
+    assert heights == [0.5]
+    assert imread(tmp_path / "a {b}.png").shape[0] > 500
 
 
 def test_plot_with_the_recording_elsewhere(novaspeech: Callable[..., int], speech: Speech, tmp_path: Path) -> None:

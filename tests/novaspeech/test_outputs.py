@@ -10,7 +10,8 @@ from discover_utils.data.provider.data_manager import SessionManager
 
 from novaspeech.errors import RequestError
 from novaspeech.inference import Encoded
-from novaspeech.outputs import Output, build_outputs, wanted_outputs
+from novaspeech.outputs import Output, wanted_outputs
+from novaspeech.results import build_outputs
 from novaspeech.windows import WindowGrid
 
 OUTPUTS = (

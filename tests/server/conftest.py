@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from demo.__main__ import REFERENCE
 from demo.standins import STANDINS
 from tests.conftest import ROOT, SPEECH
 
@@ -31,6 +32,7 @@ def seed_request(tmp_path: Path) -> Callable[..., dict[str, str]]:
     def make(name: str, job: str, audio: Path = SPEECH) -> dict[str, str]:
         request: dict[str, str] = json.loads((REQUESTS / f"{name}.json").read_text())
         text = request["data"].replace("path/to/my/file.wav", str(audio))
+        text = text.replace("path/to/my/reference.wav", str(REFERENCE))
         return request | {"jobID": job, "data": text.replace("path/to/my/", f"{tmp_path}/")}
 
     return make

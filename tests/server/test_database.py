@@ -18,6 +18,7 @@ import pytest
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
 
+from demo.standins import make_wav2vec2_sv
 from tests.conftest import ROOT
 
 Client = mongomock.MongoClient
@@ -109,3 +110,38 @@ def test_formats_and_leftovers_that_the_hosts_own_handler_refuses(
     stream = FileHandler().load(session / "speaker.emow2v.stream")
     assert stream.data.shape == (500, 64)
     assert stream.data[:50].any(axis=1).all()
+
+
+def test_stretches_with_the_classes_of_the_scheme(
+    database: Client, tmp_path: Path, speech: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_wav2vec2_sv(tmp_path / "model")
+    place_recording(tmp_path, speech)
+    reference = speech("reference.wav", "-ss", "5", seconds=9)
+    entry = {"src": "db:annotation:Discrete", "type": "output", "id": "same_speaker", "scheme": "turns"}
+    data = [
+        {"src": "db:stream:Audio", "type": "input", "id": "audio", "role": "speaker", "name": "audio"},
+        {"src": "file:stream:Audio", "type": "input", "id": "reference", "uri": str(reference)},
+        entry | {"annotator": "emow2v", "role": "speaker"},
+    ]
+    words = ["--trainer_file_path", "modules\\wav2vec2_sv\\wav2vec2_sv.trainer", "--data", json.dumps(data)]
+    words += ["--cml_dir", str(ROOT), "--data_dir", str(tmp_path / "data"), "--cache_dir", str(tmp_path)]
+    words += ["--tmp_dir", str(tmp_path), "--dataset", "my_dataset", "--sessions", '["session_1"]', "--db_host", "x"]
+    words += ["--db_port", "1", "--db_user", "x", "--db_password", "x"]
+    words += ["--options", json.dumps({"model": str(tmp_path / "model"), "threshold": -1})]
+    schemes = database["my_dataset"]["Schemes"]
+    labels = [{"id": number, "name": name, "color": "#000000"} for number, name in enumerate(("other", "Same-Speaker"))]
+    schemes.insert_one({"name": "turns", "type": "DISCRETE", "isValid": True, "labels": labels[:1]})
+    with pytest.raises(SystemExit):
+        process.main(words)
+    assert "its scheme has no class 'same_speaker', only 'other'; add it" in capfd.readouterr().out
+    schemes.update_one({"name": "turns"}, {"$set": {"labels": [labels[0] | {"id": 1}, labels[1] | {"id": 2}]}})
+    with pytest.raises(SystemExit):
+        process.main(words)
+    assert "has the id 2, which the server keeps for REST; number the scheme's" in capfd.readouterr().out
+    schemes.update_one({"name": "turns"}, {"$set": {"labels": labels}})
+    process.main(words)
+    [annotation] = database["my_dataset"]["Annotations"].find()
+    rows = database["my_dataset"]["AnnotationData"].find_one({"_id": annotation["data_id"]})["labels"]
+    # The session has 20 s in the database, its audio 14.
+    assert [(row["from"], row["to"], row["id"]) for row in rows] == [(0.0, 14.0, 1)]

@@ -15,7 +15,7 @@ from demo.server import Server, ServerError, Status
 from emow2v.export import export
 from novaspeech.catalogue import trainers
 from tests.conftest import ROOT
-from tests.server.checks import check_request
+from tests.server.checks import OPTIONS, check_request
 from w2v_bert_2.w2v_bert_2 import W2VBert2Options
 
 Request = Callable[..., dict[str, str]]
@@ -27,9 +27,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
         yield running
 
 
-@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2"])
+@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2", "wav2vec2_sv"])
 def test_the_request_of_the_modules_own_readme(server: Server, seed_request: Request, module: str) -> None:
-    check_request(server, seed_request(module, module))
+    check_request(server, seed_request(module, module) | OPTIONS.get(module, {}))
 
 
 def test_emow2v_by_onnxruntime(server: Server, seed_request: Request, small_emow2v: Path, tmp_path: Path) -> None:

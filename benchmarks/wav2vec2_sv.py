@@ -1,0 +1,117 @@
+"""What wav2vec2_sv costs at the published size (wav2vec2-base with x-vector head, random weights).
+
+Windows of 3 s every 500 ms through the whole encoder, in one run, round by round: transformers' plain loop (extractor,
+model), one window at a time and in batches, and ours in batches of the same sizes; each with its least cosine to
+transformers one by one.
+
+    python benchmarks/wav2vec2_sv.py [--windows 50] [--rounds 3] [--batches 1 250] [--device cpu] [--precision float32]
+
+A batch holds no more windows than there are, and ours on a CPU no more than 25, elsewhere 114 (60 s).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoFeatureExtractor, AutoModelForAudioXVector
+from transformers.utils import logging
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# Before this script's own folder, where `wav2vec2_sv` would mean this script.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
+
+from benchmarks.machine import describe_machine, timed
+from demo.standins import random_speaker_model, save_speaker_model
+from novaspeech.encoder import choose_device, choose_dtype
+from novaspeech.inference import encode_recording
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
+from novaspeech.windows import WindowGrid
+from wav2vec2_sv.speaker import SpeakerEncoder
+
+LENGTH, HOP = 48000, 8000  # a window of 3 s every 500 ms at 16 kHz
+Run = Callable[[], np.ndarray]
+
+
+def public(folder: Path, device: torch.device, windows: list[np.ndarray], batch: int) -> Run:
+    """Unit vectors (count, D) by transformers alone."""
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    model = AutoModelForAudioXVector.from_pretrained(folder).to(device).eval()
+
+    def run() -> np.ndarray:
+        parts = []
+        for begin in range(0, len(windows), batch):
+            values = extractor(windows[begin : begin + batch], sampling_rate=16000, return_tensors="pt").input_values
+            with torch.no_grad():
+                parts.append(model(values.to(device)).embeddings)
+        return torch.nn.functional.normalize(torch.cat(parts), dim=-1).cpu().numpy()
+
+    return run
+
+
+def ours(encoder: SpeakerEncoder, signal: np.ndarray, count: int, batch: int, precision: str) -> Run:
+    """The encoder with everything around it, on an array."""
+    grid, recording = WindowGrid(3000, 500, 0, 0, count), Recording("noise", ArraySource(signal, 16000))
+    work = partial(encode_recording, recording, grid, encoder, ["embeddings"], precision=precision)
+    return lambda: work(batch_size=batch).values["embeddings"]
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 250])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="float32")
+    given = parser.parse_args()
+    device, count = choose_device(given.device), given.windows
+    logging.disable_progress_bar()
+    print(describe_machine())
+    print(f"{count} windows of 3 s, median of {given.rounds} rounds, {device.type}, {given.precision}", flush=True)
+    signal = np.random.default_rng(0).standard_normal((count - 1) * HOP + LENGTH).astype(np.float32)
+    # Syllables, so that windows differ.
+    signal *= 0.1 * np.abs(np.sin(2 * np.pi * 2.3 * np.arange(len(signal)) / 16000)).astype(np.float32) ** 3
+    windows = [signal[start : start + LENGTH] for start in range(0, count * HOP, HOP)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        torch.manual_seed(0)
+        save_speaker_model(random_speaker_model(), folder)
+        encoder = SpeakerEncoder(folder, device, choose_dtype(given.precision))
+        runs = {}
+        for batch in given.batches:
+            runs[f"transformers, {batch}"] = public(folder, device, windows, batch)
+            runs[f"wav2vec2_sv, {batch}"] = ours(encoder, signal, count, batch, given.precision)
+        measure(runs, count, device, given.rounds)
+
+
+def measure(runs: dict[str, Run], count: int, device: torch.device, rounds: int) -> None:
+    """Times all in turn, round by round, so that a machine's moods meet them alike."""
+    seconds: dict[str, list[float]] = {label: [] for label in runs}
+    results: dict[str, np.ndarray] = {}
+    for turn in range(rounds + 1):
+        for label, run in runs.items():
+            took, results[label] = timed(run, device)
+            if turn:  # the first is to warm up
+                seconds[label].append(took)
+    first = next(iter(runs))
+    heads = ("windows/s", "× real time", "× alike", "least cosine")
+    print(f"{'':<20}" + "".join(f"{head:>14}" for head in heads))
+    for label, found in results.items():
+        speed = count / statistics.median(seconds[label])
+        alike = statistics.median(seconds[f"transformers, {label.split(', ')[1]}"])  # in batches of the same size
+        ratio = alike / statistics.median(seconds[label])
+        cosine = float((found * results[first]).sum(axis=1).min())
+        print(f"{label:<20}{speed:>14.2f}{speed * HOP / 16000:>14.2f}{ratio:>14.2f}{cosine:>14.7f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Small speaker models: with group norm and with layer norms, with and without a weighted sum of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from demo.standins import make_wav2vec2_sv, random_speaker_model, save_speaker_model, speech
+from tests.conftest import Job
+
+SMALL = {
+    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
+    "conv_dim": (32,) * 7, "num_conv_pos_embedding_groups": 4, "tdnn_dim": (32, 32, 32, 32, 64),
+    "xvector_output_dim": 48,
+}  # fmt: skip
+LAYER_NORM = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Name → folder. "demo" is the demo's stand-in."""
+    folders = {"demo": tmp_path_factory.mktemp("demo")}
+    make_wav2vec2_sv(folders["demo"])
+    for name, sizes in {"group": {}, "layer": LAYER_NORM}.items():
+        for weighted in (True, False):
+            torch.manual_seed(1)
+            model = random_speaker_model(**SMALL, **sizes, use_weighted_layer_sum=weighted)
+            with torch.no_grad():
+                if weighted:
+                    model.layer_weights.normal_()
+                # Random vectors are all alike, and a mistake would not show: these are spread around 0.
+                model.feature_extractor.bias -= model.eval()(speech().unfold(0, 48000, 16000)).embeddings.mean(dim=0)
+            key = name + (" weighted" if weighted else "")
+            folders[key] = tmp_path_factory.mktemp(key.replace(" ", "-"))
+            save_speaker_model(model, folders[key])
+    return folders
+
+
+@pytest.fixture
+def run_sv(run_module: Callable[..., Job], models: dict[str, Path]) -> Callable[..., Job]:
+    """Runs wav2vec2_sv with a small model."""
+
+    def run(
+        audio: Path,
+        outputs: tuple[str, ...] = ("embeddings",),
+        reference: Path | None = None,
+        model: str = "demo",
+        **arguments: Any,
+    ) -> Job:
+        options = {"model": str(models[model])} | arguments.pop("options", {})
+        inputs = {"reference": reference} if reference else {}
+        name = arguments.pop("name", "out")
+        return run_module("wav2vec2_sv", audio, options, outputs, name, inputs=inputs, **arguments)
+
+    return run

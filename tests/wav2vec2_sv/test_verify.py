@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from novaspeech.cli import main
+from novaspeech.windows import WindowGrid
+from tests.conftest import ROOT
+from tests.references import cut_windows
+from tests.wav2vec2_sv.test_wav2vec2_sv import reference
+from wav2vec2_sv.trials import equal_error_rate, error_rates
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def voices(mono: Write) -> dict[str, Path]:
+    """Two stretches of either voice of the demo's recordings."""
+    samples, rate = soundfile.read(ROOT / "demo" / "recording.flac", dtype="float32")
+    talk = samples.mean(axis=1)
+    other, other_rate = soundfile.read(ROOT / "demo" / "reference.flac", dtype="float32")
+    return {
+        "he": mono("he.wav", talk[: 4 * rate], rate),
+        "he again": mono("he-again.wav", talk[round(10 * rate) :], rate),
+        "she": mono("she.wav", talk[5 * rate : round(9.3 * rate)], rate),
+        "she again": mono("she-again.wav", other, other_rate),
+    }
+
+
+@pytest.fixture
+def verify(models: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """`novaspeech verify` with a small model: exit status, and what it printed."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        code = main(["verify", "--model", str(models["demo"]), "--device", "cpu", *map(str, words)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def cosine(printed: str) -> float:
+    found = re.match(r"cosine (-?\d\.\d{4}): ", printed)
+    assert found, printed
+    return float(found[1])
+
+
+def vector_of(voice: Path, milliseconds: int, models: dict[str, Path]) -> np.ndarray:
+    """(D,): mean of transformers' vectors of the windows that lie in a recording, weighted by their energy."""
+    windows = cut_windows(voice, WindowGrid(3000, 500, 0, 0, (milliseconds - 3000) // 500 + 1))
+    mean = np.average(reference(windows, models["demo"]), axis=0, weights=[window.var() for window in windows])
+    return mean / np.linalg.norm(mean)
+
+
+def test_two_recordings(
+    verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path], models: dict[str, Path]
+) -> None:
+    code, printed, _ = verify(voices["he"], voices["he"])
+    assert code == 0
+    assert printed.splitlines()[0] == "cosine 1.0000: the same speaker"
+    assert "From 0.86 on two voices count as one." in printed
+    expected = vector_of(voices["he"], 4000, models) @ vector_of(voices["she"], 4300, models)
+    assert cosine(verify(voices["he"], voices["she"])[1]) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_the_threshold_decides(verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path]) -> None:
+    value = cosine(verify(voices["he"], voices["she"])[1])
+    for threshold, answer in ((value - 0.01, "the same speaker"), (value + 0.01, "different speakers")):
+        code, printed, _ = verify(voices["he"], voices["she"], "--threshold", threshold)
+        assert (code, printed.splitlines()[0]) == (0, f"cosine {value:.4f}: {answer}")
+    code, _, errors = verify(voices["he"], voices["she"], "--threshold", "1.5")
+    assert (code, errors) == (1, "novaspeech: --threshold is 1.5; it must be a cosine, from -1 to 1\n")
+
+
+def test_several_recordings_are_averaged(
+    verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path], models: dict[str, Path]
+) -> None:
+    he, he_again, she, she_again = (
+        vector_of(voices[name], milliseconds, models)
+        for name, milliseconds in (("he", 4000), ("he again", 4018), ("she", 4300), ("she again", 4606))
+    )
+    means = [one + other for one, other in ((he, he_again), (she, she_again))]
+    expected = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
+    words = (voices["he"], voices["he again"], "--against", voices["she"], voices["she again"])
+    assert cosine(verify(*words)[1]) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_a_recording_shorter_than_a_window_is_one(verify: Callable[..., tuple[int, str, str]], mono: Write) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    code, printed, _ = verify(mono("a.wav", noise), mono("b.wav", noise))
+    assert (code, cosine(printed)) == (0, 1)
+    code, _, errors = verify(mono("a.wav", noise), mono("short.wav", noise[:4800]))
+    assert code == 1
+    assert "short.wav has 300 ms; to know a speaker by, 325 ms are needed, one window" in errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["a.wav"],
+        ["a.wav", "b.wav", "c.wav"],
+        ["a.wav", "b.wav", "--trials", "t.txt"],
+        ["--trials", "t.txt", "--threshold", "0.5"],
+        ["--trials", "t.txt", "--against", "b.wav"],
+        ["a.wav", "b.wav", "--out", "det.png"],
+        ["a.wav", "b.wav", "--root", "."],
+        ["--against", "b.wav"],
+    ],
+    ids=" ".join,
+)
+def test_calls_that_make_no_sense(verify: Callable[..., tuple[int, str, str]], words: list[str]) -> None:
+    code, _, errors = verify(*words)
+    assert code == 1
+    assert errors.startswith("novaspeech: verify takes two recordings, or some --against some, and --threshold; or --")
+
+
+def test_trials(
+    verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path], tmp_path: Path, mono: Write
+) -> None:
+    mono("silence.wav", np.zeros(64000, np.float32))
+    lines = ["1 he.wav he-again.wav", "1 she.wav she-again.wav", "0 he.wav she.wav", "0 he-again.wav she-again.wav"]
+    (tmp_path / "all.txt").write_text("\n".join(lines))
+    code, printed, errors = verify("--trials", tmp_path / "all.txt")
+    assert (code, errors) == (0, "")
+    scores = [cosine(verify(*(tmp_path / word for word in line.split()[1:]))[1]) for line in lines]
+    rate, threshold = equal_error_rate(*error_rates(np.array(scores), np.array([True, True, False, False])))
+    assert printed.splitlines()[:2] == [
+        "4 of 4 trials, 2 of the same speaker",
+        f"equal error rate {100 * rate:.2f} % at the threshold {threshold:.4f}",
+    ]
+    assert (tmp_path / "all.det.png").is_file()
+    (tmp_path / "some.txt").write_text("\n".join([*lines, "0 he.wav nobody.wav", "1 silence.wav he.wav"]))
+    code, again, errors = verify("--trials", tmp_path / "some.txt", "--out", tmp_path / "det.png")
+    assert code == 1
+    assert again.splitlines()[0] == "4 of 6 trials, 2 of the same speaker"
+    assert again.splitlines()[1] == printed.splitlines()[1]
+    assert (tmp_path / "det.png").is_file()
+    first, second = errors.splitlines()
+    assert "left out: " in first
+    assert "nobody.wav does not exist" in first
+    assert "silence.wav holds silence" in second
+
+
+def test_a_curve_that_cannot_be_written_is_said_before_the_work(
+    verify: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("1 a.wav b.wav")
+    for place in (tmp_path / "nowhere" / "det.png", tmp_path / "det.doc"):
+        code, _, errors = verify("--trials", tmp_path / "list.txt", "--out", place)
+        assert code == 1
+        assert errors.startswith(f"novaspeech: the DET curve cannot be written to {place}; name a .png in a folder")
