@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 import byols
 from benchmarks.machine import describe_machine, timed
+from benchmarks.peak import peak_mb
 from byols.base import Network
 from byols.byols import BYOLSEncoder
 from byols.network import NETWORKS, build
@@ -99,9 +100,7 @@ def run_module(
 
 def _measured(work: Callable[[], tuple[float, torch.Tensor]]) -> Result:
     seconds, embeddings = work()
-    # Not getrusage: its peak begins with that of the process that started this one.
-    [peak] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return seconds, len(embeddings), int(peak.split()[1]) / 1024
+    return seconds, len(embeddings), peak_mb()
 
 
 def in_its_own_process(work: Callable[[], tuple[float, torch.Tensor]]) -> Result:

@@ -12,11 +12,9 @@ On a CPU half precisions are slow and not run unless named; few windows (--windo
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # Before this script's own folder, where `emow2v` would mean this script.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
-from benchmarks.machine import describe_machine, timed
+from benchmarks.machine import alternate, describe_machine, syllables
 from demo.standins import random_emotion_model, save_emotion_model
 from emow2v.emow2v import EmoW2VEncoder
 from emow2v.export import export
@@ -106,9 +104,7 @@ def main() -> None:
     logging.disable_progress_bar()
     print(describe_machine())
     print(f"{count} windows of 1 s, batches of {BATCH}, median of {given.rounds} rounds, {device.type}", flush=True)
-    signal = np.random.default_rng(0).standard_normal((count - 1) * HOP + LENGTH).astype(np.float32)
-    # Syllables, so that windows differ.
-    signal *= 0.1 * np.abs(np.sin(2 * np.pi * 2.3 * np.arange(len(signal)) / 16000)).astype(np.float32) ** 3
+    signal = syllables((count - 1) * HOP + LENGTH)
     windows = [signal[start : start + LENGTH] for start in range(0, count * HOP, HOP)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -120,24 +116,19 @@ def main() -> None:
 
 
 def measure(runs: dict[str, Run], count: int, device: torch.device, rounds: int) -> None:
-    """Times all in turn, round by round, so that a machine's moods meet them alike."""
-    seconds: dict[str, list[float]] = {label: [] for label in runs}
-    results: dict[str, dict[str, np.ndarray]] = {}
-    for turn in range(rounds + 1):
-        for label, run in runs.items():
-            took, results[label] = timed(partial(run), device)
-            if turn:  # the first is to warm up
-                seconds[label].append(took)
-    reference, slow = results["public"], statistics.median(seconds["public"])
+    """Times all in turn and prints the table."""
+    seconds, results = alternate(runs, device, rounds)
+    reference = results["public"]
     heads = ("windows/s", "× real time", "× public", "least cosine", "score diff.")
     print(f"{'':<16}" + "".join(f"{head:>14}" for head in heads))
     for label, found in results.items():
-        took = statistics.median(seconds[label])
+        took = seconds[label]
         pooled = [torch.from_numpy(values["embedding"]) for values in (reference, found)]
         cosine = torch.cosine_similarity(pooled[0], pooled[1]).min()
         difference = max(float(np.abs(found[name] - reference[name]).max()) for name in SCORES)
+        ratio = seconds["public"] / took
         print(
-            f"{label:<16}{count / took:>14.2f}{count / took * 0.04:>14.3f}{slow / took:>14.2f}{cosine:>14.6f}"
+            f"{label:<16}{count / took:>14.2f}{count / took * 0.04:>14.3f}{ratio:>14.2f}{cosine:>14.6f}"
             f"{difference:>14.2g}"
         )
 

@@ -1,12 +1,13 @@
-"""What a benchmark ran on, and how long it took."""
+"""What a benchmark ran on and with, and how long it took."""
 
 from __future__ import annotations
 
 import datetime
 import os
 import platform
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,3 +43,26 @@ def timed(work: Callable[[], T], device: torch.device) -> tuple[float, T]:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start, result
+
+
+def syllables(samples: int) -> np.ndarray:
+    """(samples,) float32 of noise at 16 kHz, louder and softer as speech is, so that windows differ."""
+    envelope = np.abs(np.sin(2 * np.pi * 2.3 * np.arange(samples) / 16000)).astype(np.float32) ** 3
+    return np.random.default_rng(0).standard_normal(samples).astype(np.float32) * (np.float32(0.1) * envelope)
+
+
+def alternate(
+    runs: Mapping[str, Callable[[], T]], device: torch.device, rounds: int
+) -> tuple[dict[str, float], dict[str, T]]:
+    """Median seconds and results of all runs, taken in turn, round by round, so that a machine's moods meet them alike.
+
+    One more round comes first, to warm up.
+    """
+    seconds: dict[str, list[float]] = {label: [] for label in runs}
+    results: dict[str, T] = {}
+    for turn in range(rounds + 1):
+        for label, run in runs.items():
+            took, results[label] = timed(run, device)
+            if turn:
+                seconds[label].append(took)
+    return {label: statistics.median(took) for label, took in seconds.items()}, results

@@ -27,19 +27,19 @@ from novaspeech.catalogue import load_trainer
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED_MB = 60
 
-# Runs du-process and prints the peak of its resident memory in kB. Not getrusage: its peak begins with that of the
-# process that started this one.
-CHILD = """
-import contextlib, pathlib, sys
+# Runs du-process and prints the peak of its memory.
+CHILD = f"""
+import contextlib, sys
 from discover_utils.scripts.process import main
+sys.path.insert(0, {str(ROOT)!r})
+from benchmarks.peak import peak_mb
 with contextlib.redirect_stdout(sys.stderr):
     main(sys.argv[1:])
-lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+print(peak_mb())
 """
 
 
-def peak_mb(module: str, recording: Path, folder: Path) -> tuple[float, float]:
+def run_job(module: str, recording: Path, folder: Path) -> tuple[float, float]:
     """Peak resident memory of one job, and the size of its outputs, in MB."""
     data = [
         {"src": "file:stream:audio", "type": "input", "id": entry.io_id, "uri": str(recording)}
@@ -53,7 +53,7 @@ def peak_mb(module: str, recording: Path, folder: Path) -> tuple[float, float]:
     environment = {**os.environ, "HF_HUB_CACHE": str(folder / "hub"), "HF_ASSETS_CACHE": str(folder / "assets")}
     command = [sys.executable, "-c", CHILD, *words]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return int(answer.stdout) / 1024, sum(path.stat().st_size for path in folder.glob("*~")) / 2**20
+    return float(answer.stdout), sum(path.stat().st_size for path in folder.glob("*~")) / 2**20
 
 
 def main() -> int:
@@ -70,7 +70,7 @@ def main() -> int:
         for minutes in given.minutes:
             make_recording(folder / "noise.wav", minutes)
             start = time.perf_counter()
-            peak, size = peak_mb(given.module, folder / "noise.wav", folder)
+            peak, size = run_job(given.module, folder / "noise.wav", folder)
             seconds = time.perf_counter() - start
             print(f"{minutes:5g} min  peak {peak:7.1f} MB  outputs {size:6.1f} MB  {seconds:6.1f} s", flush=True)
             peaks.append(peak)

@@ -12,7 +12,6 @@ A batch holds no more windows than there are, and ours on a CPU no more than 25,
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # Before this script's own folder, where `wav2vec2_sv` would mean this script.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
-from benchmarks.machine import describe_machine, timed
+from benchmarks.machine import alternate, describe_machine, syllables
 from demo.standins import random_speaker_model, save_speaker_model
 from novaspeech.encoder import choose_device, choose_dtype
 from novaspeech.inference import encode_recording
@@ -77,9 +76,7 @@ def main() -> None:
     logging.disable_progress_bar()
     print(describe_machine())
     print(f"{count} windows of 3 s, median of {given.rounds} rounds, {device.type}, {given.precision}", flush=True)
-    signal = np.random.default_rng(0).standard_normal((count - 1) * HOP + LENGTH).astype(np.float32)
-    # Syllables, so that windows differ.
-    signal *= 0.1 * np.abs(np.sin(2 * np.pi * 2.3 * np.arange(len(signal)) / 16000)).astype(np.float32) ** 3
+    signal = syllables((count - 1) * HOP + LENGTH)
     windows = [signal[start : start + LENGTH] for start in range(0, count * HOP, HOP)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -94,21 +91,15 @@ def main() -> None:
 
 
 def measure(runs: dict[str, Run], count: int, device: torch.device, rounds: int) -> None:
-    """Times all in turn, round by round, so that a machine's moods meet them alike."""
-    seconds: dict[str, list[float]] = {label: [] for label in runs}
-    results: dict[str, np.ndarray] = {}
-    for turn in range(rounds + 1):
-        for label, run in runs.items():
-            took, results[label] = timed(run, device)
-            if turn:  # the first is to warm up
-                seconds[label].append(took)
+    """Times all in turn and prints the table."""
+    seconds, results = alternate(runs, device, rounds)
     first = next(iter(runs))
     heads = ("windows/s", "× real time", "× alike", "least cosine")
     print(f"{'':<20}" + "".join(f"{head:>14}" for head in heads))
     for label, found in results.items():
-        speed = count / statistics.median(seconds[label])
-        alike = statistics.median(seconds[f"transformers, {label.split(', ')[1]}"])  # in batches of the same size
-        ratio = alike / statistics.median(seconds[label])
+        speed = count / seconds[label]
+        # In batches of the same size.
+        ratio = seconds[f"transformers, {label.split(', ')[1]}"] / seconds[label]
         cosine = float((found * results[first]).sum(axis=1).min())
         print(f"{label:<20}{speed:>14.2f}{speed * HOP / 16000:>14.2f}{ratio:>14.2f}{cosine:>14.7f}")
 

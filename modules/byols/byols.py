@@ -14,7 +14,7 @@ from typing_extensions import Self
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from byols.base import SAMPLE_RATE, Network
-from byols.checkpoint import load_network
+from byols.checkpoint import load_model
 from byols.log_mel import LogMel, divisor, mean_and_deviation, shortest_signal
 from byols.network import NETWORKS
 from novaspeech import progress
@@ -47,7 +47,7 @@ class BYOLS(SpeechProcessor):
 
     def load_encoder(self) -> Encoder:
         device = choose_device(self.options.device)
-        network = load_network(self._checkpoint(), self.options.encoder)
+        network = load_model(self._checkpoint(), self.options.encoder)
         return BYOLSEncoder(network, device, choose_dtype(self.options.precision))
 
     def _checkpoint(self) -> str | Path:

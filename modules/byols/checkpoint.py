@@ -16,18 +16,21 @@ from novaspeech.weights import local_path
 Shapes = dict[str, torch.Size]
 
 
-def load_network(file: str | Path, name: str | None = None) -> Network:
+def load_model(path: str | Path, name: str | None = None) -> Network:
     """The encoder in a checkpoint, in float32 on the CPU, in evaluation mode.
 
     Args:
-        file: a state dict as `torch.save` writes it.
-        name: of the encoder (see `build`); None to tell by the checkpoint's entries.
+        path: a .pth file, such as those that BYOL-S publishes: a state dict as `torch.save` writes it.
+        name: "default" (AudioNTT), "resnetish34", "cvt" or "clstm"; left out, it is told by the checkpoint's entries.
+
+    Returns:
+        a `torch.nn.Module` with `sample_rate`, `scene_embedding_size` and `timestamp_embedding_size`.
 
     Raises:
         OptionError: there is no encoder of that name.
         WeightsError: no file, not a state dict (it is refused before anything in it can run), or that of another model.
     """
-    path = local_path(str(file))
+    path = local_path(str(path))
     if not path.is_file():
         raise WeightsError(f"{path} is no file; give the path of a checkpoint (.pth) on this machine")
     entries = _read(path)

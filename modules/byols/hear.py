@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
-from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from torch.nn import functional
 
 from byols.base import CHUNK_FRAMES, SAMPLE_RATE, Network
-from byols.checkpoint import load_network
 from byols.log_mel import FRAME_HOP, SHORTEST, LogMel, divisor, mean_and_deviation, shortest_signal
 from novaspeech.encoder import float32_products
 from novaspeech.errors import RequestError
@@ -23,23 +21,6 @@ WINDOWS_AT_ONCE = 16  # more are slower on a CPU (BENCHMARKS.md)
 BLOCK = 10 * SAMPLE_RATE  # samples of a clip that are looked at together
 
 Clips = Sequence[torch.Tensor]
-
-
-def load_model(path: str | Path, name: str | None = None) -> Network:
-    """An encoder with the weights of a checkpoint.
-
-    Args:
-        path: a .pth file, such as those that BYOL-S publishes.
-        name: "default" (AudioNTT), "resnetish34", "cvt" or "clstm"; left out, it is told by the checkpoint's entries.
-
-    Returns:
-        a `torch.nn.Module` with `sample_rate`, `scene_embedding_size` and `timestamp_embedding_size`.
-
-    Raises:
-        OptionError: there is no encoder of that name.
-        WeightsError: no file, not a state dict, or one of another encoder.
-    """
-    return load_network(path, name)
 
 
 def get_scene_embeddings(
@@ -117,8 +98,8 @@ def get_timestamp_embeddings(
         device; for a list of clips, lists of (T, D) and (T,).
 
     Raises:
-        RequestError: as for `get_scene_embeddings`; a frame that is too short for the model, or a hop that is not
-            above 0.
+        RequestError: as for `get_scene_embeddings`; a frame that is too short for the model, or a hop of less
+            than a sample.
     """
     clips = _check(audio, model, normalization, SHORTEST)
     shortest = shortest_signal(model)

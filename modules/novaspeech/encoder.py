@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from novaspeech.errors import OptionError
 from novaspeech.recording import Recording
-from novaspeech.windows import WindowBatch
+from novaspeech.windows import WindowBatch, samples_per_ms
 
 
 class Encoder(ABC):
@@ -35,6 +35,15 @@ class Encoder(ABC):
         self.min_length = min_length
         self.device = device
         self.dimensions = dimensions
+
+    @property
+    def min_length_ms(self) -> int:
+        """`min_length` in milliseconds, rounded up.
+
+        Raises:
+            RequestError: the model's rate has no whole number of samples in a millisecond.
+        """
+        return -(-self.min_length // samples_per_ms(self.sampling_rate))
 
     @property
     def best_batch(self) -> int | None:

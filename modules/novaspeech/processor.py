@@ -16,7 +16,7 @@ from novaspeech.outputs import Output, Wanted, wanted_outputs
 from novaspeech.recording import Recording
 from novaspeech.results import build_outputs
 from novaspeech.sources import ArraySource
-from novaspeech.windows import WindowGrid, samples_per_ms
+from novaspeech.windows import WindowGrid
 
 Log = Callable[[str], None]
 
@@ -114,7 +114,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         outputs = {item.output for item in wanted}
         # What the encoder gives for each window, for outputs themselves or to derive them from.
         names = sorted({name for output in outputs for name in output.needs or (output.id,) if name != output.whole_id})
-        grid = self._grid(ds_manager, int(duration_ms), self.encoder.min_length if names else 0)
+        grid = self._grid(ds_manager, int(duration_ms), self.encoder.min_length_ms if names else 0)
         progress.log(f"{session}: {grid}")
 
         def log(line: str) -> None:
@@ -141,8 +141,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             )
         return SessionResult(manager, wanted, grid, encoded, recording.duration_ms)
 
-    def _grid(self, request: Any, duration_ms: int, min_length: int) -> WindowGrid:
-        """The windows that a request means, of `min_length` samples at least; the trainer's if it names none."""
+    def _grid(self, request: Any, duration_ms: int, shortest_ms: int) -> WindowGrid:
+        """The windows that a request means, of `shortest_ms` at least; the trainer's if it names none."""
         if request.start:
             progress.log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
         frame, stride, left, right = request.frame_size, request.stride, request.left_context, request.right_context
@@ -154,11 +154,10 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 right or self.trainer.meta_right_ctx,
             )
         grid = WindowGrid.fit(frame, stride, left, right, min(request.end, duration_ms))
-        shortest = -(-min_length // samples_per_ms(self.encoder.sampling_rate))
-        if grid.length_ms < shortest:
+        if grid.length_ms < shortest_ms:
             raise RequestError(
                 f"windows of {grid.length_ms} ms (frame {frame}, left {left}, right {right}) are too short for this "
-                f"model, which needs {shortest} ms; make the frame or a context longer"
+                f"model, which needs {shortest_ms} ms; make the frame or a context longer"
             )
         if grid.drift_ms > 1:
             progress.log(

@@ -13,7 +13,7 @@ from novaspeech.encoder import Encoder
 from novaspeech.errors import RequestError
 from novaspeech.inference import encode_recording
 from novaspeech.recording import Recording
-from novaspeech.windows import FloatArray, WindowBatch, WindowGrid, samples_per_ms
+from novaspeech.windows import FloatArray, WindowBatch, WindowGrid
 from wav2vec2_sv.network import SpeakerModel
 
 HOP_MS = 500  # between the windows that a recording's one vector is the mean of
@@ -89,7 +89,7 @@ def speaker_of(
         RequestError: it is shorter than a window or than what the model takes, silent, or holds no window without NaN
             or infinite samples.
     """
-    shortest = max(window_ms, -(-encoder.min_length // samples_per_ms(encoder.sampling_rate)))
+    shortest = max(window_ms, encoder.min_length_ms)
     if recording.duration_ms < shortest:
         raise RequestError(
             f"{recording.name} has {recording.duration_ms} ms; to know a speaker by, {shortest} ms are needed, one "
