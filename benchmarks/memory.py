@@ -50,6 +50,7 @@ def run_job(module: str, recording: Path, folder: Path) -> tuple[float, float]:
         data.append({"src": f"file:{output.io_data}", "type": "output", "id": output.io_id, "uri": str(path)})
     words = ["--trainer_file_path", f"modules\\{module}\\{module}.trainer", "--cml_dir", str(ROOT)]
     words += ["--cache_dir", str(folder), "--tmp_dir", str(folder), "--data", json.dumps(data)]
+    words += ["--options", json.dumps(dict(STANDINS[module].options))]
     environment = {**os.environ, "HF_HUB_CACHE": str(folder / "hub"), "HF_ASSETS_CACHE": str(folder / "assets")}
     command = [sys.executable, "-c", CHILD, *words]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)

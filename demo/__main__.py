@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from discover_utils.data.annotation import DiscreteAnnotation
+from discover_utils.data.annotation import DiscreteAnnotation, FreeAnnotation
 from discover_utils.data.handler.file_handler import FileHandler
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
@@ -27,6 +27,7 @@ from novaspeech.recording import Recording
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "demo" / "recording.flac"
 REFERENCE = ROOT / "demo" / "reference.flac"  # the second of its voices, alone
+WORDS = ROOT / "demo" / "words.flac"  # what the small checkpoint of wav2vec2_kws has learnt to spell
 
 _PROGRESS = re.compile(r"^\S+: (\d+) of (\d+) windows")
 _FAILED = re.compile(r"Processor exited with error: '(.*)'\.$|Job failed with exception (.*)")
@@ -59,18 +60,23 @@ def main() -> int:
             options, environment = choose_model(module, models.get(module), out)
             files, seconds = run_module(module, options, environment, given.port, out)
             picture = out / f"{module}.png"
-            plot_outputs(files, RECORDING, picture, f"novaspeech demo: {module}")
+            plot_outputs(files, recording_for(module), picture, f"novaspeech demo: {module}")
             rows.append((module, check(module, files), seconds, [*files, picture]))
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    audio_seconds = Recording.open(RECORDING).duration_ms / 1000
     print(f"\n{'module':<12}{'windows':>8}{'seconds*':>10}{'× real time':>13}  files in {os.path.relpath(out)}")
     for module, count, seconds, files in rows:
+        audio_seconds = Recording.open(recording_for(module)).duration_ms / 1000
         names = ", ".join(file.name for file in files)
         print(f"{module:<12}{count:>8}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {names}")
     print("* from the start of the session; loading the model is not counted")
     return 0
+
+
+def recording_for(module: str) -> Path:
+    """What the module is shown with."""
+    return WORDS if module == "wav2vec2_kws" else RECORDING
 
 
 def named_model(text: str) -> tuple[str, str]:
@@ -98,10 +104,14 @@ def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, s
     if model or standin.published_is_cached():
         print(f"{module}: {published} from {' or '.join(caches.values())}.")
         return {}, caches
+    meaning = (
+        "trained on synthetic voices, takes its place. For the real\n  one"
+        if standin.trained
+        else "with RANDOM weights shows that everything runs; its numbers mean nothing. For the real\n  ones"
+    )
     print(
         f"{module}: {published} is not on this machine. A small stand-in of the\n"
-        f"  same architecture with RANDOM weights shows that everything runs; its numbers mean nothing. For the real\n"
-        f"  ones: make demo MODEL={published}, or MODEL={module}=/path/to/it."
+        f"  same architecture {meaning}: make demo MODEL={published}, or MODEL={module}=/path/to/it."
     )
     home = out / "stand-ins"
     standin.lay_out(home)
@@ -120,11 +130,10 @@ def run_module(
     data = json.loads(request["data"])
     for entry in data:
         suffix = Path(entry["uri"]).suffix
-        inputs = {"audio": RECORDING, "reference": REFERENCE}
+        inputs = {"audio": recording_for(module), "reference": REFERENCE}
         entry["uri"] = str(inputs[entry["id"]] if entry["type"] == "input" else out / f"{module}.{entry['id']}{suffix}")
     request["data"] = json.dumps(data)
-    if options:
-        request["options"] = json.dumps(options)
+    request["options"] = json.dumps(json.loads(request.get("options", "{}")) | options)
     bar = tqdm(desc=module, unit="window", dynamic_ncols=True)
     start = time.perf_counter()
 
@@ -151,10 +160,12 @@ def run_module(
 def check(module: str, files: list[Path]) -> int:
     """Number of windows, after a look at each output whether it can be right."""
     step = load_trainer(module).content.meta_frame_step
-    expected = Recording.open(RECORDING).duration_ms // step, 1000 / step
+    expected = Recording.open(recording_for(module)).duration_ms // step, 1000 / step
     for file in files:
         output = FileHandler().load(file)
-        if isinstance(output, DiscreteAnnotation):  # has as many rows as were found
+        if isinstance(output, (DiscreteAnnotation, FreeAnnotation)):
+            if not len(output.data):
+                raise DemoError(f"{file.name} has no rows")
             continue
         if file.suffix == ".stream":
             rate, whole = output.meta_data.sample_rate, output.data.any(axis=1).all() and np.isfinite(output.data).all()

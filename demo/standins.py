@@ -1,11 +1,13 @@
 """Models of the real architectures with random weights, for the demo and the tests.
 
 Their configuration files are those of the published models, only smaller (BYOL-S is small as it is). Their numbers mean
-nothing.
+nothing, but for those of wav2vec2_kws, whose stand-in was trained.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,17 +20,23 @@ from transformers import (
     Wav2Vec2BertConfig,
     Wav2Vec2BertModel,
     Wav2Vec2Config,
+    Wav2Vec2CTCTokenizer,
     Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForCTC,
     Wav2Vec2ForXVector,
 )
 
 from byols.network import build
 from emow2v.network import PUBLISHED, SCORES, EmotionModel
 from novaspeech import downloads, weights
-from novaspeech.catalogue import load_trainer
+from novaspeech.catalogue import MODULES, load_trainer
+from wav2vec2_kws.network import PUBLISHED as PUBLISHED_LETTERS
 from wav2vec2_sv.network import PUBLISHED as PUBLISHED_SPEAKERS
 
 Maker = Callable[[Path], None]
+
+KEYWORDS = {"keywords": "thank you, money, question"}  # of what is said in words.flac
+SMALL_SPELLER = MODULES / "wav2vec2_kws" / "small"
 
 
 def make_w2v_bert_2(folder: Path) -> None:
@@ -108,6 +116,20 @@ def save_speaker_model(model: Wav2Vec2ForXVector, folder: Path) -> None:
     Wav2Vec2FeatureExtractor(do_normalize=model.config.feat_extract_norm == "layer").save_pretrained(folder)
 
 
+def make_wav2vec2_kws(folder: Path) -> None:
+    """Copies the small checkpoint, which has learnt to spell synthetic voices, into `folder`."""
+    shutil.copytree(SMALL_SPELLER, folder, dirs_exist_ok=True)
+
+
+def save_speller(model: Wav2Vec2ForCTC, letters: tuple[str, ...], folder: Path) -> None:
+    """Writes a CTC model with its vocabulary and preprocessor_config.json."""
+    model.save_pretrained(folder)
+    vocabulary = folder / "vocab.json"
+    vocabulary.write_text(json.dumps({letter: number for number, letter in enumerate(letters)}))
+    Wav2Vec2CTCTokenizer(str(vocabulary)).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
+
+
 def speech() -> torch.Tensor:
     """(N,) of the demo's recording, one voice louder, as if it were at 16 kHz."""
     samples, _ = soundfile.read(Path(__file__).with_name("recording.flac"), dtype="float32")
@@ -136,6 +158,7 @@ class StandIn:
         make: writes the stand-in into a folder, with `uri` as a file.
         uri: id of the `<uri>` in the trainer that names the published file, if it is not on the Hub.
         options: of a job with the stand-in, where the published model's would show nothing.
+        trained: whether its numbers mean something.
     """
 
     module: str
@@ -143,6 +166,7 @@ class StandIn:
     make: Maker
     uri: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    trained: bool = False
 
     def published_is_cached(self) -> bool:
         """Whether the published model is on this machine."""
@@ -168,6 +192,7 @@ STANDINS = {
         StandIn("byols", "GasserElbanna/serab-byols", make_byols, uri="default"),
         StandIn("emow2v", PUBLISHED, make_emow2v),
         StandIn("w2v_bert_2", "facebook/w2v-bert-2.0", make_w2v_bert_2),
+        StandIn("wav2vec2_kws", PUBLISHED_LETTERS, make_wav2vec2_kws, options=KEYWORDS, trained=True),
         StandIn("wav2vec2_sv", PUBLISHED_SPEAKERS, make_wav2vec2_sv, options={"threshold": "0"}),
     )
 }

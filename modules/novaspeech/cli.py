@@ -8,17 +8,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from novaspeech import host
 from novaspeech.errors import NovaspeechError, OptionError, RequestError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and gives its exit status: 0, or 1 with a line on standard error for each problem."""
+    """Runs the command line and gives its exit status: 0, or with a line on standard error for each problem 1.
+
+    Of `find` it is 2, since 1 means that nothing was found.
+    """
     given = _parser().parse_args(arguments)
+    problem: int = getattr(given, "problem", 1)
     try:
         return int(given.command(given))
     except (NovaspeechError, OSError) as error:
         print(f"novaspeech: {error}", file=sys.stderr)
-        return 1
+        return problem
     except KeyboardInterrupt:
         print("novaspeech: interrupted", file=sys.stderr)
         return 130
@@ -63,9 +68,35 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     verify.set_defaults(command=_verify)
 
+    find = commands.add_parser("find", help="find keywords", description=_find.__doc__)
+    find.add_argument(
+        "keyword", metavar="KEYWORD-OR-FILE", help="words with commas between, a recording, or a classifier"
+    )
+    find.add_argument("audio", nargs="+", type=Path, help="recordings to search")
+    find.add_argument("--threshold", type=float, default=0.5, help="lowest score, 0 to 1 (0.5)")
+    find.add_argument("--tolerance", type=int, default=0, help="wrong letters that a recognised word may have (0)")
+    find.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
+    _add_keyword_model(find)
+    find.set_defaults(command=_find, problem=2)
+
+    train = commands.add_parser("train-keywords", help="train a classifier", description=_train_keywords.__doc__)
+    train.add_argument("folder", type=Path, metavar="DIR", help="holds KEYWORD/*.wav for each, and _background/*.wav")
+    train.add_argument("--classifier", choices=("svm", "forest", "mlp"), default="svm", help="default: svm")
+    train.add_argument("--window", default="1s", metavar="TIME", help="what is classified at once, as 800ms or 1s (1s)")
+    train.add_argument("--augment", type=int, default=0, metavar="N", help="altered copies of each example (0)")
+    train.add_argument("--out", type=Path, required=True, metavar="FILE", help="the classifier, for example new.skops")
+    _add_keyword_model(train)
+    train.set_defaults(command=_train_keywords)
+
     modules = commands.add_parser("modules", help="list the modules", description=_modules.__doc__)
     modules.set_defaults(command=_modules)
     return parser
+
+
+def _add_keyword_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", help="Hub id or folder (default: the published model)")
+    command.add_argument("--layer", type=int, default=-1, help="of the hidden states (-1: the last)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
 _TIMES = {
@@ -134,6 +165,43 @@ def _verify(given: argparse.Namespace) -> int:
     if listed:
         return int(module.verify_trials(given.trials, given.root, encoder, given.out))
     return int(module.verify(first, second, encoder, given.threshold))
+
+
+def _find(given: argparse.Namespace) -> int:
+    """Lists the places where keywords are said. Exit status: 0 found, 1 nothing found, 2 a problem."""
+    if not 0 <= given.threshold <= 1:
+        raise OptionError(f"--threshold is {given.threshold}; it must be 0 to 1")
+    if not 0 <= given.tolerance <= 3:
+        raise OptionError(f"--tolerance is {given.tolerance}; it must be 0 to 3 letters")
+    module = importlib.import_module("wav2vec2_kws.find")
+    encoder = module.load_encoder(given.model, given.layer, given.device)
+    search = module.make_search(given.keyword, encoder, given.tolerance)
+    return int(module.find(search, given.audio, encoder, threshold=given.threshold, as_csv=given.csv))
+
+
+def _train_keywords(given: argparse.Namespace) -> int:
+    """Trains a classifier of keywords on recorded examples, and shows how often it is wrong."""
+    parse = host.module("utils.string_utils").parse_time_string_to_ms
+    try:
+        window_ms = int(parse(given.window, suppress_warn=True))
+    except ValueError:
+        window_ms = 0
+    if not 200 <= window_ms <= 10_000 or given.augment < 0:
+        raise OptionError("--window must be a time from 200ms to 10s, --augment 0 or more")
+    module = importlib.import_module("wav2vec2_kws.find")
+    encoder = module.load_encoder(given.model, given.layer, given.device)
+    train = importlib.import_module("wav2vec2_kws.train").train_keywords
+    return int(
+        train(
+            given.folder,
+            given.out,
+            encoder,
+            given.model or module.PUBLISHED,
+            kind=given.classifier,
+            window_ms=window_ms,
+            copies=given.augment,
+        )
+    )
 
 
 def _modules(given: argparse.Namespace) -> int:

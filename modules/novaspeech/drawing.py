@@ -19,6 +19,8 @@ COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
 LAGS = 50  # rows of the self-similarity at least, and
 LAG_SECONDS = 5.0  # time that they span at least
 COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # of Okabe and Ito, for all kinds of eyes
+LETTERS_ACROSS = 140  # of small print, in a picture's width
+TEXT_ROWS = 3
 MAP_COLUMNS = 800  # of a speaker map, which has as many rows
 
 
@@ -129,6 +131,26 @@ def draw_stretches(name: str, annotation: Any, figure: Figure, axis: Any) -> Non
     axis.set_yticks(range(len(classes)), list(classes.values()))
     axis.set_ylim(-0.6, max(1, len(classes)) - 0.4)
     axis.set_title(f"{name.removesuffix('.annotation')}: {len(annotation.data)} stretches")
+
+
+def draw_texts(name: str, annotation: Any, figure: Figure, axis: Any) -> None:
+    """The rows of a free annotation: a bar each, the fainter the less confident, with its text where there is room."""
+    per_letter = max(axis.get_xlim()[1], *(annotation.data["to"] / 1000), 1e-3) / LETTERS_ACROSS
+    free = [0.0] * TEXT_ROWS  # from when on each row has room
+    written = 0
+    for entry in annotation.data:
+        begin, end, text = entry["from"] / 1000, entry["to"] / 1000, str(entry["name"])
+        row = min(range(TEXT_ROWS), key=lambda row: (free[row] > begin, row))
+        opacity = 0.15 + 0.45 * float(np.clip(entry["conf"], 0, 1))
+        axis.broken_barh([(begin, end - begin)], (row - 0.45, 0.9), color=COLORS[1], alpha=opacity, lw=0)
+        if free[row] <= begin:
+            axis.text(begin + 0.2 * per_letter, row, text, va="center", fontsize=8, clip_on=True)
+            free[row] = max(end, begin + (len(text) + 1) * per_letter)
+            written += 1
+    axis.set_yticks([])
+    axis.set_ylim(TEXT_ROWS - 0.4, -0.6)
+    shown = "" if written == len(annotation.data) else f", of which {written} had room for their text"
+    axis.set_title(f"{name.removesuffix('.annotation')}: {len(annotation.data)} texts{shown}")
 
 
 def draw_speaker_map(name: str, stream: Any, figure: Figure, axis: Any) -> None:

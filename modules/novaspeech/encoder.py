@@ -107,6 +107,25 @@ class FrameEncoder(Encoder):
         return self.head(self.frames(batch).mean(dim=1, dtype=torch.float32), names)
 
 
+class ChunkEncoder(Encoder):
+    """An encoder of long overlapping chunks, which gives a hidden state every `frame_hop` samples.
+
+    Its `encode` gives (B, F, D), frame f for samples [f*frame_hop, f*frame_hop + frame_length) of its chunk; samples
+    that are NaN count as silence. `sampling_rate` is a multiple of `frame_hop`. Windows may be shorter than a frame.
+
+    Attributes:
+        frame_hop: samples from one hidden state to the next.
+        frame_length: samples that a hidden state is computed from, before the model's own context.
+    """
+
+    frame_hop: int
+    frame_length: int
+
+    @property
+    def best_batch(self) -> int | None:
+        return 1 if self.device.type == "cpu" else 8
+
+
 def choose_device(name: str) -> torch.device:
     """The device that the option `device` means; "auto" takes CUDA, then MPS, then the CPU.
 

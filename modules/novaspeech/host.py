@@ -44,6 +44,8 @@ ContinuousAnnotation: Any = module("data.annotation").ContinuousAnnotation
 ContinuousAnnotationScheme: Any = module("data.annotation").ContinuousAnnotationScheme
 DiscreteAnnotation: Any = module("data.annotation").DiscreteAnnotation
 DiscreteAnnotationScheme: Any = module("data.annotation").DiscreteAnnotationScheme
+FreeAnnotation: Any = module("data.annotation").FreeAnnotation
+FreeAnnotationScheme: Any = module("data.annotation").FreeAnnotationScheme
 
 _this_job = threading.local()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ class Output:
 
     Attributes:
         id: its name in the trainer, and in what the encoder gives.
-        data: as in the trainer: "stream:SSIStream", "annotation:Continuous" or "annotation:Discrete".
+        data: as in the trainer: "stream:SSIStream", "annotation:Continuous", "annotation:Discrete" or
+            "annotation:Free".
         aliases: other names that requests use for it.
         low, high: the range of a continuous annotation's scores.
         whole: a stream of one sample, which stands for the recording as a whole.
@@ -126,10 +128,12 @@ def _check(manager: Any, description: host.Description, output: Output) -> Wante
         return Wanted(description, output)
     if output.subtype == "discrete":
         return _check_classes(manager, description, output)
+    scheme_name = str(description.get("scheme") or name)
     if origin == "db":  # has a range of its own, and resamples by itself
-        return Wanted(
-            description, output, host.database_scheme(manager, description).name, None, output.low, output.high
-        )
+        scheme_name = host.database_scheme(manager, description).name
+        return Wanted(description, output, scheme_name, None, output.low, output.high)
+    if output.subtype == "free":
+        return Wanted(description, output, scheme_name)
     try:
         rate = float(description["sample_rate"]) if "sample_rate" in description else None
         low, high = float(description.get("min_val", output.low)), float(description.get("max_val", output.high))
@@ -139,7 +143,7 @@ def _check(manager: Any, description: host.Description, output: Output) -> Wante
         raise RequestError(
             f"output {name!r}: sample_rate {rate} must be above 0, min_val {low:g} below max_val {high:g}"
         )
-    return Wanted(description, output, str(description.get("scheme") or name), rate, low, high)
+    return Wanted(description, output, scheme_name, rate, low, high)
 
 
 def _check_classes(manager: Any, description: host.Description, output: Output) -> Wanted:
@@ -153,8 +157,9 @@ def _check_classes(manager: Any, description: host.Description, output: Output) 
         named = {str(key): {"name": value} if isinstance(value, str) else dict(value) for key, value in classes.items()}
         ids = {_plain(str(attributes["name"])): int(key) for key, attributes in named.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
+        example = {"0": {"name": next(iter(output.classes), "some class")}}
         raise RequestError(
-            f'output {name!r}: classes must be numbers with names, such as {{"0": {{"name": "{output.classes[0]}"}}}}'
+            f"output {name!r}: classes must be numbers with names, such as {json.dumps(example)}"
         ) from None
     for wanted in output.classes:
         if _plain(wanted) not in ids:

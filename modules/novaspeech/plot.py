@@ -18,6 +18,7 @@ from novaspeech.drawing import (
     draw_self_similarity,
     draw_speaker_map,
     draw_stretches,
+    draw_texts,
 )
 from novaspeech.errors import RequestError
 
@@ -112,7 +113,7 @@ def _panels(files: list[Path], waveform: Waveform | None) -> list[Panel]:
         elif hasattr(scheme, "classes"):
             rows.append((0.3 + 0.2 * len(scheme.classes), partial(draw_stretches, file.name, content)))
         else:
-            raise RequestError(f"{file} is a free annotation; only streams, continuous and discrete ones are drawn")
+            rows.append((0.6, partial(draw_texts, file.name, content)))
     panels: list[Panel] = [(1.6, partial(draw_curves, curves, waveform)) for curves in ranges.values()]
     if waveform and not panels:
         panels.append((1.0, lambda figure, axis: waveform.draw(axis)))

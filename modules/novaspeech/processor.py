@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from novaspeech import host, progress
 from novaspeech.encoder import Encoder
 from novaspeech.errors import NovaspeechError, RequestError
-from novaspeech.inference import Encoded, encode_recording
+from novaspeech.inference import Encoded, Progress, encode_recording
 from novaspeech.options import Options
 from novaspeech.outputs import Output, Wanted, wanted_outputs
 from novaspeech.recording import Recording
 from novaspeech.results import build_outputs
 from novaspeech.sources import ArraySource
 from novaspeech.windows import WindowGrid
-
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,38 @@ class SessionResult:
     recording_ms: int
 
 
+@dataclass(frozen=True)
+class Session:
+    """One session of a job.
+
+    Attributes:
+        manager: the host's `SessionManager`.
+        recording: its `audio`.
+        grid: its windows.
+        outputs: those that the request wants.
+        log: takes a line about what was found.
+        progress: takes the windows done and their total.
+    """
+
+    manager: Any
+    recording: Recording
+    grid: WindowGrid
+    outputs: frozenset[Output]
+    log: Callable[[str], None]
+    progress: Progress
+
+    @property
+    def asked(self) -> set[str]:
+        """Ids of the outputs."""
+        return {output.id for output in self.outputs}
+
+    @property
+    def names(self) -> list[str]:
+        """What the encoder has to give for each window, for outputs themselves or to derive them from."""
+        needs = (output.needs or (output.id,) for output in self.outputs if not output.whole_id)
+        return sorted({name for names in needs for name in names})
+
+
 class SpeechProcessor(host.Processor):  # type: ignore[misc]
     """A module: subclass it, say which options and outputs there are, and load the encoder.
 
@@ -43,7 +73,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
     """
 
     options_class: ClassVar[type[Options]] = Options
-    outputs: ClassVar[tuple[Output, ...]]
+    outputs: tuple[Output, ...]
 
     def __init__(self, model_io: Any, opts: Mapping[str, object] | None, trainer: Any = None) -> None:
         """Called by the server, once per job.
@@ -63,25 +93,44 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
     def load_encoder(self) -> Encoder:
         """The model of this job, on its device."""
 
-    def encoder_for(
-        self, manager: Any, recording: Recording, asked: Collection[str], grid: WindowGrid, log: Log
-    ) -> Encoder:
-        """The encoder for a session, if that depends on the session's other inputs: a copy then.
+    def outputs_for(self, manager: Any) -> tuple[Output, ...]:
+        """What it can give for a session, if that depends on the session's other inputs.
 
-        Args:
-            manager: the session's `SessionManager`.
-            recording: its `audio`.
-            asked: ids of the outputs that the request wants.
-            grid: the session's windows.
-            log: takes a line about what was found.
+        Raises:
+            RequestError, RecordingError: such an input is missing or cannot be used.
+        """
+        return self.outputs
+
+    def encoder_for(self, session: Session) -> Encoder:
+        """The encoder for a session, if that depends on the session's other inputs: a copy then.
 
         Raises:
             RequestError, RecordingError: such an input is missing or cannot be used.
         """
         return self.encoder
 
-    def derive(self, encoded: Encoded, asked: Collection[str], grid: WindowGrid, log: Log) -> None:
-        """Adds to `encoded` the outputs with `needs` that are in `asked`."""
+    def derive(self, encoded: Encoded, session: Session) -> None:
+        """Adds to `encoded` the outputs with `needs` that the session asks for."""
+
+    def encode_session(self, session: Session) -> Encoded:
+        """What the session asks for, from windows that are each encoded on their own.
+
+        Raises:
+            RequestError, RecordingError, ModelError: it cannot be had.
+        """
+        encoded = encode_recording(
+            session.recording,
+            session.grid,
+            self.encoder_for(session),
+            session.names,
+            batch_size=self.options.batch_size,
+            precision=self.options.precision,
+            whole=sorted(output.whole_id for output in session.outputs if output.whole_id),
+            progress=session.progress,
+            log=session.log,
+        )
+        self.derive(encoded, session)
+        return encoded
 
     def process_data(self, ds_manager: Any) -> SessionResult:
         """Encodes one session.
@@ -105,39 +154,26 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         """The host's objects of one session, under the ids that the request used."""
         return build_outputs(data.manager, data.wanted, data.encoded, data.grid, data.recording_ms)
 
-    def _process_session(self, session: str, ds_manager: Any) -> SessionResult:
-        manager, info = (ds_manager.sessions[session][key] for key in ("manager", "info"))
+    def _process_session(self, name: str, ds_manager: Any) -> SessionResult:
+        manager, info = (ds_manager.sessions[name][key] for key in ("manager", "info"))
         self._written = manager.output_data_templates
-        wanted = wanted_outputs(manager, self.outputs)
+        wanted = wanted_outputs(manager, self.outputs_for(manager))
         recording = open_recording(manager, "audio")
-        duration_ms = info.duration if info and info.duration else recording.duration_ms
-        outputs = {item.output for item in wanted}
-        # What the encoder gives for each window, for outputs themselves or to derive them from.
-        names = sorted({name for output in outputs for name in output.needs or (output.id,) if name != output.whole_id})
-        grid = self._grid(ds_manager, int(duration_ms), self.encoder.min_length_ms if names else 0)
-        progress.log(f"{session}: {grid}")
+        duration_ms = int(info.duration if info and info.duration else recording.duration_ms)
+        outputs = frozenset(item.output for item in wanted)
+        of_windows = any(not output.whole_id for output in outputs)
+        grid = self._grid(ds_manager, duration_ms, self.encoder.min_length_ms if of_windows else 0)
+        progress.log(f"{name}: {grid}")
 
         def log(line: str) -> None:
-            progress.log(f"{session}: {line}")
+            progress.log(f"{name}: {line}")
 
-        asked = {output.id for output in outputs}
-        encoded = encode_recording(
-            recording,
-            grid,
-            self.encoder_for(manager, recording, asked, grid, log),
-            names,
-            batch_size=self.options.batch_size,
-            precision=self.options.precision,
-            whole=sorted(output.whole_id for output in outputs if output.whole_id),
-            progress=progress.reporter(session),
-            log=log,
-        )
-        self.derive(encoded, asked, grid, log)
+        encoded = self.encode_session(Session(manager, recording, grid, outputs, log, progress.reporter(name)))
         empty = grid.count - int(encoded.usable.sum())
         if empty:
-            progress.log(
-                f"{session}: {empty} of {grid.count} windows have no usable audio (NaN or infinite samples, or past "
-                f"the end of {recording.name}): zeros in streams, gaps in annotations"
+            log(
+                f"{empty} of {grid.count} windows have no usable audio (NaN or infinite samples, or past the end of "
+                f"{recording.name}): zeros in streams, gaps in annotations"
             )
         return SessionResult(manager, wanted, grid, encoded, recording.duration_ms)
 

@@ -36,6 +36,8 @@ def build_outputs(
             )
         elif item.output.subtype == "discrete":
             built[item.key] = _discrete(encoded.stretches[item.output.id], item, annotator=annotator, **place)
+        elif item.output.subtype == "free":
+            built[item.key] = _free(encoded.stretches[item.output.id], item, annotator=annotator, **place)
         else:
             scores = encoded.values[item.output.id][:, 0]
             built[item.key] = _continuous(scores, encoded.usable, item, grid, annotator=annotator, **place)
@@ -69,8 +71,23 @@ def _resample(scores: FloatArray, rate: float, new_rate: float) -> FloatArray:
 def _discrete(stretches: Sequence[Stretch], item: Wanted, **place: Any) -> Any:
     """Stretches → DiscreteAnnotation."""
     scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.classes)
-    data = np.zeros(len(stretches), scheme.label_dtype)
-    for row, stretch in zip(data, stretches, strict=True):
-        row["from"], row["to"], row["conf"] = stretch.start_ms, stretch.end_ms, stretch.confidence
-        row["id"] = item.class_ids[stretch.name]
+    data = _rows(stretches, scheme.label_dtype)
+    data["id"] = [item.class_ids[stretch.name] for stretch in stretches]
     return host.DiscreteAnnotation(scheme=scheme, data=data, **place)
+
+
+def _free(stretches: Sequence[Stretch], item: Wanted, **place: Any) -> Any:
+    """Stretches → FreeAnnotation."""
+    scheme = host.FreeAnnotationScheme(name=item.scheme_name)
+    data = _rows(stretches, scheme.label_dtype)
+    data["name"] = [stretch.name for stretch in stretches]
+    return host.FreeAnnotation(scheme=scheme, data=data, **place)
+
+
+def _rows(stretches: Sequence[Stretch], dtype: Any) -> Any:
+    """Times in ms, and confidences."""
+    data = np.zeros(len(stretches), dtype)
+    data["from"] = [stretch.start_ms for stretch in stretches]
+    data["to"] = [stretch.end_ms for stretch in stretches]
+    data["conf"] = [stretch.confidence for stretch in stretches]
+    return data

@@ -1,4 +1,4 @@
-"""Stretches of time: what a discrete annotation is made of."""
+"""Stretches of time: what discrete and free annotations are made of."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from novaspeech.windows import BoolArray, FloatArray, runs
 
 @dataclass(frozen=True)
 class Stretch:
-    """One row of a discrete annotation.
+    """One row of a discrete or free annotation.
 
     Attributes:
         start_ms, end_ms: from when to when.
-        name: its class.
+        name: its class, or its text.
         confidence: 0 to 1.
     """
 

@@ -134,6 +134,17 @@ def load_extractor(extractor_class: type[T], folder: Path) -> T:
     return _from_json(extractor_class, path)
 
 
+def load_tokenizer(tokenizer_class: type[T], folder: Path) -> T:
+    """A transformers tokenizer from a model's folder.
+
+    Raises:
+        WeightsError: its files are missing or cannot be read.
+    """
+    if not (folder / "vocab.json").is_file():
+        raise WeightsError(f"{folder} has no vocab.json, which says the letters that the model writes")
+    return _from_json(tokenizer_class, folder / "vocab.json")
+
+
 def _from_json(described: type[T], path: Path) -> T:
     """What a JSON file in a model's folder describes, as transformers makes it."""
     loader: Any = described

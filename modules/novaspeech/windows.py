@@ -129,7 +129,7 @@ def window_batches(
     """
     per_ms = samples_per_ms(sampling_rate)
     length, hop, left = grid.length_ms * per_ms, grid.stride_ms * per_ms, grid.left_ms * per_ms
-    source = _PaddedSignal(blocks, left, padding)
+    source = PaddedSignal(blocks, left, padding)
     # Windows far apart have much signal between them, which a batch holds, too.
     batch_size = min(batch_size, max(1, (BATCH_SECONDS * sampling_rate - length) // hop))
     for first in range(0, grid.count, batch_size):
@@ -138,7 +138,7 @@ def window_batches(
         signal = source.read(start, start + (size - 1) * hop + length)
         if source.total is not None and start >= source.total:
             return
-        usable = _usable(signal, size, length, hop)
+        usable = usable_windows(signal, size, length, hop)
         if source.total is not None:
             usable &= (first + np.arange(size)) * hop < source.total
         whole = WindowBatch(torch.from_numpy(signal), length, hop)
@@ -157,7 +157,7 @@ def samples_per_ms(sampling_rate: int) -> int:
     return sampling_rate // 1000
 
 
-class _PaddedSignal:
+class PaddedSignal:
     """Consecutive, overlapping reads from blocks of signal that are padded at both ends.
 
     Position 0 is the start of window 0, `left` samples before the recording's first sample.
@@ -203,7 +203,7 @@ class _PaddedSignal:
         self._start += drop
 
 
-def _usable(signal: FloatArray, size: int, length: int, hop: int) -> BoolArray:
+def usable_windows(signal: FloatArray, size: int, length: int, hop: int) -> BoolArray:
     """(size,) bool: which windows of `signal` hold finite samples only."""
     finite = np.isfinite(signal)
     if finite.all():

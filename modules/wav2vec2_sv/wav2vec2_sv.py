@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,10 +15,8 @@ from novaspeech.encoder import Encoder, choose_device, choose_dtype
 from novaspeech.inference import Encoded
 from novaspeech.options import Options, option
 from novaspeech.outputs import Output
-from novaspeech.processor import Log, SpeechProcessor, open_recording
-from novaspeech.recording import Recording
+from novaspeech.processor import Session, SpeechProcessor, open_recording
 from novaspeech.stretches import Stretch, find_stretches, mean_confidence
-from novaspeech.windows import WindowGrid
 from wav2vec2_sv.network import PUBLISHED, THRESHOLD
 from wav2vec2_sv.speaker import SpeakerEncoder, speaker_of, weighted_mean
 
@@ -55,44 +51,43 @@ class Wav2Vec2SV(SpeechProcessor):
         folder = weights.model_folder(self.options.model, "wav2vec2", progress.log)
         return SpeakerEncoder(folder, device, choose_dtype(self.options.precision))
 
-    def encoder_for(
-        self, manager: Any, recording: Recording, asked: Collection[str], grid: WindowGrid, log: Log
-    ) -> Encoder:
-        if not {"similarity", SAME} & set(asked):
+    def encoder_for(self, session: Session) -> Encoder:
+        if not {"similarity", SAME} & session.asked:
             return self.encoder
-        reference = open_recording(manager, "reference")
+        reference = open_recording(session.manager, "reference")
         vector = speaker_of(
             reference,
             self.encoder,
-            grid.length_ms,
+            session.grid.length_ms,
             batch_size=self.options.batch_size,
             precision=self.options.precision,
-            log=log,
+            log=session.log,
         )
-        log(f"the reference is {reference.duration_ms / 1000:.3f} s of {reference.name}")
-        if reference.duration_ms > recording.duration_ms:
-            log("the reference is longer than the recording: are they exchanged?")
+        session.log(f"the reference is {reference.duration_ms / 1000:.3f} s of {reference.name}")
+        if reference.duration_ms > session.recording.duration_ms:
+            session.log("the reference is longer than the recording: are they exchanged?")
         return self.encoder.with_reference(vector)
 
-    def derive(self, encoded: Encoded, asked: Collection[str], grid: WindowGrid, log: Log) -> None:
-        if "speaker" in asked:
+    def derive(self, encoded: Encoded, session: Session) -> None:
+        if "speaker" in session.asked:
             vector = weighted_mean(encoded.values["embeddings"], encoded.values["energy"])
             if vector is None:
-                log("nothing but silence, or no usable audio: zeros in speaker")
+                session.log("nothing but silence, or no usable audio: zeros in speaker")
                 vector = np.zeros(self.encoder.dimensions["embeddings"], np.float32)
             encoded.values["speaker"] = vector[None]
-        if SAME in asked:
+        if SAME in session.asked:
+            step_ms = session.grid.stride_ms
             scores = encoded.values["similarity"][:, 0]
             places = find_stretches(
                 scores,
                 encoded.usable,
-                grid.stride_ms,
+                step_ms,
                 threshold=self.options.threshold,
                 min_gap_ms=self.options.min_gap,
                 min_duration_ms=self.options.min_duration,
             )
             encoded.stretches[SAME] = [
-                Stretch(begin * grid.stride_ms, end * grid.stride_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
+                Stretch(begin * step_ms, end * step_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
                 for begin, end in places
             ]
-            log(f"{len(encoded.stretches[SAME])} stretches of the same speaker")
+            session.log(f"{len(encoded.stretches[SAME])} stretches of the same speaker")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from demo.__main__ import REFERENCE
+from demo.__main__ import REFERENCE, recording_for
 from demo.standins import STANDINS
-from tests.conftest import ROOT, SPEECH
+from tests.conftest import ROOT
 
 REQUESTS = ROOT / "tests" / "data" / "requests"
 
@@ -29,9 +29,9 @@ def offline_hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def seed_request(tmp_path: Path) -> Callable[..., dict[str, str]]:
     """A request of `shared/requests` with nothing but its paths replaced (and its job id, to tell jobs apart)."""
 
-    def make(name: str, job: str, audio: Path = SPEECH) -> dict[str, str]:
+    def make(name: str, job: str, audio: Path | None = None) -> dict[str, str]:
         request: dict[str, str] = json.loads((REQUESTS / f"{name}.json").read_text())
-        text = request["data"].replace("path/to/my/file.wav", str(audio))
+        text = request["data"].replace("path/to/my/file.wav", str(audio or recording_for(name)))
         text = text.replace("path/to/my/reference.wav", str(REFERENCE))
         return request | {"jobID": job, "data": text.replace("path/to/my/", f"{tmp_path}/")}
 

@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
         yield running
 
 
-@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2", "wav2vec2_sv"])
+@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2", "wav2vec2_kws", "wav2vec2_sv"])
 def test_the_request_of_the_modules_own_readme(server: Server, seed_request: Request, module: str) -> None:
     check_request(server, seed_request(module, module) | OPTIONS.get(module, {}))
 

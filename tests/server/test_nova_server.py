@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     environment = {**os.environ, "PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     wanted = ["hcai-nova-server==1.6.2", "hcai-nova-utils==1.6.8"]
-    for module in ("byols", "emow2v"):  # the others need nothing else
+    for module in ("emow2v", "wav2vec2_kws"):  # the others need nothing else
         wanted += ["-r", str(ROOT / "modules" / module / "requirements.txt")]
     subprocess.run([folder / "venv/bin/python", "-m", "pip", "install", "-q", *wanted], check=True, env=environment)
     command = folder / "venv" / "bin" / "nova-server"
@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
         yield running
 
 
-@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2", "wav2vec2_sv"])
+@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2", "wav2vec2_kws", "wav2vec2_sv"])
 def test_the_request_of_the_modules_own_readme(server: Server, seed_request: Request, module: str) -> None:
     check_request(server, seed_request(module, module) | OPTIONS.get(module, {}))
 

@@ -1,0 +1,195 @@
+"""A keyword classifier on frozen hidden states: its features, its file, and its use on a recording."""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+
+from novaspeech.errors import RequestError, WeightsError, first_line
+from novaspeech.inference import FrameBlock
+from novaspeech.windows import FloatArray
+from wav2vec2_kws.hits import Hit
+from wav2vec2_kws.network import HIDDEN, KeywordEncoder
+
+BACKGROUND = "_background"
+PARTS = 4  # of a window, pooled one by one, so that the order of sounds counts
+STEP = 2  # frames from one window to the next
+LOWEST = 0.05  # probability of a hit that is worth telling
+# What is in our files besides what skops trusts by itself: of scikit-learn, all three.
+_TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+)
+
+
+@dataclass(frozen=True)
+class KeywordClassifier:
+    """A trained classifier and what it belongs to.
+
+    Attributes:
+        pipeline: of scikit-learn: (n, PARTS * D) → probabilities.
+        keywords: name → frames that it usually takes.
+        window: frames of a window.
+        layer: of the hidden states.
+        model: id or folder of the model, for messages.
+        fingerprint: of its weights.
+    """
+
+    pipeline: Any
+    keywords: dict[str, int]
+    window: int
+    layer: int
+    model: str
+    fingerprint: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the keywords."""
+        return tuple(self.keywords)
+
+    def save(self, file: Path) -> None:
+        """Writes it with skops: a zip of JSON and arrays, no pickle."""
+        content = {field: getattr(self, field) for field in _FIELDS}
+        part = file.with_name(f"{file.name}.part")
+        skops.io.dump(content, part)
+        part.replace(file)
+
+
+_FIELDS = tuple(KeywordClassifier.__dataclass_fields__)
+
+
+def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
+    """A classifier from its file.
+
+    Raises:
+        RequestError: it was trained with another model or layer.
+        WeightsError: it cannot be read, or is not one of ours.
+    """
+    if not file.is_file():
+        raise WeightsError(
+            f"option 'classifier': there is no file {str(file)!r}; `novaspeech train-keywords` writes one"
+        )
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+        foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - set(_TRUSTED))
+        if foreign:
+            raise WeightsError(
+                f"{file} holds {', '.join(foreign[:3])}, which no file of `novaspeech train-keywords` does"
+            )
+        content = skops.io.load(file, trusted=list(_TRUSTED))
+        classifier = KeywordClassifier(**content)
+        classes = set(classifier.pipeline.classes_)
+        width = int(classifier.pipeline.n_features_in_)
+        sound = classes == {*classifier.keywords, BACKGROUND} and all(map(_is_count, classifier.keywords.values()))
+        sound = sound and _is_count(classifier.window)
+    except WeightsError:
+        raise
+    except Exception as error:  # zip, JSON, skops and scikit-learn each have their own
+        raise WeightsError(
+            f"{file} is no whole classifier of `novaspeech train-keywords`: {first_line(error)}"
+        ) from error
+    if not sound:
+        raise WeightsError(f"{file} does not hold together; train it again")
+    if classifier.fingerprint != encoder.fingerprint:
+        raise RequestError(
+            f"{file} was trained with the model {classifier.model!r}, whose weights are others; set the option 'model' "
+            f"to it, or train a classifier for this one"
+        )
+    if classifier.layer != encoder.layer:
+        raise RequestError(
+            f"{file} was trained on layer {classifier.layer}, not {encoder.layer}; set layer={classifier.layer}"
+        )
+    if width != PARTS * encoder.dimensions[HIDDEN]:
+        raise WeightsError(f"{file} does not hold together; train it again")
+    return classifier
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < 10_000
+
+
+def pool_windows(frames: FloatArray, window: int, step: int = STEP) -> FloatArray:
+    """Features of windows (n, PARTS * D): the means of their parts, one after the other.
+
+    Args:
+        frames: (F, D) hidden states, F at least `window`.
+        window: frames of a window.
+        step: frames from one window to the next.
+    """
+    sums = np.concatenate([np.zeros((1, frames.shape[1])), np.cumsum(frames, axis=0, dtype=np.float64)])
+    starts = np.arange(0, len(frames) - window + 1, step)
+    edges = np.linspace(0, window, PARTS + 1).round().astype(int)
+    parts = [(sums[starts + end] - sums[starts + begin]) / (end - begin) for begin, end in itertools.pairwise(edges)]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+class ClassifierDetector:
+    """Sliding windows, classified: a hit where a keyword's probability has its local maximum.
+
+    It lies in the window's middle and is as long as the keyword usually is. As many frames as windows need are carried
+    over, so that blocks have no seams. Windows that hold unusable frames are background.
+    """
+
+    reads = HIDDEN
+
+    def __init__(self, classifier: KeywordClassifier) -> None:
+        self._classifier = classifier
+        self._classes: list[str] = list(classifier.pipeline.classes_)
+        self._held: FloatArray | None = None
+        self._bad = np.zeros(0, bool)
+        self._centre = 0  # frame in the middle of the next window
+        self._recent = np.zeros((2, len(self._classes)))  # probabilities of the last two windows
+
+    def add(self, block: FrameBlock) -> Iterator[Hit]:
+        frames, bad = block.values[HIDDEN], ~block.usable
+        window = self._classifier.window
+        before, after = window // 2, window - window // 2
+        if not len(frames):
+            return
+        if self._held is None:  # half a window of the first frame stands before it
+            self._held = np.repeat(frames[:1], before, axis=0)
+            self._bad = np.zeros(before, bool)
+        self._held = np.concatenate([self._held, frames])
+        self._bad = np.concatenate([self._bad, bad])
+        if block.last:
+            self._held = np.concatenate([self._held, np.repeat(frames[-1:], after, axis=0)])
+            self._bad = np.concatenate([self._bad, np.zeros(after, bool)])
+        probabilities = self._classify(window)
+        done = len(probabilities) * STEP
+        self._held, self._bad = self._held[done:], self._bad[done:]
+        ends = np.zeros((1, len(self._classes))) if block.last else np.zeros((0, len(self._classes)))
+        yield from self._peaks(np.concatenate([self._recent, probabilities, ends]))
+        self._recent = np.concatenate([self._recent, probabilities])[-2:]
+        self._centre += done
+
+    def _classify(self, window: int) -> np.ndarray:
+        assert self._held is not None
+        if len(self._held) < window:
+            return np.zeros((0, len(self._classes)))
+        probabilities = self._classifier.pipeline.predict_proba(pool_windows(self._held, window))
+        bad = np.concatenate([[0], np.cumsum(self._bad)])
+        starts = np.arange(len(probabilities)) * STEP
+        probabilities[bad[starts + window] > bad[starts]] = 0
+        return np.asarray(probabilities)
+
+    def _peaks(self, probabilities: np.ndarray) -> Iterator[Hit]:
+        """Hits at local maxima; row 1 is of the last window before `_centre`."""
+        before, here, after = probabilities[:-2], probabilities[1:-1], probabilities[2:]
+        for row, column in np.argwhere((here > before) & (here >= after) & (here >= LOWEST)):
+            name = self._classes[column]
+            if name == BACKGROUND:
+                continue
+            centre, length = self._centre + (row - 1) * STEP, self._classifier.keywords[name]
+            start = max(0, int(centre - length // 2))
+            yield Hit(name, start, start + length, float(here[row, column]))

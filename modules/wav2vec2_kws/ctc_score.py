@@ -1,0 +1,103 @@
+"""The CTC score of a keyword's own spelling: found although the best path spells it otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from novaspeech.inference import FrameBlock
+from wav2vec2_kws.hits import Hit
+from wav2vec2_kws.network import LETTERS
+from wav2vec2_kws.vocabulary import Vocabulary
+from wav2vec2_kws.words import letter_scores
+
+LOWEST = 0.01  # score of a hit that is worth telling
+
+
+class SpellingDetector:
+    """Keywords by the log-likelihood ratio of keyword and filler (Rose and Paul 1990) on CTC's letters.
+
+    The keyword is its letters with CTC's blanks, a word delimiter before and after them (or the recording's start and
+    end); the filler is the best path, and may stand before and after. The most likely path through the keyword is found
+    with a free start and end (Viterbi), and its ratio to the best path divided by the frames that it spends on letters:
+    blanks cost nothing in silence, and would hide any number of wrong letters there. The score is the exponential of
+    that, 1 where the best path itself spells the keyword. It is computed frame by frame and carried over from block to
+    block, so that blocks have no seams.
+
+    Args:
+        keywords: name of each → ids of its letters, as `Vocabulary.spell` gives them.
+        vocabulary: of the model.
+    """
+
+    reads = LETTERS
+
+    def __init__(self, keywords: Mapping[str, tuple[int, ...]], vocabulary: Vocabulary) -> None:
+        self._names = list(keywords)
+        self._vocabulary = vocabulary
+        blank, delimiter = vocabulary.blank, vocabulary.delimiter
+        rows = [[delimiter, *ids, delimiter] for ids in keywords.values()]
+        width = max((2 * len(row) - 1 for row in rows), default=0)
+        # States: delimiter, blank, letter, blank, …, letter, blank, delimiter; what stands after them is never reached.
+        self._states = np.full((len(rows), width), -1)
+        for states, row in zip(self._states, rows, strict=True):
+            states[: 2 * len(row) - 1 : 2], states[1 : 2 * len(row) - 1 : 2] = row, blank
+        # From letter to letter without a blank, unless they are the same.
+        self._skips = np.zeros(self._states.shape, bool)
+        self._skips[:, 2::2] = self._states[:, 2::2] != self._states[:, :-2:2]
+        self._last = np.array([2 * len(row) - 2 for row in rows], int)
+        self._places = np.arange(len(rows))
+        self._ratios = np.full(self._states.shape, -np.inf)
+        self._ratios[:, 0] = 0.0  # before the first frame, as if a word had just ended
+        self._is_letter = ~np.isin(self._states, (blank, delimiter, -1))
+        self._counts = np.zeros(self._states.shape, int)  # frames spent on letters
+        self._starts = np.zeros(self._states.shape, int)
+        self._ends = np.zeros(self._states.shape, int)
+
+    def add(self, block: FrameBlock) -> Iterator[Hit]:
+        scores = letter_scores(block, self._vocabulary).astype(np.float64)
+        padded = np.concatenate([scores, np.full((len(scores), 1), -np.inf)], axis=1)  # for the states -1
+        for frame, ratios in enumerate(padded, block.first):
+            self._step(frame, ratios[self._states])
+            yield from self._hits(self._last, frame)
+        if block.last:
+            end = block.first + len(scores)
+            self._step(end, np.where(self._states == self._vocabulary.delimiter, 0.0, -np.inf))
+            yield from self._hits(self._last, end)
+
+    def _step(self, frame: int, ratios: np.ndarray) -> None:
+        """Moves all paths on to the next frame, which gives each state these ratios."""
+        stay, before, skip = self._ratios, _shifted(self._ratios, 1, -np.inf), _shifted(self._ratios, 2, -np.inf)
+        skip = np.where(self._skips, skip, -np.inf)
+        came_in = np.maximum(before, skip)
+        came_in[:, 0] = 0.0  # anywhere, from the filler
+        moved = came_in > stay
+        moved[self._places, self._last] = True  # a keyword ends with the first frame of the delimiter
+        stay = stay.copy()
+        stay[self._places, self._last] = -np.inf
+        skipped = moved & (skip > before)
+
+        def carried(values: np.ndarray) -> np.ndarray:
+            moving = np.where(skipped, _shifted(values, 2, 0), _shifted(values, 1, 0))
+            return np.where(moved, moving, values)
+
+        self._starts, self._ends, self._counts = map(carried, (self._starts, self._ends, self._counts))
+        self._starts[:, 2][moved[:, 2]] = frame
+        self._counts[:, 2][moved[:, 2]] = 0
+        self._counts += self._is_letter
+        self._ends[self._places, self._last - 2] = frame + 1
+        self._ratios = np.maximum(came_in, stay) + ratios
+
+    def _hits(self, states: np.ndarray, frame: int) -> Iterator[Hit]:
+        totals = self._ratios[self._places, states]
+        starts, ends = self._starts[self._places, states], self._ends[self._places, states]
+        scores = np.exp(totals / np.maximum(1, self._counts[self._places, states]))
+        for place in np.flatnonzero(scores >= LOWEST):
+            yield Hit(self._names[place], int(starts[place]), int(ends[place]), float(scores[place]))
+
+
+def _shifted(values: np.ndarray, by: int, fill: float) -> np.ndarray:
+    """(K, S) moved to the right."""
+    shifted = np.full_like(values, fill)
+    shifted[:, by:] = values[:, :-by]
+    return shifted

@@ -1,0 +1,69 @@
+"""Where a keyword may be, and which of such places are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from novaspeech.inference import FrameBlock
+
+OVERLAP = 0.25  # of the shorter of two hits, from which on they are the same
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A place where something was found.
+
+    Attributes:
+        name: the keyword, or the word as the model spells it.
+        start, end: frames [start, end) of the recording.
+        score: 0 to 1.
+    """
+
+    name: str
+    start: int
+    end: int
+    score: float
+
+
+class Detector(Protocol):
+    """Finds keywords in the frames of a recording, block by block.
+
+    Attributes:
+        reads: which of the encoder's outputs it needs of each frame.
+    """
+
+    reads: str
+
+    def add(self, block: FrameBlock) -> Iterable[Hit]:
+        """Hits that are known once these frames are; they may overlap, and be of any score."""
+
+
+def best_hits(hits: Iterable[Hit]) -> list[Hit]:
+    """Those that stay when of overlapping ones the better is kept, in the order of time, and without overlap.
+
+    A stretch of speech is one word: hits of different keywords compete, too.
+    """
+    kept: list[Hit] = []
+    for hit in sorted(hits, key=lambda hit: (-hit.score, hit.start)):
+        if not any(_overlap(hit, other) > OVERLAP for other in kept):
+            kept.append(_beside(hit, kept))
+    return sorted(kept, key=lambda hit: hit.start)
+
+
+def _beside(hit: Hit, better: Iterable[Hit]) -> Hit:
+    """The part of a hit that none of the better ones has."""
+    start, end = hit.start, hit.end
+    for other in better:
+        if other.start <= start < other.end:
+            start = other.end
+        elif start < other.start < end:
+            end = other.start
+    return replace(hit, start=start, end=end)
+
+
+def _overlap(one: Hit, other: Hit) -> float:
+    """Share of the shorter one."""
+    common = min(one.end, other.end) - max(one.start, other.start)
+    return common / min(one.end - one.start, other.end - other.start)

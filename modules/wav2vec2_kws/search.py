@@ -1,0 +1,79 @@
+"""What is looked for, and how: the same for a server's job and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from novaspeech.errors import OptionError
+from novaspeech.recording import Recording
+from wav2vec2_kws.classifier import ClassifierDetector, KeywordClassifier
+from wav2vec2_kws.ctc_score import SpellingDetector
+from wav2vec2_kws.example import ExampleDetector, example_frames
+from wav2vec2_kws.hits import Detector
+from wav2vec2_kws.network import KeywordEncoder
+from wav2vec2_kws.vocabulary import Vocabulary
+from wav2vec2_kws.words import WordMatcher
+
+THRESHOLD = 0.5  # lowest score of a hit, of each method (BENCHMARKS.md)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A method with what it looks for; detectors remember what they heard, so that each recording needs new ones.
+
+    Attributes:
+        names: of the keywords.
+        detectors: makes them.
+        matcher: makes what finds keywords among recognised words, if the method does.
+    """
+
+    names: tuple[str, ...]
+    detectors: Callable[[], Sequence[Detector]]
+    matcher: Callable[[], WordMatcher | None] = lambda: None
+
+
+def split_keywords(text: str) -> tuple[str, ...]:
+    """The keywords in a text with commas between them.
+
+    Raises:
+        OptionError: one is empty, or there twice.
+    """
+    names = tuple(" ".join(part.split()) for part in text.split(","))
+    if not all(names):
+        raise OptionError(f"keywords {text!r} hold an empty one; write for example: hello, thank you")
+    folded = [name.casefold() for name in names]
+    twice = sorted({name for name in folded if folded.count(name) > 1})
+    if twice:
+        raise OptionError(f"keywords {text!r} hold {twice[0]!r} twice; name each once")
+    return names
+
+
+def by_spelling(names: Sequence[str], vocabulary: Vocabulary, tolerance: int) -> Search:
+    """Keywords by recognised words within `tolerance` edits, and by the CTC score of their letters.
+
+    Raises:
+        OptionError: a keyword cannot be spelt.
+    """
+    ids = {name: vocabulary.spell(name) for name in names}
+    texts = {name: vocabulary.write(spelt) for name, spelt in ids.items()}
+    return Search(
+        tuple(names),
+        lambda: [SpellingDetector(ids, vocabulary)],
+        lambda: WordMatcher(texts, tolerance),
+    )
+
+
+def by_example(name: str, example: Recording, encoder: KeywordEncoder, precision: str = "auto") -> Search:
+    """A keyword by a recording of it.
+
+    Raises:
+        RequestError, RecordingError: the example cannot be used.
+    """
+    frames = example_frames(example, encoder, precision=precision)
+    return Search((name,), lambda: [ExampleDetector(name, frames)])
+
+
+def by_classifier(classifier: KeywordClassifier) -> Search:
+    """The keywords that a classifier was trained on."""
+    return Search(classifier.names, lambda: [ClassifierDetector(classifier)])

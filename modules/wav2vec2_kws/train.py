@@ -1,0 +1,135 @@
+"""`novaspeech train-keywords`: a classifier of keywords from a folder of examples."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import confusion_matrix
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from novaspeech.errors import RequestError
+from wav2vec2_kws.classifier import BACKGROUND, KeywordClassifier
+from wav2vec2_kws.material import PIECE_S, Material, gather
+from wav2vec2_kws.network import KeywordEncoder
+
+FOLDS = 5
+FEWEST = 3  # files of a keyword
+
+
+def make_classifier(kind: str) -> Any:
+    """An untrained pipeline of scikit-learn: "svm", "forest" or "mlp"."""
+    balanced = {"class_weight": "balanced", "random_state": 0}
+    kinds = {
+        "svm": lambda: CalibratedClassifierCV(SVC(C=10, **balanced), cv=FEWEST, ensemble=False),
+        "forest": lambda: RandomForestClassifier(300, n_jobs=-1, **balanced),
+        "mlp": lambda: MLPClassifier((64,), alpha=0.01, max_iter=500, random_state=0),
+    }
+    return make_pipeline(StandardScaler(), kinds[kind]())
+
+
+def train_keywords(
+    folder: Path, out: Path, encoder: KeywordEncoder, model: str, *, kind: str, window_ms: int, copies: int
+) -> int:
+    """Trains a classifier, cross-validates it, prints and draws the confusion matrix, and writes it.
+
+    Files that cannot be used are listed on standard error.
+
+    Args:
+        folder: holds a folder of recordings for each keyword, and one called `_background`.
+        out: the file to write; the confusion matrix goes beside it as PNG.
+        encoder: of the layer wanted.
+        model: id or folder of its model.
+        kind: "svm", "forest" or "mlp".
+        window_ms: what is classified at once.
+        copies: augmented ones of each example: other gain and speed, noise, and background around the keyword.
+
+    Returns:
+        0, or 1 if files were left out.
+
+    Raises:
+        RequestError: too few classes or files, or a place that cannot be written.
+    """
+    if not out.parent.is_dir() or out.is_dir() or out.suffix == ".png":
+        raise RequestError(f"{out} cannot be written; name a file such as keywords.skops in a folder that exists")
+    files = list_examples(folder)
+    left_out: list[str] = []
+    material = gather(files, encoder, window_ms * encoder.sampling_rate // 1000, copies, left_out)
+    for line in left_out:
+        print(f"novaspeech: left out: {line}", file=sys.stderr)
+    check_classes(material, folder)
+    pipeline = make_classifier(kind)
+    report(cross_validate(pipeline, material), material, out.with_suffix(".png"))
+    pipeline.fit(material.features, material.labels)
+    lengths = {name: int(np.median(found)) for name, found in sorted(material.lengths.items())}
+    window = window_ms * encoder.sampling_rate // 1000 // encoder.frame_hop
+    KeywordClassifier(pipeline, lengths, window, encoder.layer, model, encoder.fingerprint).save(out)
+    print(f"{out}\n{out.with_suffix('.png')}")
+    return 1 if left_out else 0
+
+
+def list_examples(folder: Path) -> dict[str, list[Path]]:
+    """Keyword or `BACKGROUND` → its files.
+
+    Raises:
+        RequestError: no such folder, no keyword or no background in it.
+    """
+    form = f"it must hold a folder for each keyword, with {FEWEST} recordings at least, and one called {BACKGROUND}"
+    if not folder.is_dir():
+        raise RequestError(f"{folder} is not a folder; {form}")
+    classes = sorted(part for part in folder.iterdir() if part.is_dir() and not part.name.startswith("."))
+    files = {part.name: sorted(file for file in part.iterdir() if file.is_file()) for part in classes}
+    if BACKGROUND not in files or len(files) < 2:
+        raise RequestError(f"{folder} has {', '.join(files) or 'no folders'}; {form}")
+    return files
+
+
+def check_classes(material: Material, folder: Path) -> None:
+    """Raises RequestError if a class has too little to learn from."""
+    for name in (*material.lengths, BACKGROUND):
+        chosen = material.labels == name
+        count = len(set(material.groups[chosen].tolist()))
+        if count < FEWEST:
+            what = f"pieces of {PIECE_S} s" if name == BACKGROUND else "recordings"
+            raise RequestError(f"{folder / name} has {count} usable {what}; {FEWEST} are needed at least")
+
+
+def cross_validate(pipeline: Any, material: Material) -> np.ndarray:
+    """What each row is taken for (n,) by a classifier that has not heard its file."""
+    folds = min(FOLDS, *(len(set(material.groups[material.labels == name].tolist())) for name in set(material.labels)))
+    splitter = GroupKFold(folds, shuffle=True, random_state=0)
+    found = cross_val_predict(clone(pipeline), material.features, material.labels, groups=material.groups, cv=splitter)
+    return np.asarray(found)
+
+
+def report(found: np.ndarray, material: Material, picture: Path) -> None:
+    """Prints and draws the confusion matrix, augmented copies left out."""
+    names = [*material.lengths, BACKGROUND]
+    matrix = confusion_matrix(material.labels[material.original], found[material.original], labels=names)
+    width = max(map(len, names))
+    print("cross-validated by file; rows: what it is, columns: what it is taken for")
+    print(" " * width, *(f"{name:>{max(5, len(name))}}" for name in names))
+    for name, row in zip(names, matrix, strict=True):
+        print(f"{name:<{width}}", *(f"{count:>{max(5, len(other))}}" for other, count in zip(names, row, strict=True)))
+    print(f"right: {np.trace(matrix) / matrix.sum():.1%} of {matrix.sum()}")
+    figure = Figure(figsize=(2 + 0.6 * len(names), 1.8 + 0.5 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="taken for", ylabel="is", title="Cross-validated by file")
+    for (row, column), count in np.ndenumerate(matrix):
+        color = "white" if shares[row, column] > 0.5 else "black"
+        axis.text(column, row, str(count), ha="center", va="center", color=color)
+    figure.savefig(picture, dpi=110)

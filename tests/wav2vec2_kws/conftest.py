@@ -1,0 +1,81 @@
+"""Recordings put together from words whose times are known; models: the small one that spells, and random ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+
+from demo.standins import SMALL_SPELLER, save_speller
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
+from tests.conftest import ROOT, Job
+from training.small_checkpoint import LETTERS
+from training.speech import RATE, Spoken, concatenate
+from wav2vec2_kws.network import KeywordEncoder
+
+CPU = torch.device("cpu")
+SIZES = {
+    "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96, "conv_dim": (24,) * 7,
+    "num_conv_pos_embedding_groups": 4, "vocab_size": len(LETTERS), "pad_token_id": 0,
+}  # fmt: skip
+LAYER_NORM = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
+
+_SOUND, _ = soundfile.read(ROOT / "tests" / "data" / "takes.flac", dtype="float32")
+TAKES = {
+    (word, voice): _SOUND[start:end]
+    for word, voice, start, end in json.loads((ROOT / "tests" / "data" / "takes.json").read_text())
+}
+VOICE = "en-us+f1"
+Say = Callable[..., tuple[np.ndarray, list[Spoken]]]
+
+
+def say(words: Sequence[str], voice: str = VOICE, gap: float = 0.15) -> tuple[np.ndarray, list[Spoken]]:
+    """Samples (N,) at 16 kHz, and where each word lies."""
+    return concatenate(words, [TAKES[word, voice] for word in words], [gap] * (len(words) + 1))
+
+
+def recording(samples: np.ndarray, name: str = "made") -> Recording:
+    """A recording at 16 kHz."""
+    return Recording(name, ArraySource(samples, RATE))
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Name → folder: "small" spells, "group" and "layer" are random, with the norms of the base and large models."""
+    found = {"small": SMALL_SPELLER}
+    for name, sizes in {"group": {}, "layer": LAYER_NORM}.items():
+        torch.manual_seed(3)
+        found[name] = tmp_path_factory.mktemp(name)
+        save_speller(Wav2Vec2ForCTC(Wav2Vec2Config(**SIZES, **sizes)), LETTERS, found[name])
+    return found
+
+
+@pytest.fixture(scope="session")
+def speller() -> KeywordEncoder:
+    return KeywordEncoder(SMALL_SPELLER, -1, CPU)
+
+
+@pytest.fixture
+def run_kws(run_module: Callable[..., Job]) -> Callable[..., Job]:
+    """Runs wav2vec2_kws with the small checkpoint."""
+
+    def run(
+        audio: Path,
+        options: dict[str, Any],
+        outputs: Sequence[str] = ("keywords",),
+        example: Path | None = None,
+        **arguments: Any,
+    ) -> Job:
+        options = {"model": str(SMALL_SPELLER)} | options
+        inputs = {"keyword": example} if example else {}
+        return run_module("wav2vec2_kws", audio, options, outputs, arguments.pop("name", "out"), inputs, **arguments)
+
+    return run

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo.standins import SMALL_SPELLER
+from novaspeech.cli import main
+from tests.wav2vec2_kws.conftest import TAKES, say
+from training.speech import Spoken
+
+Write = Callable[..., Path]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def talk(mono: Write) -> tuple[Path, list[Spoken]]:
+    samples, spoken = say(["doctor", "money", "river", "summer", "money"])
+    return mono("talk.wav", samples), spoken
+
+
+def find(*words: object) -> int:
+    return main(["find", *map(str, words), "--model", str(SMALL_SPELLER)])
+
+
+def test_a_table(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) -> None:
+    audio, spoken = talk
+    other = mono("other.wav", say(["river", "always"])[0])
+    assert find("money", audio, other) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["file", "start", "end", "keyword", "score"]
+    assert len(lines) == 3
+    for line, word in zip(lines[1:], (spoken[1], spoken[4]), strict=True):
+        file, start, end, keyword, score = line.split()
+        assert (file, keyword) == (str(audio), "money")
+        assert float(start) == pytest.approx(word.start / 16000, abs=0.06)
+        assert float(end) == pytest.approx(word.end / 16000, abs=0.06)
+        assert 0.5 <= float(score) <= 1
+
+
+def test_csv(talk: tuple[Path, list[Spoken]], capsys: Capture) -> None:
+    assert find("money, summer", talk[0], "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["keyword"] for row in rows] == ["money", "summer", "money"]
+
+
+def test_a_recording_of_the_keyword(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) -> None:
+    example = mono("summer.wav", TAKES["summer", "en-gb+f3"])
+    assert find(example, talk[0]) == 0
+    [line] = capsys.readouterr().out.splitlines()[1:]
+    assert line.split()[3] == "summer"
+    assert float(line.split()[1]) == pytest.approx(talk[1][3].start / 16000, abs=0.1)
+
+
+def test_nothing_found_is_1_and_a_problem_is_2(
+    talk: tuple[Path, list[Spoken]], tmp_path: Path, capsys: Capture
+) -> None:
+    assert find("hospital", talk[0]) == 1
+    answer = capsys.readouterr()
+    assert (answer.out, answer.err.splitlines()[-1]) == ("", "novaspeech: nothing was found")
+    assert find("money", tmp_path / "missing.wav", talk[0]) == 2
+    answer = capsys.readouterr()
+    assert "missing.wav does not exist" in answer.err
+    assert len(answer.out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("hello.wav",), "there is no file hello.wav; give a recording of the keyword, or the keyword in letters"),
+        (("some/where",), "there is no file some/where"),
+        (("çava",), "keyword 'çava' has 'ç', which the model does not write; it writes ' A B"),
+        (("money", "--threshold", "2"), "--threshold is 2.0; it must be 0 to 1"),
+        (("money", "--tolerance", "4"), "--tolerance is 4; it must be 0 to 3 letters"),
+        (("money", "--layer", "9"), "option 'layer' is 9; this model has the layers 0 to 3"),
+    ],
+)
+def test_what_cannot_be_looked_for(
+    talk: tuple[Path, list[Spoken]], words: tuple[str, ...], sentence: str, capsys: Capture
+) -> None:
+    assert find(words[0], talk[0], *words[1:]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_silence_and_nan(mono: Write, capsys: Capture) -> None:
+    silence, bad = mono("silence.wav", np.zeros(32000)), mono("nan.wav", np.full(32000, np.nan))
+    assert find("money", silence, bad) == 1
+    assert capsys.readouterr().out == ""

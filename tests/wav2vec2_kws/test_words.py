@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from transformers import Wav2Vec2CTCTokenizer
+
+from demo.standins import SMALL_SPELLER
+from novaspeech.errors import OptionError
+from novaspeech.inference import FrameBlock, encode_frames
+from tests.wav2vec2_kws.conftest import recording, say
+from training.small_checkpoint import LETTERS as ALPHABET
+from wav2vec2_kws.hits import Hit, best_hits
+from wav2vec2_kws.network import LETTERS, KeywordEncoder
+from wav2vec2_kws.search import split_keywords
+from wav2vec2_kws.vocabulary import Vocabulary
+from wav2vec2_kws.words import WordDecoder, WordMatcher
+
+TOKENIZER = Wav2Vec2CTCTokenizer.from_pretrained(SMALL_SPELLER)
+VOCABULARY = Vocabulary.of(TOKENIZER, len(ALPHABET))
+
+
+def blocks_of(letters: np.ndarray, edges: Sequence[int] = (), bad: Sequence[int] = ()) -> list[FrameBlock]:
+    """Log-probabilities (F, V) in blocks that end at `edges`, with some unusable frames."""
+    usable = np.ones(len(letters), bool)
+    usable[list(bad)] = False
+    ends = [*edges, len(letters)]
+    return [
+        FrameBlock(begin, {LETTERS: letters[begin:end]}, usable[begin:end], end == ends[-1])
+        for begin, end in zip([0, *edges], ends, strict=True)
+    ]
+
+
+def best_path(text: str, probability: float = 0.9) -> np.ndarray:
+    """Log-probabilities (F, V) whose best path is a text of the alphabet's letters, "_" for the blank."""
+    ids = [0 if letter == "_" else ALPHABET.index(letter) for letter in text]
+    values = np.full((len(ids), len(ALPHABET)), (1 - probability) / (len(ALPHABET) - 1), np.float32)
+    values[np.arange(len(ids)), ids] = probability
+    return np.log(values)
+
+
+def decode(blocks: Sequence[FrameBlock]) -> list[Hit]:
+    decoder = WordDecoder(VOCABULARY)
+    return [word for block in blocks for word in decoder.add(block)]
+
+
+def by_transformers(letters: np.ndarray) -> list[tuple[str, int, int]]:
+    offsets = TOKENIZER.decode(letters.argmax(axis=1), output_word_offsets=True).word_offsets
+    return [(str(one["word"]), int(one["start_offset"]), int(one["end_offset"])) for one in offsets]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_paths_give_transformers_words_and_offsets(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    # Blank, delimiter and three letters, each for one to three frames.
+    ids = np.repeat(generator.choice([0, 4, 5, 6, 7], 200, p=[0.3, 0.1, 0.2, 0.2, 0.2]), generator.integers(1, 4, 200))
+    letters = np.full((len(ids), len(ALPHABET)), -9.0, np.float32)
+    letters[np.arange(len(ids)), ids] = -0.1
+    expected = by_transformers(letters)
+    assert len(expected) > 5
+    for edges in ((), (1, 2, 50, 51), tuple(range(1, len(ids)))):
+        found = decode(blocks_of(letters, edges))
+        assert [(word.name, word.start, word.end) for word in found] == expected
+
+
+def test_speech_gives_transformers_words_and_offsets(speller: KeywordEncoder) -> None:
+    samples, spoken = say(["money", "children", "always", "letter", "summer", "question"] * 6)
+    blocks = list(encode_frames(recording(samples), speller, [LETTERS], batch_size=1))
+    letters = np.concatenate([block.values[LETTERS] for block in blocks])
+    found = decode(blocks)
+    assert [(word.name, word.start, word.end) for word in found] == by_transformers(letters)
+    heard = {(word.name.lower(), round((word.start + word.end) / 2)) for word in found}
+    middles = [(word.word, (word.start + word.end) / 2 / 320) for word in spoken]
+    near = [any(name == word and abs(place - middle) < 3 for name, place in heard) for word, middle in middles]
+    assert np.mean(near) > 0.8
+
+
+def test_a_letter_said_twice_has_a_blank_between() -> None:
+    found = decode(blocks_of(best_path("__LLEE_TT_TE_R_|_NOON||NO_ON")))
+    assert [(word.name, word.start, word.end) for word in found] == [
+        ("LETTER", 2, 14),
+        ("NON", 17, 21),
+        ("NOON", 23, 28),
+    ]
+
+
+def test_confidence_is_the_mean_probability_of_the_words_frames() -> None:
+    letters = np.concatenate([best_path("__|", 0.5), best_path("CA_T", 0.9), best_path("__|", 0.4)])
+    [word] = decode(blocks_of(letters))
+    assert word.score == pytest.approx(0.9)
+
+
+def test_unusable_frames_part_words() -> None:
+    found = decode(blocks_of(best_path("CCAATT"), bad=[2]))
+    assert [(word.name, word.start, word.end) for word in found] == [("C", 0, 2), ("AT", 3, 6)]
+
+
+def words(text: str) -> list[Hit]:
+    return [Hit(word, 10 * place, 10 * place + 8, 0.9) for place, word in enumerate(text.split())]
+
+
+def matches(text: str, keywords: dict[str, str], tolerance: int) -> list[tuple[str, int, int, float]]:
+    matcher = WordMatcher(keywords, tolerance)
+    hits = [hit for word in words(text) for hit in matcher.match(word)]
+    return [(hit.name, hit.start, hit.end, round(hit.score, 3)) for hit in hits]
+
+
+def test_recognised_words_within_some_edits() -> None:
+    assert matches("THE MONEY", {"money": "MONEY"}, 0) == [("money", 10, 18, 0.9)]
+    assert matches("THE MUNEY", {"money": "MONEY"}, 0) == []
+    assert matches("THE MUNEY", {"money": "MONEY"}, 1) == [("money", 10, 18, 0.72)]
+    assert matches("THE MUNY", {"money": "MONEY"}, 1) == []
+    assert matches("THE MUNY MONEYS", {"money": "MONEY"}, 2) == [("money", 10, 18, 0.54), ("money", 20, 28, 0.72)]
+
+
+def test_a_short_keyword_keeps_a_letter_at_any_tolerance() -> None:
+    assert matches("A NO I", {"no": "NO"}, 3) == [("no", 10, 18, 0.9)]
+    assert matches("A GO I", {"no": "NO"}, 3) == [("no", 10, 18, 0.45)]
+
+
+def test_a_phrase_is_several_words() -> None:
+    assert matches("OH THANK YOU", {"thank you": "THANK YOU"}, 0) == [("thank you", 10, 28, 0.9)]
+    assert matches("THANKYOU YOU THANK", {"thank you": "THANK YOU"}, 0) == []
+
+
+def test_of_overlapping_hits_the_better_stays() -> None:
+    hits = [Hit("brother", 0, 20, 0.6), Hit("mother", 5, 20, 0.9), Hit("other", 30, 40, 0.5), Hit("a", 39, 60, 0.4)]
+    assert best_hits(hits) == [Hit("mother", 5, 20, 0.9), Hit("other", 30, 40, 0.5), Hit("a", 40, 60, 0.4)]
+    assert best_hits([]) == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "sentence"),
+    [
+        ("", "a keyword is empty"),
+        ("naïve", "has 'ï', which the model does not write; it writes .* 'naive' would do"),
+        ("route 66", "has '6', which the model does not write; .* spell it as it is spoken"),
+        ("e-mail", "has '-', .* 'e mail' would do"),
+        ("你好", "has '你', '好'.* spell it as it is spoken"),
+    ],
+)
+def test_keywords_that_cannot_be_spelt(keyword: str, sentence: str) -> None:
+    with pytest.raises(OptionError, match=sentence):
+        VOCABULARY.spell(keyword)
+
+
+def test_a_keyword_is_spelt_in_the_models_case() -> None:
+    ids = VOCABULARY.spell("Thank  you")
+    assert VOCABULARY.write(ids) == "THANK YOU"
+    assert ids[5] == VOCABULARY.delimiter
+
+
+def test_keywords_have_commas_between() -> None:
+    assert split_keywords(" hello,thank   you ,No") == ("hello", "thank you", "No")
+    for text in ("", "a,,b", "a,"):
+        with pytest.raises(OptionError, match="hold an empty one"):
+            split_keywords(text)
+    with pytest.raises(OptionError, match="hold 'no' twice"):
+        split_keywords("no, yes, No")
