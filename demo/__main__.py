@@ -105,7 +105,7 @@ def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, s
         print(f"{module}: {published} from {' or '.join(caches.values())}.")
         return {}, caches
     meaning = (
-        "trained on synthetic voices, takes its place. For the real\n  one"
+        "(trained on synthetic voices) takes its place. For the real\n  one"
         if standin.trained
         else "with RANDOM weights shows that everything runs; its numbers mean nothing. For the real\n  ones"
     )

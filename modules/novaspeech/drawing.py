@@ -19,7 +19,7 @@ COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
 LAGS = 50  # rows of the self-similarity at least, and
 LAG_SECONDS = 5.0  # time that they span at least
 COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # of Okabe and Ito, for all kinds of eyes
-LETTERS_ACROSS = 140  # of small print, in a picture's width
+LETTERS_ACROSS = 120  # of small print, in a picture's width
 TEXT_ROWS = 3
 MAP_COLUMNS = 800  # of a speaker map, which has as many rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -108,6 +108,14 @@ class FrameBlock:
     values: dict[str, FloatArray]
     usable: BoolArray
     last: bool
+
+    def until(self, end: int) -> FrameBlock:
+        """Those before frame `end`, as the last ones if it lies within the block."""
+        count = end - self.first
+        if count >= len(self.usable):
+            return replace(self, last=self.last or count == len(self.usable))
+        values = {name: rows[:count] for name, rows in self.values.items()}
+        return FrameBlock(self.first, values, self.usable[:count], True)
 
 
 def encode_frames(

@@ -155,17 +155,19 @@ def _check_classes(manager: Any, description: host.Description, output: Output) 
         scheme_name, classes = scheme.name, scheme.classes
     try:
         named = {str(key): {"name": value} if isinstance(value, str) else dict(value) for key, value in classes.items()}
-        ids = {_plain(str(attributes["name"])): int(key) for key, attributes in named.items()}
+        ids = {plain_name(str(attributes["name"])): int(key) for key, attributes in named.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
         example = {"0": {"name": next(iter(output.classes), "some class")}}
         raise RequestError(
             f"output {name!r}: classes must be numbers with names, such as {json.dumps(example)}"
         ) from None
-    for wanted in output.classes:
-        if _plain(wanted) not in ids:
+    for place, wanted in enumerate(output.classes):
+        if plain_name(wanted) in map(plain_name, output.classes[:place]):
+            raise RequestError(f"output {name!r}: the class {wanted!r} is there twice, written in different ways")
+        if plain_name(wanted) not in ids:
             there = ", ".join(repr(attributes["name"]) for attributes in named.values())
             raise RequestError(f"output {name!r}: its scheme has no class {wanted!r}, only {there or 'none'}; add it")
-        if in_database and ids[_plain(wanted)] == len(named):
+        if in_database and ids[plain_name(wanted)] == len(named):
             # The server takes this id for the class of rest, and drops its labels.
             raise RequestError(
                 f"output {name!r}: the class {wanted!r} has the id {len(named)}, which the server keeps for REST; "
@@ -173,11 +175,11 @@ def _check_classes(manager: Any, description: host.Description, output: Output) 
             )
     # NOVA-Server writes a class's id only if it is among its attributes.
     classes = {key: {"id": key} | attributes for key, attributes in named.items()}
-    class_ids = {wanted: ids[_plain(wanted)] for wanted in output.classes}
+    class_ids = {wanted: ids[plain_name(wanted)] for wanted in output.classes}
     return Wanted(description, output, scheme_name, classes=classes, class_ids=class_ids)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Names of classes are compared without case, blanks, hyphens and underscores."""
     return re.sub(r"[\s_-]", "", name).casefold()
 

@@ -38,6 +38,7 @@ class Session:
         manager: the host's `SessionManager`.
         recording: its `audio`.
         grid: its windows.
+        end_ms: where the request or the session ends.
         outputs: those that the request wants.
         log: takes a line about what was found.
         progress: takes the windows done and their total.
@@ -46,6 +47,7 @@ class Session:
     manager: Any
     recording: Recording
     grid: WindowGrid
+    end_ms: int
     outputs: frozenset[Output]
     log: Callable[[str], None]
     progress: Progress
@@ -162,13 +164,14 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         duration_ms = int(info.duration if info and info.duration else recording.duration_ms)
         outputs = frozenset(item.output for item in wanted)
         of_windows = any(not output.whole_id for output in outputs)
-        grid = self._grid(ds_manager, duration_ms, self.encoder.min_length_ms if of_windows else 0)
+        end_ms = min(ds_manager.end, duration_ms)
+        grid = self._grid(ds_manager, end_ms, self.encoder.min_length_ms if of_windows else 0)
         progress.log(f"{name}: {grid}")
 
         def log(line: str) -> None:
             progress.log(f"{name}: {line}")
 
-        encoded = self.encode_session(Session(manager, recording, grid, outputs, log, progress.reporter(name)))
+        encoded = self.encode_session(Session(manager, recording, grid, end_ms, outputs, log, progress.reporter(name)))
         empty = grid.count - int(encoded.usable.sum())
         if empty:
             log(
@@ -177,7 +180,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             )
         return SessionResult(manager, wanted, grid, encoded, recording.duration_ms)
 
-    def _grid(self, request: Any, duration_ms: int, shortest_ms: int) -> WindowGrid:
+    def _grid(self, request: Any, end_ms: int, shortest_ms: int) -> WindowGrid:
         """The windows that a request means, of `shortest_ms` at least; the trainer's if it names none."""
         if request.start:
             progress.log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
@@ -189,7 +192,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 left or self.trainer.meta_left_ctx,
                 right or self.trainer.meta_right_ctx,
             )
-        grid = WindowGrid.fit(frame, stride, left, right, min(request.end, duration_ms))
+        grid = WindowGrid.fit(frame, stride, left, right, end_ms)
         if grid.length_ms < shortest_ms:
             raise RequestError(
                 f"windows of {grid.length_ms} ms (frame {frame}, left {left}, right {right}) are too short for this "

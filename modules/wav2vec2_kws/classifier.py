@@ -74,9 +74,7 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
         WeightsError: it cannot be read, or is not one of ours.
     """
     if not file.is_file():
-        raise WeightsError(
-            f"option 'classifier': there is no file {str(file)!r}; `novaspeech train-keywords` writes one"
-        )
+        raise WeightsError(f"there is no classifier {str(file)!r}; `novaspeech train-keywords` writes one")
     try:
         with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
@@ -148,6 +146,7 @@ class ClassifierDetector:
         self._classes: list[str] = list(classifier.pipeline.classes_)
         self._held: FloatArray | None = None
         self._bad = np.zeros(0, bool)
+        self._total = 0  # frames so far
         self._centre = 0  # frame in the middle of the next window
         self._recent = np.zeros((2, len(self._classes)))  # probabilities of the last two windows
 
@@ -163,8 +162,9 @@ class ClassifierDetector:
         self._held = np.concatenate([self._held, frames])
         self._bad = np.concatenate([self._bad, bad])
         if block.last:
-            self._held = np.concatenate([self._held, np.repeat(frames[-1:], after, axis=0)])
-            self._bad = np.concatenate([self._bad, np.zeros(after, bool)])
+            self._held = np.concatenate([self._held, np.repeat(frames[-1:], after - 1, axis=0)])
+            self._bad = np.concatenate([self._bad, np.zeros(after - 1, bool)])
+        self._total = block.first + len(frames)
         probabilities = self._classify(window)
         done = len(probabilities) * STEP
         self._held, self._bad = self._held[done:], self._bad[done:]
@@ -191,5 +191,5 @@ class ClassifierDetector:
             if name == BACKGROUND:
                 continue
             centre, length = self._centre + (row - 1) * STEP, self._classifier.keywords[name]
-            start = max(0, int(centre - length // 2))
-            yield Hit(name, start, start + length, float(here[row, column]))
+            start = int(centre - length // 2)
+            yield Hit(name, max(0, start), min(start + length, self._total), float(here[row, column]))

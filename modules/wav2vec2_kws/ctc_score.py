@@ -10,9 +10,10 @@ from novaspeech.inference import FrameBlock
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
-from wav2vec2_kws.words import letter_scores
+from wav2vec2_kws.words import LONGEST_PAUSE, letter_scores
 
 LOWEST = 0.01  # score of a hit that is worth telling
+LONGEST_LETTER = 20  # frames of a keyword for each of its letters, and LONGEST_PAUSE for each pause: 0.4 s
 
 
 class SpellingDetector:
@@ -47,6 +48,13 @@ class SpellingDetector:
         self._skips[:, 2::2] = self._states[:, 2::2] != self._states[:, :-2:2]
         self._last = np.array([2 * len(row) - 2 for row in rows], int)
         self._places = np.arange(len(rows))
+        # At the recording's ends, and where it cannot be used, keywords end and begin.
+        self._boundary = np.full(self._states.shape, -np.inf)
+        self._boundary[:, 0] = self._boundary[self._places, self._last] = 0.0
+        letters = np.isin(self._states, (blank, delimiter, -1), invert=True).sum(axis=1)
+        self._longest = LONGEST_LETTER * letters + LONGEST_PAUSE * np.array(
+            [row[1:-1].count(delimiter) for row in rows]
+        )
         self._ratios = np.full(self._states.shape, -np.inf)
         self._ratios[:, 0] = 0.0  # before the first frame, as if a word had just ended
         self._is_letter = ~np.isin(self._states, (blank, delimiter, -1))
@@ -57,12 +65,12 @@ class SpellingDetector:
     def add(self, block: FrameBlock) -> Iterator[Hit]:
         scores = letter_scores(block, self._vocabulary).astype(np.float64)
         padded = np.concatenate([scores, np.full((len(scores), 1), -np.inf)], axis=1)  # for the states -1
-        for frame, ratios in enumerate(padded, block.first):
-            self._step(frame, ratios[self._states])
+        for frame, (ratios, usable) in enumerate(zip(padded, block.usable, strict=True), block.first):
+            self._step(frame, ratios[self._states] if usable else self._boundary)
             yield from self._hits(self._last, frame)
         if block.last:
             end = block.first + len(scores)
-            self._step(end, np.where(self._states == self._vocabulary.delimiter, 0.0, -np.inf))
+            self._step(end, self._boundary)
             yield from self._hits(self._last, end)
 
     def _step(self, frame: int, ratios: np.ndarray) -> None:
@@ -92,7 +100,7 @@ class SpellingDetector:
         totals = self._ratios[self._places, states]
         starts, ends = self._starts[self._places, states], self._ends[self._places, states]
         scores = np.exp(totals / np.maximum(1, self._counts[self._places, states]))
-        for place in np.flatnonzero(scores >= LOWEST):
+        for place in np.flatnonzero((scores >= LOWEST) & (ends - starts <= self._longest)):
             yield Hit(self._names[place], int(starts[place]), int(ends[place]), float(scores[place]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -42,11 +43,11 @@ def make_search(wanted: str, encoder: KeywordEncoder, tolerance: int) -> Search:
         OptionError, RequestError, RecordingError, WeightsError: it cannot be looked for.
     """
     file = Path(wanted).expanduser()
-    if file.is_file() and file.suffix == ".skops":
+    if file.is_file() and zipfile.is_zipfile(file):
         return by_classifier(load_classifier(file, encoder))
     if file.is_file():
         return by_example(file.stem, Recording.open(file), encoder)
-    if file.suffix or len(file.parts) > 1:
+    if " " not in wanted and (file.suffix or len(file.parts) > 1):
         raise RequestError(f"there is no file {wanted}; give a recording of the keyword, or the keyword in letters")
     return by_spelling(split_keywords(wanted), encoder.vocabulary, tolerance)
 
@@ -85,6 +86,7 @@ def find(
 
 
 def _places(search: Search, recording: Recording, encoder: KeywordEncoder, threshold: float) -> list[Stretch]:
+    search.check(recording)
     grid = WindowGrid(GRID_MS, GRID_MS, 0, 0, count=-(-recording.duration_ms // GRID_MS))
     with tqdm(total=grid.count, unit="window", desc=recording.name, leave=False, disable=None) as bar:
 

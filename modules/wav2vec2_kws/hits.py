@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -45,22 +46,26 @@ def best_hits(hits: Iterable[Hit]) -> list[Hit]:
 
     A stretch of speech is one word: hits of different keywords compete, too.
     """
+    kept = strongest(hits)
+    for place in range(len(kept) - 1):
+        hit, following = kept[place : place + 2]
+        if hit.end > following.start:
+            if hit.score >= following.score:
+                kept[place + 1] = replace(following, start=hit.end)
+            else:
+                kept[place] = replace(hit, end=following.start)
+    return kept
+
+
+def strongest(hits: Iterable[Hit]) -> list[Hit]:
+    """The same, as they are: neighbours may share up to `OVERLAP`."""
     kept: list[Hit] = []
     for hit in sorted(hits, key=lambda hit: (-hit.score, hit.start)):
-        if not any(_overlap(hit, other) > OVERLAP for other in kept):
-            kept.append(_beside(hit, kept))
-    return sorted(kept, key=lambda hit: hit.start)
-
-
-def _beside(hit: Hit, better: Iterable[Hit]) -> Hit:
-    """The part of a hit that none of the better ones has."""
-    start, end = hit.start, hit.end
-    for other in better:
-        if other.start <= start < other.end:
-            start = other.end
-        elif start < other.start < end:
-            end = other.start
-    return replace(hit, start=start, end=end)
+        place = bisect.bisect(kept, hit.start, key=lambda other: other.start)
+        # No kept hit lies within another, so that those which meet this one are its neighbours.
+        if not any(_overlap(hit, other) > OVERLAP for other in kept[max(0, place - 1) : place + 1]):
+            kept.insert(place, hit)
+    return kept
 
 
 def _overlap(one: Hit, other: Hit) -> float:

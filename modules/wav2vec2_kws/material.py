@@ -100,6 +100,8 @@ class _Rows:
 
     def material(self, lengths: dict[str, list[int]]) -> Material:
         """All rows."""
+        if not self._rows:
+            raise RequestError("no recording of the folder can be used; there is nothing to learn from")
         counts = [len(features) for features, _, _, _ in self._rows]
         columns = [np.repeat([row[index] for row in self._rows], counts) for index in (1, 2, 3)]
         return Material(np.concatenate([row[0] for row in self._rows]), columns[0], columns[1], columns[2], lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,9 +12,13 @@ from novaspeech.inference import FrameBlock, Progress, encode_frames
 from novaspeech.recording import Recording
 from novaspeech.stretches import Stretch
 from novaspeech.windows import BoolArray, FloatArray, WindowGrid, samples_per_ms
-from wav2vec2_kws.hits import Detector, Hit, best_hits
+from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
 from wav2vec2_kws.network import HIDDEN, LETTERS, KeywordEncoder
 from wav2vec2_kws.words import WordDecoder, WordMatcher
+
+MANY = (
+    20_000  # hits, of a model that finds keywords everywhere, from which on the weaker ones are let go before the end
+)
 
 
 @dataclass
@@ -41,6 +46,7 @@ def scan(
     grid: WindowGrid,
     detectors: Sequence[Detector],
     *,
+    end_ms: int | None = None,
     threshold: float,
     words: bool = False,
     matcher: WordMatcher | None = None,
@@ -55,6 +61,7 @@ def scan(
     Args:
         grid: the windows that `evidence` and `pooled` are wanted of.
         detectors: find keywords.
+        end_ms: where keywords and words end at the latest; None is the recording's end.
         threshold: score from which on a hit is kept.
         words: whether every recognised word is wanted.
         matcher: finds keywords among recognised words.
@@ -68,8 +75,10 @@ def scan(
     readers: list[Detector] = [*detectors, *([decoder] if decoder else [])]
     names = sorted({reader.reads for reader in readers} | ({HIDDEN} if pooled else set()))
     timeline = _Timeline(grid, encoder)
+    end = sys.maxsize if end_ms is None else timeline.frame_of(end_ms)
     pool = _Pool(grid, encoder, pooled)
     found: dict[tuple[str, int, int], Hit] = {}
+    many = MANY
     spelt: list[Hit] = []
 
     def keep(hit: Hit) -> None:
@@ -82,13 +91,20 @@ def scan(
         recording, encoder, names or [LETTERS], batch_size=batch_size, precision=precision, log=log
     ):
         pool.add(block)
-        for detector in detectors:
-            for hit in detector.add(block):
-                keep(hit)
-        for word in decoder.add(block) if decoder else ():
-            spelt += [word] * words
-            for hit in matcher.match(word) if matcher else ():
-                keep(hit)
+        if block.first < end:
+            part = block.until(end)
+            for detector in detectors:
+                for hit in detector.add(part):
+                    keep(hit)
+            for word in decoder.add(part) if decoder else ():
+                spelt += [word] * words
+                for hit in matcher.match(word) if matcher else ():
+                    keep(hit)
+        if block.first + len(block.usable) >= max(end, pool.end):
+            break
+        if len(found) > many:
+            found = {(hit.name, hit.start, hit.end): hit for hit in strongest(found.values())}
+            many = max(MANY, 2 * len(found))
         progress(min(grid.count, timeline.window_of(block.first + len(block.usable))), grid.count)
     progress(grid.count, grid.count)
     values, usable = pool.finish(recording)
@@ -121,6 +137,10 @@ class _Timeline:
         """The same in milliseconds."""
         return Stretch(round(hit.start * self._frame_ms), round(hit.end * self._frame_ms), hit.name, hit.score)
 
+    def frame_of(self, ms: int) -> int:
+        """The number of frames that begin before."""
+        return int(-(-ms // self._frame_ms))
+
     def window_of(self, frame: int) -> int:
         """Index of the window that starts at a frame or before."""
         return int(frame * self._frame_ms // self._grid.stride_ms)
@@ -143,6 +163,7 @@ class _Pool:
         empty = self._end <= self._begin
         self._begin = np.where(empty, nearest, self._begin)
         self._end = np.where(empty, nearest + 1, self._end)
+        self.end = int(self._end.max())  # frames from there on are of no use
         self._frame_starts = np.arange(grid.count) * grid.stride_ms / 1000  # in s
         width = encoder.dimensions[HIDDEN] if wanted else 0
         self._wanted = wanted

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from novaspeech.errors import OptionError
+from novaspeech.errors import OptionError, RequestError
+from novaspeech.outputs import plain_name
 from novaspeech.recording import Recording
 from wav2vec2_kws.classifier import ClassifierDetector, KeywordClassifier
 from wav2vec2_kws.ctc_score import SpellingDetector
@@ -26,11 +27,21 @@ class Search:
         names: of the keywords.
         detectors: makes them.
         matcher: makes what finds keywords among recognised words, if the method does.
+        shortest_ms: what a recording needs to hold one.
     """
 
     names: tuple[str, ...]
     detectors: Callable[[], Sequence[Detector]]
     matcher: Callable[[], WordMatcher | None] = lambda: None
+    shortest_ms: int = 0
+
+    def check(self, recording: Recording) -> None:
+        """Raises RequestError if the recording is shorter than what is looked for."""
+        if recording.duration_ms < self.shortest_ms:
+            raise RequestError(
+                f"{recording.name} has {recording.duration_ms} ms, the example {self.names[0]!r} {self.shortest_ms} ms "
+                f"of speech, which is longer; are they exchanged?"
+            )
 
 
 def split_keywords(text: str) -> tuple[str, ...]:
@@ -42,10 +53,10 @@ def split_keywords(text: str) -> tuple[str, ...]:
     names = tuple(" ".join(part.split()) for part in text.split(","))
     if not all(names):
         raise OptionError(f"keywords {text!r} hold an empty one; write for example: hello, thank you")
-    folded = [name.casefold() for name in names]
-    twice = sorted({name for name in folded if folded.count(name) > 1})
-    if twice:
-        raise OptionError(f"keywords {text!r} hold {twice[0]!r} twice; name each once")
+    plain = [plain_name(name) for name in names]
+    for name in names:
+        if plain.count(plain_name(name)) > 1:
+            raise OptionError(f"keywords {text!r} hold {name!r} twice; name each once")
     return names
 
 
@@ -71,7 +82,8 @@ def by_example(name: str, example: Recording, encoder: KeywordEncoder, precision
         RequestError, RecordingError: the example cannot be used.
     """
     frames = example_frames(example, encoder, precision=precision)
-    return Search((name,), lambda: [ExampleDetector(name, frames)])
+    speech_ms = len(frames) * encoder.frame_hop * 1000 // encoder.sampling_rate
+    return Search((name,), lambda: [ExampleDetector(name, frames)], shortest_ms=speech_ms)
 
 
 def by_classifier(classifier: KeywordClassifier) -> Search:

@@ -12,13 +12,14 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix
-from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from novaspeech.errors import RequestError
+from novaspeech.outputs import plain_name
 from wav2vec2_kws.classifier import BACKGROUND, KeywordClassifier
 from wav2vec2_kws.material import PIECE_S, Material, gather
 from wav2vec2_kws.network import KeywordEncoder
@@ -31,7 +32,7 @@ def make_classifier(kind: str) -> Any:
     """An untrained pipeline of scikit-learn: "svm", "forest" or "mlp"."""
     balanced = {"class_weight": "balanced", "random_state": 0}
     kinds = {
-        "svm": lambda: CalibratedClassifierCV(SVC(C=10, **balanced), cv=FEWEST, ensemble=False),
+        "svm": lambda: CalibratedClassifierCV(SVC(C=10, **balanced), cv=2, ensemble=False),
         "forest": lambda: RandomForestClassifier(300, n_jobs=-1, **balanced),
         "mlp": lambda: MLPClassifier((64,), alpha=0.01, max_iter=500, random_state=0),
     }
@@ -64,9 +65,11 @@ def train_keywords(
         raise RequestError(f"{out} cannot be written; name a file such as keywords.skops in a folder that exists")
     files = list_examples(folder)
     left_out: list[str] = []
-    material = gather(files, encoder, window_ms * encoder.sampling_rate // 1000, copies, left_out)
-    for line in left_out:
-        print(f"novaspeech: left out: {line}", file=sys.stderr)
+    try:
+        material = gather(files, encoder, window_ms * encoder.sampling_rate // 1000, copies, left_out)
+    finally:
+        for line in left_out:
+            print(f"novaspeech: left out: {line}", file=sys.stderr)
     check_classes(material, folder)
     pipeline = make_classifier(kind)
     report(cross_validate(pipeline, material), material, out.with_suffix(".png"))
@@ -89,6 +92,10 @@ def list_examples(folder: Path) -> dict[str, list[Path]]:
         raise RequestError(f"{folder} is not a folder; {form}")
     classes = sorted(part for part in folder.iterdir() if part.is_dir() and not part.name.startswith("."))
     files = {part.name: sorted(file for file in part.iterdir() if file.is_file()) for part in classes}
+    plain = [plain_name(name) for name in files]
+    twice = [name for name in files if plain.count(plain_name(name)) > 1]
+    if twice:
+        raise RequestError(f"{folder} has {', '.join(twice)}, which are one keyword; put them into one folder")
     if BACKGROUND not in files or len(files) < 2:
         raise RequestError(f"{folder} has {', '.join(files) or 'no folders'}; {form}")
     return files
@@ -107,7 +114,7 @@ def check_classes(material: Material, folder: Path) -> None:
 def cross_validate(pipeline: Any, material: Material) -> np.ndarray:
     """What each row is taken for (n,) by a classifier that has not heard its file."""
     folds = min(FOLDS, *(len(set(material.groups[material.labels == name].tolist())) for name in set(material.labels)))
-    splitter = GroupKFold(folds, shuffle=True, random_state=0)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     found = cross_val_predict(clone(pipeline), material.features, material.labels, groups=material.groups, cv=splitter)
     return np.asarray(found)
 

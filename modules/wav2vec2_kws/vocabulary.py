@@ -8,6 +8,8 @@ from typing import Any
 
 from novaspeech.errors import OptionError, WeightsError
 
+APOSTROPHES = str.maketrans("’‘ʼ", 3 * "'")  # as editors write them
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -48,7 +50,7 @@ class Vocabulary:
         Raises:
             OptionError: it is empty, or has letters that the model does not write.
         """
-        words = keyword.split()
+        words = keyword.translate(APOSTROPHES).split()
         if not words:
             raise OptionError("a keyword is empty; write words with commas between them, for example: hello, thank you")
         unknown = sorted({letter for word in words for letter in word if self._id(letter) is None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech import progress, weights
 from novaspeech.encoder import choose_device, choose_dtype
-from novaspeech.errors import OptionError, RequestError
+from novaspeech.errors import NovaspeechError, OptionError, RequestError
 from novaspeech.inference import Encoded
 from novaspeech.options import Options, option
 from novaspeech.outputs import Output
 from novaspeech.processor import Session, SpeechProcessor, open_recording
+from novaspeech.recording import Recording
 from wav2vec2_kws.classifier import load_classifier
 from wav2vec2_kws.network import PUBLISHED, KeywordEncoder
 from wav2vec2_kws.scan import scan
@@ -54,11 +56,10 @@ class Wav2Vec2KWS(SpeechProcessor):
 
     def load_encoder(self) -> KeywordEncoder:
         options = self.options
+        self._check_options()
         device = choose_device(options.device)
         folder = weights.model_folder(options.model, "wav2vec2", progress.log)
         encoder = KeywordEncoder(folder, options.layer, device, choose_dtype(options.precision))
-        if options.classifier and options.method != "classifier":
-            raise OptionError(f"option 'classifier' is for method=classifier, which is {options.method!r} here")
         self._search: Search | None = None
         if options.method == "words" and options.keywords:
             self._search = by_spelling(split_keywords(options.keywords), encoder.vocabulary, options.tolerance)
@@ -66,10 +67,23 @@ class Wav2Vec2KWS(SpeechProcessor):
             self._search = by_classifier(load_classifier(weights.local_path(options.classifier), encoder))
         return encoder
 
+    def _check_options(self) -> None:
+        """Raises OptionError for options that do not belong to the method."""
+        method, keywords, classifier = self.options.method, self.options.keywords, self.options.classifier
+        if classifier and method != "classifier":
+            raise OptionError(f"option 'classifier' is for method=classifier, which is {method!r} here")
+        if method == "classifier" and not classifier:
+            raise OptionError("method=classifier needs the option 'classifier', a file of `novaspeech train-keywords`")
+        if method == "classifier" and keywords:
+            raise OptionError("option 'keywords' is not for method=classifier, which has those it was trained on")
+        if method == "example" and "," in keywords:
+            raise OptionError(f"option 'keywords' is {keywords!r}; of method=example it is the one keyword's name")
+
     def outputs_for(self, manager: Any) -> tuple[Output, ...]:
         names: tuple[str, ...] = ()
         if self.options.method == "example":
-            names = (self.options.keywords or Path(open_recording(manager, "keyword").name).stem,)
+            with contextlib.suppress(NovaspeechError):  # which is an error only if the example is needed
+                names = (self._example_name(open_recording(manager, "keyword")),)
         elif self._search:
             names = self._search.names
         return (replace(KEYWORDS, classes=names), *self.outputs[1:])
@@ -88,6 +102,7 @@ class Wav2Vec2KWS(SpeechProcessor):
             words="words" in asked,
             matcher=search.matcher() if search else None,
             pooled="embeddings" in asked,
+            end_ms=session.end_ms,
             batch_size=options.batch_size,
             precision=options.precision,
             progress=session.progress,
@@ -100,16 +115,17 @@ class Wav2Vec2KWS(SpeechProcessor):
             session.log(f"{len(found.keywords)} places with a keyword")
         return Encoded(values, found.usable, {"keywords": found.keywords, "words": found.words})
 
+    def _example_name(self, example: Recording) -> str:
+        """What it is called: as the option says, or its file, or the input if it is no file."""
+        path = Path(example.name)
+        return self.options.keywords or (path.stem if path.is_file() else "keyword")
+
     def _search_of(self, session: Session) -> Search:
         if self.options.method == "example":
             example = open_recording(session.manager, "keyword")
-            if example.duration_ms > session.recording.duration_ms:
-                raise RequestError(
-                    f"the example {example.name} has {example.duration_ms} ms, longer than {session.recording.name} "
-                    f"with {session.recording.duration_ms} ms; are they exchanged?"
-                )
-            name = self.options.keywords or Path(example.name).stem
-            return by_example(name, example, self.encoder, self.options.precision)
+            search = by_example(self._example_name(example), example, self.encoder, self.options.precision)
+            search.check(session.recording)
+            return search
         if self._search is None:
             raise RequestError(
                 "option 'keywords' is empty: write what to look for, for example keywords=hello, thank you; or untick "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -12,6 +13,8 @@ from novaspeech.windows import FloatArray
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
+
+LONGEST_PAUSE = 50  # frames between the words of a phrase: 1 s
 
 
 class WordDecoder:
@@ -58,7 +61,7 @@ class WordDecoder:
 
 
 class WordMatcher:
-    """Keywords among recognised words, with so many wrong letters.
+    """Keywords among recognised words, with so many wrong letters. Between the words of a phrase a second may pass.
 
     Args:
         keywords: as the user writes each → as the model writes it.
@@ -76,10 +79,11 @@ class WordMatcher:
         self._recent = [*self._recent, word][-self._most :]
         for name, (text, count) in self._keywords.items():
             words = self._recent[-count:]
+            together = all(following.start - before.end <= LONGEST_PAUSE for before, following in pairwise(words))
             # A word that could be left out as a whole would match anything.
             allowed = min(self._tolerance, min(map(len, text.split())) - 1)
             edits = Levenshtein.distance(text, " ".join(part.name for part in words), score_cutoff=allowed)
-            if len(words) == count and edits <= allowed:
+            if len(words) == count and together and edits <= allowed:
                 share = 1 - edits / len(text)
                 yield Hit(name, words[0].start, words[-1].end, share * min(part.score for part in words))
 

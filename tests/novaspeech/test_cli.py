@@ -165,14 +165,14 @@ def test_long_annotations_are_averaged_without_their_gaps() -> None:
     np.testing.assert_array_equal(column_means(scores[:100])[0], scores[:100])
 
 
-def test_annotations_of_other_kinds_are_not_drawn(
-    novaspeech: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("count", [0, 1, 2000])
+def test_texts_are_drawn(novaspeech: Callable[..., int], tmp_path: Path, count: int) -> None:
     scheme = FreeAnnotationScheme(name="words")
-    words = np.array([(0, 1000, "hello", 1.0)], scheme.label_dtype)
-    FileHandler().save(FreeAnnotation(scheme=scheme, data=words), tmp_path / "a.words.annotation")
-    assert novaspeech("plot", tmp_path) == 1
-    assert "a.words.annotation is a free annotation; only streams, continuous and discrete" in capsys.readouterr().err
+    rows = [(300 * place, 300 * place + 280, "hello", 0.9) for place in range(count)]
+    words = FreeAnnotation(scheme=scheme, data=np.array(rows, scheme.label_dtype))
+    FileHandler().save(words, tmp_path / "a.words.annotation")
+    assert novaspeech("plot", tmp_path) == 0
+    assert imread(tmp_path / "a.png").shape[0] > 100
 
 
 def test_one_sample_of_the_whole_recording_is_left_out(

@@ -15,10 +15,12 @@ from typing import Any
 import mongomock
 import numpy as np
 import pytest
+import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
 
-from demo.standins import make_wav2vec2_sv
+from demo.__main__ import WORDS
+from demo.standins import SMALL_SPELLER, make_wav2vec2_sv
 from tests.conftest import ROOT
 
 Client = mongomock.MongoClient
@@ -110,6 +112,41 @@ def test_formats_and_leftovers_that_the_hosts_own_handler_refuses(
     stream = FileHandler().load(session / "speaker.emow2v.stream")
     assert stream.data.shape == (500, 64)
     assert stream.data[:50].any(axis=1).all()
+
+
+def test_keywords_and_words(database: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    session = tmp_path / "data" / "my_dataset" / "session_1"
+    session.mkdir(parents=True)
+    soundfile.write(session / "speaker.audio.wav", *soundfile.read(WORDS))
+    place = {"type": "output", "annotator": "emow2v", "role": "speaker"}
+    data = [
+        {"src": "db:stream:Audio", "type": "input", "id": "audio", "role": "speaker", "name": "audio"},
+        place | {"src": "db:annotation:Discrete", "id": "keywords", "scheme": "spotted"},
+        place | {"src": "db:annotation:Free", "id": "words", "scheme": "transcript"},
+    ]
+    words = ["--trainer_file_path", "modules\\wav2vec2_kws\\wav2vec2_kws.trainer", "--data", json.dumps(data)]
+    words += ["--cml_dir", str(ROOT), "--data_dir", str(tmp_path / "data"), "--cache_dir", str(tmp_path)]
+    words += ["--tmp_dir", str(tmp_path), "--dataset", "my_dataset", "--sessions", '["session_1"]', "--db_host", "x"]
+    words += ["--db_port", "1", "--db_user", "x", "--db_password", "x"]
+    words += ["--options", json.dumps({"model": str(SMALL_SPELLER), "keywords": "money, thank you"})]
+    schemes = database["my_dataset"]["Schemes"]
+    labels = [
+        {"id": number, "name": name, "color": "#0"} for number, name in enumerate(("other", "Thank_You", "MONEY"))
+    ]
+    schemes.insert_one({"name": "spotted", "type": "DISCRETE", "isValid": True, "labels": labels[:2]})
+    schemes.insert_one({"name": "transcript", "type": "FREE", "isValid": True})
+    with pytest.raises(SystemExit):
+        process.main(words)
+    assert "its scheme has no class 'money', only 'other', 'Thank_You'; add it" in capfd.readouterr().out
+    schemes.update_one({"name": "spotted"}, {"$set": {"labels": labels}})
+    process.main(words)
+    found = {}
+    for annotation in database["my_dataset"]["Annotations"].find():
+        scheme = schemes.find_one({"_id": annotation["scheme_id"]})["name"]
+        found[scheme] = database["my_dataset"]["AnnotationData"].find_one({"_id": annotation["data_id"]})["labels"]
+    assert [row["id"] for row in found["spotted"]] == [1, 2, 1]
+    assert found["spotted"][1]["from"] == pytest.approx(5.92, abs=0.06)
+    assert {"DOCTOR", "MONEY", "WEATHER"} <= {row["name"] for row in found["transcript"]}
 
 
 def test_stretches_with_the_classes_of_the_scheme(

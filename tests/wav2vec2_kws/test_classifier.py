@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import skops.io
 import soundfile
+import torch
 from matplotlib.image import imread
+from transformers import Wav2Vec2ForCTC
 
 from demo.standins import SMALL_SPELLER
 from novaspeech.cli import main
@@ -158,9 +161,7 @@ class Evil:
 
 
 def test_files_that_are_none(trained: Path, tmp_path: Path, speller: KeywordEncoder) -> None:
-    with pytest.raises(
-        WeightsError, match=r"there is no file '.*missing\.skops'; `novaspeech train-keywords` writes one"
-    ):
+    with pytest.raises(WeightsError, match=r"there is no classifier '.*missing\.skops'; `novaspeech"):
         load_classifier(tmp_path / "missing.skops", speller)
     foreign = tmp_path / "foreign.skops"
     foreign.write_bytes(b"RIFF something else")
@@ -240,6 +241,52 @@ def test_files_that_cannot_be_used_are_listed_and_the_rest_is(
     for name in ("empty.wav is an empty file", "text.wav", "silent.wav is silent", "nan.wav holds NaN"):
         assert sum(name in line for line in lines) == 1
     assert out.is_file()
+
+
+@pytest.mark.parametrize("classifier", ["svm", "forest"])
+def test_three_recordings_of_a_keyword_are_enough(folder: Path, tmp_path: Path, classifier: str) -> None:
+    root = tmp_path / "three"
+    for word in KEYWORDS:
+        (root / word).mkdir(parents=True)
+        for file in sorted((folder / word).iterdir())[:3]:
+            (root / word / file.name).symlink_to(file)
+    (root / "_background").symlink_to(folder / "_background")
+    assert train(root, tmp_path / "out.skops", "--classifier", classifier) == 0
+
+
+def test_a_folder_of_which_nothing_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "bad"
+    for name in ("money", "_background"):
+        (root / name).mkdir(parents=True)
+        (root / name / "empty.wav").touch()
+    assert train(root, tmp_path / "out.skops") == 1
+    error = capsys.readouterr().err
+    assert error.count("empty.wav is an empty file") == 2
+    assert "no recording of the folder can be used" in error
+    (root / "Mo-ney").mkdir()
+    assert train(root, tmp_path / "out.skops") == 1
+    assert "has Mo-ney, money, which are one keyword" in capsys.readouterr().err
+
+
+def test_hits_lie_in_the_recording(trained: Path, speller: KeywordEncoder) -> None:
+    for word in ("money", "question"):
+        samples = TAKES[word, "en-us+f1"]
+        classifier = load_classifier(trained, speller)
+        detector = ClassifierDetector(classifier)
+        blocks = list(encode_frames(recording(samples), speller, [HIDDEN], batch_size=1))
+        hits = [hit for block in blocks for hit in detector.add(block)]
+        assert max(hits, key=lambda hit: hit.score).name == word
+        assert all(0 <= hit.start < hit.end <= len(blocks[0].usable) for hit in hits)
+
+
+def test_a_model_with_one_other_weight_is_another(trained: Path, tmp_path: Path) -> None:
+    model = Wav2Vec2ForCTC.from_pretrained(SMALL_SPELLER)
+    with torch.no_grad():
+        model.wav2vec2.encoder.layers[1].attention.k_proj.weight[3, 5] += 0.01
+    shutil.copytree(SMALL_SPELLER, tmp_path / "other")
+    model.save_pretrained(tmp_path / "other")
+    with pytest.raises(RequestError, match="whose weights are others"):
+        load_classifier(trained, KeywordEncoder(tmp_path / "other", -1, CPU))
 
 
 def test_windows_and_copies_that_make_no_sense(

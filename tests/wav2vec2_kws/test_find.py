@@ -56,6 +56,11 @@ def test_a_recording_of_the_keyword(talk: tuple[Path, list[Spoken]], mono: Write
     assert float(line.split()[1]) == pytest.approx(talk[1][3].start / 16000, abs=0.1)
 
 
+def test_an_example_longer_than_the_recording(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) -> None:
+    assert find(talk[0], mono("short.wav", TAKES["money", "en-us+m1"])) == 2
+    assert "short.wav has" in capsys.readouterr().err
+
+
 def test_nothing_found_is_1_and_a_problem_is_2(
     talk: tuple[Path, list[Spoken]], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -227,6 +227,11 @@ def test_each_session_has_its_own_example(run_kws: Run, talk: tuple[Path, list[S
         ({"tolerance": 9}, "option 'tolerance' is 9; it must be a whole number from 0 to 3"),
         ({"keywords": "money", "layer": 7}, "option 'layer' is 7; this model has the layers 0 to 3"),
         ({"classifier": "x.skops"}, "option 'classifier' is for method=classifier, which is 'words' here"),
+        ({"method": "classifier"}, "method=classifier needs the option 'classifier', a file of"),
+        ({"method": "classifier", "classifier": "x", "keywords": "a"}, "'keywords' is not for method=classifier"),
+        ({"method": "classifier", "classifier": "x.skops"}, "there is no classifier 'x.skops'"),
+        ({"method": "example", "keywords": "a, b"}, "of method=example it is the one keyword's name"),
+        ({"keywords": "e mail, E_Mail"}, "hold 'e mail' twice; name each once"),
     ],
 )
 def test_wrong_options(run_kws: Run, talk: tuple[Path, list[Spoken]], options: dict[str, Any], sentence: str) -> None:
@@ -245,7 +250,7 @@ def test_wrong_requests(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Wri
             {"method": "example"},
             ("score",),
             mono("l.wav", say(SENTENCE * 2)[0]),
-            "the example .*l.wav has .* longer than",
+            "talk.wav has .* the example 'l' .* of speech, which is longer",
         ),
     ):
         job = run_kws(audio, options, outputs, example)
@@ -255,8 +260,33 @@ def test_wrong_requests(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Wri
         assert not any(file.exists() for file in job.outputs.values())
 
 
-def test_embeddings_need_no_keywords(run_kws: Run, talk: tuple[Path, list[Spoken]]) -> None:
-    assert run_kws(talk[0], {}, ("embeddings",)).load().data.any(axis=1).all()
+@pytest.mark.parametrize("method", ["words", "example"])
+def test_embeddings_need_no_keywords(run_kws: Run, talk: tuple[Path, list[Spoken]], method: str) -> None:
+    assert run_kws(talk[0], {"method": method}, ("embeddings",)).load().data.any(axis=1).all()
+
+
+def test_nothing_is_found_after_the_requests_end(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write) -> None:
+    audio, spoken = talk
+    end = spoken[3].start // 16 + 150  # within "river", before the second "money"
+    job = run_kws(audio, {"keywords": "money"}, ("keywords", "words", "embeddings"), end=f"{end}ms")
+    assert len(rows(job)) == 1
+    words = job.load("words").data
+    assert [str(word) for word in words["name"]][:3] == ["DOCTOR", "ALWAYS", "MONEY"]
+    assert words["to"].max() <= end + 20
+    assert len(job.load("embeddings").data) == end // 40
+    long = mono("long.wav", keyword_at(16000 * 50))
+    assert rows(run_kws(long, {"keywords": "money"}, name="before", end="49s")) == []
+    assert len(rows(run_kws(long, {"keywords": "money"}, name="after", end="51s"))) == 1
+
+
+@pytest.mark.parametrize("filler", [0.0, np.nan])
+def test_a_phrase_is_said_in_one_go(run_kws: Run, mono: Write, filler: float) -> None:
+    pair, _ = say(["always", "children"])
+    apart = [say([word])[0] for word in ("always", "children")]
+    gap = np.full(16000 * 5, filler, np.float32)
+    for name, samples, count in (("near", pair, 1), ("far", np.concatenate([apart[0], gap, apart[1]]), 0)):
+        found = rows(run_kws(mono(f"{name}.wav", samples), {"keywords": "always children"}, name=name))
+        assert len(found) == count
 
 
 def test_the_picture_shows_words_and_keywords(run_kws: Run, talk: tuple[Path, list[Spoken]], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from novaspeech.errors import OptionError
 from novaspeech.inference import FrameBlock, encode_frames
 from tests.wav2vec2_kws.conftest import recording, say
 from training.small_checkpoint import LETTERS as ALPHABET
-from wav2vec2_kws.hits import Hit, best_hits
+from wav2vec2_kws.hits import Hit, best_hits, strongest
 from wav2vec2_kws.network import LETTERS, KeywordEncoder
 from wav2vec2_kws.search import split_keywords
 from wav2vec2_kws.vocabulary import Vocabulary
@@ -130,6 +131,27 @@ def test_of_overlapping_hits_the_better_stays() -> None:
     assert best_hits([]) == []
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_hits_compete_as_if_each_were_held_against_all(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    hits = [Hit(str(number), start, start + length, score) for number, (start, length, score) in enumerate(zip(
+        generator.integers(0, 200, 60).tolist(), generator.integers(1, 40, 60).tolist(), generator.random(60).tolist(),
+        strict=True,
+    ))]  # fmt: skip
+    expected: list[Hit] = []
+    for hit in sorted(hits, key=lambda hit: -hit.score):
+        shared = [
+            (min(hit.end, other.end) - max(hit.start, other.start)) / min(hit.end - hit.start, other.end - other.start)
+            for other in expected
+        ]
+        if max(shared, default=0) <= 0.25:
+            expected.append(hit)
+    assert strongest(hits) == sorted(expected, key=lambda hit: hit.start)
+    best = best_hits(hits)
+    assert [hit.name for hit in best] == [hit.name for hit in strongest(hits)]
+    assert all(hit.end <= following.start for hit, following in itertools.pairwise(best))
+
+
 @pytest.mark.parametrize(
     ("keyword", "sentence"),
     [
@@ -137,6 +159,7 @@ def test_of_overlapping_hits_the_better_stays() -> None:
         ("naïve", "has 'ï', which the model does not write; it writes .* 'naive' would do"),
         ("route 66", "has '6', which the model does not write; .* spell it as it is spoken"),
         ("e-mail", "has '-', .* 'e mail' would do"),
+        ("don’t à", "would do|spoken"),
         ("你好", "has '你', '好'.* spell it as it is spoken"),
     ],
 )
@@ -149,6 +172,10 @@ def test_a_keyword_is_spelt_in_the_models_case() -> None:
     ids = VOCABULARY.spell("Thank  you")
     assert VOCABULARY.write(ids) == "THANK YOU"
     assert ids[5] == VOCABULARY.delimiter
+
+
+def test_apostrophes_as_editors_write_them() -> None:
+    assert VOCABULARY.spell("don’t") == VOCABULARY.spell("don't")
 
 
 def test_keywords_have_commas_between() -> None:

@@ -1,0 +1,105 @@
+"""What wav2vec2_kws costs at the published size (wav2vec2-base with a CTC head, random weights).
+
+One recording through the whole module, in one run, round by round: transformers on the whole of it at once, with the
+words' offsets of its tokenizer; and ours in chunks, for words, and for words, ten keywords, scores and embeddings.
+
+    python benchmarks/wav2vec2_kws.py [--seconds 60] [--rounds 3] [--device cpu] [--precision float32]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Processor
+from transformers.utils import logging
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# Before this script's own folder, where `wav2vec2_kws` would mean this script.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
+
+from benchmarks.keywords import KEYWORDS
+from benchmarks.machine import alternate, describe_machine, syllables
+from demo.standins import save_speller
+from novaspeech.encoder import choose_device, choose_dtype
+from novaspeech.recording import Recording
+from novaspeech.sources import ArraySource
+from novaspeech.windows import WindowGrid
+from training.small_checkpoint import LETTERS
+from wav2vec2_kws.network import KeywordEncoder
+from wav2vec2_kws.scan import scan
+from wav2vec2_kws.search import THRESHOLD, by_spelling
+
+RATE = 16000
+
+
+def public(folder: Path, device: torch.device, signal: np.ndarray) -> Callable[[], int]:
+    """Number of words by transformers alone."""
+    processor = Wav2Vec2Processor.from_pretrained(folder)
+    model = Wav2Vec2ForCTC.from_pretrained(folder).to(device).eval()
+
+    def run() -> int:
+        values = processor(signal, sampling_rate=RATE, return_tensors="pt").input_values
+        with torch.no_grad():
+            letters = model(values.to(device)).logits.argmax(dim=-1)
+        return len(processor.batch_decode(letters, output_word_offsets=True).word_offsets[0])
+
+    return run
+
+
+def ours(encoder: KeywordEncoder, signal: np.ndarray, precision: str, *, everything: bool) -> int:
+    """Number of words by the module."""
+    recording = Recording("speech", ArraySource(signal, RATE))
+    search = by_spelling(KEYWORDS, encoder.vocabulary, 1)
+    found = scan(
+        recording,
+        encoder,
+        WindowGrid.fit(40, 40, 0, 0, recording.duration_ms),
+        search.detectors() if everything else (),
+        threshold=THRESHOLD,
+        words=True,
+        matcher=search.matcher() if everything else None,
+        pooled=everything,
+        precision=precision,
+    )
+    return len(found.words)
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32")
+    given = parser.parse_args()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    device = choose_device(given.device)
+    print(describe_machine())
+    signal = syllables(RATE * given.seconds)
+    with tempfile.TemporaryDirectory() as name:
+        torch.manual_seed(0)
+        config = Wav2Vec2Config(vocab_size=len(LETTERS), pad_token_id=0)
+        save_speller(Wav2Vec2ForCTC(config), LETTERS, Path(name))
+        encoder = KeywordEncoder(Path(name), -1, device, choose_dtype(given.precision))
+        runs: dict[str, Callable[[], int]] = {
+            "transformers, at once": public(Path(name), device, signal),
+            "wav2vec2_kws, words": partial(ours, encoder, signal, given.precision, everything=False),
+            "wav2vec2_kws, all outputs": partial(ours, encoder, signal, given.precision, everything=True),
+        }
+        seconds, words = alternate(runs, device, given.rounds)
+    print(f"| {given.seconds} s on {device} | seconds | × real time | × transformers | words |\n|---|---|---|---|---|")
+    for label, took in seconds.items():
+        ratio = seconds["transformers, at once"] / took
+        print(f"| {label} | {took:.2f} | {given.seconds / took:.1f} | {ratio:.2f} | {words[label]} |")
+
+
+if __name__ == "__main__":
+    main()
