@@ -13,7 +13,8 @@ from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import LONGEST_PAUSE, letter_scores
 
 LOWEST = 0.01  # score of a hit that is worth telling
-LONGEST_LETTER = 20  # frames of a keyword for each of its letters, and LONGEST_PAUSE for each pause: 0.4 s
+# Frames of 20 ms that a keyword may last, for each of its letters, and besides; LONGEST_PAUSE comes for each pause.
+LONGEST_LETTER, LONGEST_BESIDES = 10, 25
 
 
 class SpellingDetector:
@@ -52,9 +53,8 @@ class SpellingDetector:
         self._boundary = np.full(self._states.shape, -np.inf)
         self._boundary[:, 0] = self._boundary[self._places, self._last] = 0.0
         letters = np.isin(self._states, (blank, delimiter, -1), invert=True).sum(axis=1)
-        self._longest = LONGEST_LETTER * letters + LONGEST_PAUSE * np.array(
-            [row[1:-1].count(delimiter) for row in rows]
-        )
+        pauses = np.array([row[1:-1].count(delimiter) for row in rows])
+        self._longest = LONGEST_BESIDES + LONGEST_LETTER * letters + LONGEST_PAUSE * pauses
         self._ratios = np.full(self._states.shape, -np.inf)
         self._ratios[:, 0] = 0.0  # before the first frame, as if a word had just ended
         self._is_letter = ~np.isin(self._states, (blank, delimiter, -1))
