@@ -28,9 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.machine import describe_machine
-from novaspeech.inference import FrameBlock, encode_frames
+from novaspeech.frames import FrameBlock, encode_frames
 from novaspeech.recording import Recording
 from novaspeech.sources import ArraySource
+from training.recordings import Material, make_material
 from training.speech import (
     HELD_OUT_VOICES,
     PITCHES,
@@ -40,11 +41,8 @@ from training.speech import (
     TRAINING_SPEEDS,
     VOICES,
     WORDS,
-    FloatArray,
-    Spoken,
     concatenate,
     speak,
-    with_noise,
 )
 from wav2vec2_kws.classifier import BACKGROUND, load_classifier
 from wav2vec2_kws.find import load_encoder
@@ -60,58 +58,7 @@ KEYWORDS = (
 METHODS = ("words", "example", "classifier")
 LOWEST = 0.05  # score of a hit that the ROC still looks at
 ALLOWED = 1.0  # false alarms per keyword and ten minutes
-UNKNOWN = (  # words that the small checkpoint never heard, and the classifier neither; some are like keywords
-    "monkey", "honey", "digestion", "quickly", "festival", "heaven", "eleven", "waiter", "daughters", "telescope",
-    "microphone", "powerful", "understood", "hostile", "anchor", "suggestion", "elephant", "battery", "carpet",
-    "velvet", "bicycle", "umbrella", "potato", "galaxy", "lantern", "harvest", "butterfly", "cathedral", "diamond",
-)  # fmt: skip
 EXAMPLE_VOICE = "en-us+f3"  # of the one example: a timbre that is in the recordings
-
-
-@dataclass(frozen=True)
-class Material:
-    """A recording of words.
-
-    Attributes:
-        name: whose voices.
-        signal: (N,) at `RATE`.
-        spoken: its words.
-    """
-
-    name: str
-    signal: FloatArray
-    spoken: list[Spoken]
-
-    @property
-    def seconds(self) -> float:
-        return len(self.signal) / RATE
-
-
-def make_material(name: str, voices: Sequence[str], minutes: float, seed: int, unknown: float = 0.0) -> Material:
-    """Sentences of five to twelve words, each by one voice, with gaps of 50 ms and more, and faint noise.
-
-    Args:
-        unknown: share of words that are of `UNKNOWN`.
-    """
-    generator = np.random.default_rng(seed)
-    takes: dict[tuple[str, str, int, int], FloatArray] = {}
-    words: list[str] = []
-    sounds: list[FloatArray] = []
-    gaps: list[float] = []
-    seconds = 0.0
-    while seconds < 60 * minutes:
-        voice, speed, pitch = (generator.choice(choices) for choices in (voices, SPEEDS, PITCHES))
-        for place in range(generator.integers(5, 13)):
-            choices = UNKNOWN if generator.random() < unknown else WORDS
-            key = (str(generator.choice(choices)), str(voice), int(speed), int(pitch))
-            if key not in takes:
-                takes[key] = speak(*key)
-            words.append(key[0])
-            sounds.append(takes[key])
-            gaps.append(0.05 + min(1.0, float(generator.exponential(0.5 if not place else 0.1))))
-            seconds += gaps[-1] + len(sounds[-1]) / RATE
-    signal, spoken = concatenate(words, sounds, [*gaps, 0.5])
-    return Material(name, with_noise(signal, 30, generator), spoken)
 
 
 def make_search(method: str, encoder: KeywordEncoder, folder: Path) -> list[Search]:

@@ -31,7 +31,7 @@ from novaspeech.encoder import choose_device, choose_dtype
 from novaspeech.recording import Recording
 from novaspeech.sources import ArraySource
 from novaspeech.windows import WindowGrid
-from training.small_checkpoint import LETTERS
+from training.utterances import LETTERS
 from wav2vec2_kws.network import KeywordEncoder
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search import THRESHOLD, by_spelling

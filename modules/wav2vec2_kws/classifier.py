@@ -13,7 +13,7 @@ import numpy as np
 import skops.io
 
 from novaspeech.errors import RequestError, WeightsError, first_line
-from novaspeech.inference import FrameBlock
+from novaspeech.frames import FrameBlock
 from novaspeech.windows import FloatArray
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.network import HIDDEN, KeywordEncoder

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from novaspeech.inference import FrameBlock
+from novaspeech.frames import FrameBlock
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary

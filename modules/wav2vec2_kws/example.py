@@ -8,7 +8,7 @@ import librosa
 import numpy as np
 
 from novaspeech.errors import RequestError
-from novaspeech.inference import FrameBlock, encode_frames
+from novaspeech.frames import FrameBlock, encode_frames
 from novaspeech.recording import Recording
 from novaspeech.windows import FloatArray
 from wav2vec2_kws.hits import Hit

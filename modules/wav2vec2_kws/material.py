@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from novaspeech.errors import NovaspeechError, RequestError
-from novaspeech.inference import encode_frames
+from novaspeech.frames import encode_frames
 from novaspeech.recording import Recording
 from novaspeech.sources import ArraySource
 from novaspeech.windows import FloatArray

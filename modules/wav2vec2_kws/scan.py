@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from novaspeech.inference import FrameBlock, Progress, encode_frames
+from novaspeech.frames import FrameBlock, encode_frames
+from novaspeech.inference import Progress
 from novaspeech.recording import Recording
 from novaspeech.stretches import Stretch
 from novaspeech.windows import BoolArray, FloatArray, WindowGrid, samples_per_ms

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from novaspeech.inference import FrameBlock
+from novaspeech.frames import FrameBlock
 from novaspeech.windows import FloatArray
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.network import LETTERS

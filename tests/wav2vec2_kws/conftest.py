@@ -17,8 +17,8 @@ from demo.standins import SMALL_SPELLER, save_speller
 from novaspeech.recording import Recording
 from novaspeech.sources import ArraySource
 from tests.conftest import ROOT, Job
-from training.small_checkpoint import LETTERS
 from training.speech import RATE, Spoken, concatenate
+from training.utterances import LETTERS
 from wav2vec2_kws.network import KeywordEncoder
 
 CPU = torch.device("cpu")

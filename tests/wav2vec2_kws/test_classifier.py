@@ -17,7 +17,7 @@ from transformers import Wav2Vec2ForCTC
 from demo.standins import SMALL_SPELLER
 from novaspeech.cli import main
 from novaspeech.errors import RequestError, WeightsError
-from novaspeech.inference import FrameBlock, encode_frames
+from novaspeech.frames import FrameBlock, encode_frames
 from tests.wav2vec2_kws.conftest import CPU, TAKES, recording, say
 from training.speech import RATE
 from wav2vec2_kws.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows

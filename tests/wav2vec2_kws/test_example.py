@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import RequestError
-from novaspeech.inference import FrameBlock, encode_frames
+from novaspeech.frames import FrameBlock, encode_frames
 from tests.wav2vec2_kws.conftest import CPU, recording, say
 from wav2vec2_kws.example import PENALTIES, STEPS, WEIGHTS, ExampleDetector, example_frames
 from wav2vec2_kws.hits import Hit, best_hits

@@ -11,7 +11,7 @@ from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
 from novaspeech.encoder import Encoder
 from novaspeech.errors import OptionError, RecordingError, WeightsError
-from novaspeech.inference import FrameBlock, encode_frames
+from novaspeech.frames import FrameBlock, encode_frames
 from novaspeech.recording import Recording
 from tests.references import assert_close
 from tests.wav2vec2_kws.conftest import CPU, TAKES, recording, say

@@ -9,9 +9,9 @@ from transformers import Wav2Vec2CTCTokenizer
 
 from demo.standins import SMALL_SPELLER
 from novaspeech.errors import OptionError
-from novaspeech.inference import FrameBlock, encode_frames
+from novaspeech.frames import FrameBlock, encode_frames
 from tests.wav2vec2_kws.conftest import recording, say
-from training.small_checkpoint import LETTERS as ALPHABET
+from training.utterances import LETTERS as ALPHABET
 from wav2vec2_kws.hits import Hit, best_hits, strongest
 from wav2vec2_kws.network import LETTERS, KeywordEncoder
 from wav2vec2_kws.search import split_keywords
