@@ -163,9 +163,7 @@ def check(module: str, files: list[Path]) -> int:
     expected = Recording.open(recording_for(module)).duration_ms // step, 1000 / step
     for file in files:
         output = FileHandler().load(file)
-        if isinstance(output, (DiscreteAnnotation, FreeAnnotation)):
-            if not len(output.data):
-                raise DemoError(f"{file.name} has no rows")
+        if isinstance(output, (DiscreteAnnotation, FreeAnnotation)):  # has as many rows as were found
             continue
         if file.suffix == ".stream":
             rate, whole = output.meta_data.sample_rate, output.data.any(axis=1).all() and np.isfinite(output.data).all()

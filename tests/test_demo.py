@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.image import imread
 
 from demo.standins import STANDINS, make_byols
@@ -42,6 +43,9 @@ def test_with_standins_then_again_with_models(tmp_path: Path, small_model: Path)
     assert first.stdout.count("its numbers mean nothing") == 4
     assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in first.stdout
     assert min(imread(out / f"{module}.png").shape[0] for module in STANDINS) > 300
+
+    for name, count in (("wav2vec2_kws.keywords", 4), ("wav2vec2_kws.words", 20), ("wav2vec2_sv.same_speaker", 1)):
+        assert len(FileHandler().load(out / f"{name}.annotation").data) >= count
 
     for module in ("emow2v", "wav2vec2_kws", "wav2vec2_sv"):
         STANDINS[module].lay_out(tmp_path)
