@@ -10,7 +10,7 @@ from novaspeech.frames import FrameBlock
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
-from wav2vec2_kws.words import LONGEST_PAUSE, letter_scores
+from wav2vec2_kws.words import LONGEST_PAUSE
 
 LOWEST = 0.01  # score of a hit that is worth telling
 # Frames of 20 ms that a keyword may last, for each of its letters, and besides; LONGEST_PAUSE comes for each pause.
@@ -36,7 +36,6 @@ class SpellingDetector:
 
     def __init__(self, keywords: Mapping[str, tuple[int, ...]], vocabulary: Vocabulary) -> None:
         self._names = list(keywords)
-        self._vocabulary = vocabulary
         blank, delimiter = vocabulary.blank, vocabulary.delimiter
         rows = [[delimiter, *ids, delimiter] for ids in keywords.values()]
         width = max((2 * len(row) - 1 for row in rows), default=0)
@@ -52,26 +51,25 @@ class SpellingDetector:
         # At the recording's ends, and where it cannot be used, keywords end and begin.
         self._boundary = np.full(self._states.shape, -np.inf)
         self._boundary[:, 0] = self._boundary[self._places, self._last] = 0.0
-        letters = np.isin(self._states, (blank, delimiter, -1), invert=True).sum(axis=1)
+        self._is_letter = ~np.isin(self._states, (blank, delimiter, -1))
         pauses = np.array([row[1:-1].count(delimiter) for row in rows])
-        self._longest = LONGEST_BESIDES + LONGEST_LETTER * letters + LONGEST_PAUSE * pauses
+        self._longest = LONGEST_BESIDES + LONGEST_LETTER * self._is_letter.sum(axis=1) + LONGEST_PAUSE * pauses
         self._ratios = np.full(self._states.shape, -np.inf)
         self._ratios[:, 0] = 0.0  # before the first frame, as if a word had just ended
-        self._is_letter = ~np.isin(self._states, (blank, delimiter, -1))
         self._counts = np.zeros(self._states.shape, int)  # frames spent on letters
         self._starts = np.zeros(self._states.shape, int)
         self._ends = np.zeros(self._states.shape, int)
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
-        scores = letter_scores(block, self._vocabulary).astype(np.float64)
-        padded = np.concatenate([scores, np.full((len(scores), 1), -np.inf)], axis=1)  # for the states -1
+        letters = block.values[LETTERS].astype(np.float64)
+        ratios_of_all = letters - letters.max(axis=1, keepdims=True)
+        padded = np.pad(ratios_of_all, ((0, 0), (0, 1)), constant_values=-np.inf)  # for the states -1
         for frame, (ratios, usable) in enumerate(zip(padded, block.usable, strict=True), block.first):
             self._step(frame, ratios[self._states] if usable else self._boundary)
-            yield from self._hits(self._last, frame)
+            yield from self._hits()
         if block.last:
-            end = block.first + len(scores)
-            self._step(end, self._boundary)
-            yield from self._hits(self._last, end)
+            self._step(block.first + len(letters), self._boundary)
+            yield from self._hits()
 
     def _step(self, frame: int, ratios: np.ndarray) -> None:
         """Moves all paths on to the next frame, which gives each state these ratios."""
@@ -96,10 +94,11 @@ class SpellingDetector:
         self._ends[self._places, self._last - 2] = frame + 1
         self._ratios = np.maximum(came_in, stay) + ratios
 
-    def _hits(self, states: np.ndarray, frame: int) -> Iterator[Hit]:
-        totals = self._ratios[self._places, states]
-        starts, ends = self._starts[self._places, states], self._ends[self._places, states]
-        scores = np.exp(totals / np.maximum(1, self._counts[self._places, states]))
+    def _hits(self) -> Iterator[Hit]:
+        """Of the keywords that end with this frame."""
+        here = self._places, self._last
+        starts, ends = self._starts[here], self._ends[here]
+        scores = np.exp(self._ratios[here] / np.maximum(1, self._counts[here]))
         for place in np.flatnonzero((scores >= LOWEST) & (ends - starts <= self._longest)):
             yield Hit(self._names[place], int(starts[place]), int(ends[place]), float(scores[place]))
 

@@ -17,9 +17,8 @@ from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
 from wav2vec2_kws.network import HIDDEN, LETTERS, KeywordEncoder
 from wav2vec2_kws.words import WordDecoder, WordMatcher
 
-MANY = (
-    20_000  # hits, of a model that finds keywords everywhere, from which on the weaker ones are let go before the end
-)
+# Hits, of a model that finds keywords everywhere, from which on the weaker ones are let go before the end.
+MANY = 20_000
 
 
 @dataclass
@@ -57,7 +56,7 @@ def scan(
     progress: Progress = lambda completed, total: None,
     log: Callable[[str], None] = print,
 ) -> Scan:
-    """Reads a recording once, and gathers what is asked for.
+    """Goes over a recording's frames once, and gathers what is asked for.
 
     Args:
         grid: the windows that `evidence` and `pooled` are wanted of.

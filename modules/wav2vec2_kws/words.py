@@ -9,7 +9,6 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from novaspeech.frames import FrameBlock
-from novaspeech.windows import FloatArray
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
@@ -86,12 +85,3 @@ class WordMatcher:
             if len(words) == count and together and edits <= allowed:
                 share = 1 - edits / len(text)
                 yield Hit(name, words[0].start, words[-1].end, share * min(part.score for part in words))
-
-
-def letter_scores(block: FrameBlock, vocabulary: Vocabulary) -> FloatArray:
-    """(F, V): log-likelihood ratio of each letter against the best one of its frame; unusable frames part words."""
-    letters = block.values[LETTERS]
-    ratios = letters - letters.max(axis=1, keepdims=True)
-    ratios[~block.usable] = -np.inf
-    ratios[~block.usable, vocabulary.delimiter] = 0
-    return np.asarray(ratios, np.float32)
