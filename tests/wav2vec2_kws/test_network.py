@@ -50,7 +50,7 @@ def frames(
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("seconds", [0.025, 1.0, 12.34567, 30.0])
+@pytest.mark.parametrize("seconds", [0.025, 12.34567, 30.0])
 def test_a_recording_of_one_chunk_equals_transformers(folders: dict[str, Path], model: str, seconds: float) -> None:
     samples = talk(seconds)
     states, letters = reference(samples, folders[model])
@@ -85,7 +85,7 @@ def test_each_chunk_equals_transformers_on_it(folders: dict[str, Path], model: s
     assert_close(found[LETTERS][1350:2550], letters[150:1350])
 
 
-@pytest.mark.parametrize("samples", [479_999, 480_000, 480_001, 480_319, 480_320, 864_000, 864_001, 1_248_080])
+@pytest.mark.parametrize("samples", [479_999, 480_000, 480_001, 864_001, 1_248_080])
 def test_chunks_are_the_same_at_any_batch_size(
     folders: dict[str, Path], samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
