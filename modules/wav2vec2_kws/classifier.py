@@ -154,8 +154,6 @@ class ClassifierDetector:
         frames, bad = block.values[HIDDEN], ~block.usable
         window = self._classifier.window
         before, after = window // 2, window - window // 2
-        if not len(frames):
-            return
         if self._held is None:  # half a window of the first frame stands before it
             self._held = np.repeat(frames[:1], before, axis=0)
             self._bad = np.zeros(before, bool)

@@ -169,12 +169,10 @@ class _Pool:
         self._wanted = wanted
         self._sums = np.zeros((grid.count, width), np.float32)
         self._counts, self._bad = np.zeros(grid.count, int), np.zeros(grid.count, int)
-        self._final: tuple[FloatArray, bool] = (np.zeros(width, np.float32), False)
+        self._last, self._last_usable = np.zeros(width, np.float32), False
 
     def add(self, block: FrameBlock) -> None:
         count = len(block.usable)
-        if not count:
-            return
         rows = np.flatnonzero((self._begin < block.first + count) & (self._end > block.first))
         begin = np.maximum(self._begin[rows] - block.first, 0)
         end = np.minimum(self._end[rows] - block.first, count)
@@ -185,14 +183,15 @@ class _Pool:
             hidden = block.values[HIDDEN].astype(np.float64)
             sums = np.concatenate([np.zeros((1, hidden.shape[1])), np.cumsum(hidden, axis=0)])
             self._sums[rows] += (sums[end] - sums[begin]).astype(np.float32)
-            self._final = block.values[HIDDEN][-1], bool(block.usable[-1])
+            self._last = block.values[HIDDEN][-1]
+        self._last_usable = bool(block.usable[-1])
 
     def finish(self, recording: Recording) -> tuple[FloatArray | None, BoolArray]:
         """Means (count, D), and which windows are usable: they start in the recording and heard nothing bad."""
         inside = self._frame_starts < recording.samples / recording.rate
         late = inside & (self._counts == 0)  # between the last frame's centre and the recording's end
-        self._sums[late], self._counts[late] = self._final[0], 1
-        usable = inside & (self._bad == 0) & (~late | self._final[1])
+        self._sums[late], self._counts[late] = self._last, 1
+        usable = inside & (self._bad == 0) & (~late | self._last_usable)
         if not self._wanted:
             return None, usable
         self._sums /= np.maximum(1, self._counts)[:, None]

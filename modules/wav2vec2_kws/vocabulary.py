@@ -50,7 +50,8 @@ class Vocabulary:
         Raises:
             OptionError: it is empty, or has letters that the model does not write.
         """
-        words = keyword.translate(APOSTROPHES).split()
+        keyword = keyword.translate(APOSTROPHES)
+        words = keyword.split()
         if not words:
             raise OptionError("a keyword is empty; write words with commas between them, for example: hello, thank you")
         unknown = sorted({letter for word in words for letter in word if self._id(letter) is None})

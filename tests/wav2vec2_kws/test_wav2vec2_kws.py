@@ -163,6 +163,16 @@ def test_audio_that_cannot_be_used_is_a_gap(run_kws: Run, mono: Write, method: s
         assert score["conf"][window] == 0
 
 
+def test_which_windows_are_usable_does_not_hang_on_what_is_asked(
+    run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write
+) -> None:
+    """The last window of 10 ms begins after the last frame's middle."""
+    audio = mono("end.wav", soundfile.read(talk[0], dtype="float32")[0][: 320 * 99 + 400 + 240])
+    for number, outputs in enumerate((("score",), ("score", "embeddings"))):
+        job = run_kws(audio, {"keywords": "money"}, outputs, name=str(number), frame_size="10ms", stride="10ms")
+        assert (job.load("score").data["conf"] == 1).all()
+
+
 def test_silence_holds_nothing(run_kws: Run, mono: Write) -> None:
     audio = mono("silence.wav", np.zeros(16000 * 5, np.float32))
     job = run_kws(audio, {"keywords": "money, question"}, ("keywords", "words", "score", "embeddings"))
