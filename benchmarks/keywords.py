@@ -50,7 +50,6 @@ from wav2vec2_kws.hits import Hit, best_hits
 from wav2vec2_kws.network import HIDDEN, LETTERS, KeywordEncoder
 from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling
 from wav2vec2_kws.train import train_keywords
-from wav2vec2_kws.words import WordDecoder
 
 KEYWORDS = (
     "money", "question", "yesterday", "hospital", "seven", "understand", "telephone", "wonderful", "anxious", "water",
@@ -86,15 +85,10 @@ def make_search(method: str, encoder: KeywordEncoder, folder: Path) -> list[Sear
     return [by_classifier(load_classifier(file, encoder))]
 
 
-def hits_of(search: Search, blocks: Sequence[FrameBlock], encoder: KeywordEncoder) -> list[Hit]:
+def hits_of(search: Search, blocks: Sequence[FrameBlock]) -> list[Hit]:
     """All hits of a recording whose frames are known, down to a score of `LOWEST`."""
-    detectors, matcher, decoder = search.detectors(), search.matcher(), WordDecoder(encoder.vocabulary)
-    found = []
-    for block in blocks:
-        for detector in detectors:
-            found += [hit for hit in detector.add(block) if hit.score >= LOWEST]
-        for word in decoder.add(block) if matcher else ():
-            found += [hit for hit in matcher.match(word) if hit.score >= LOWEST] if matcher else []
+    detectors = search.detectors()
+    found = [hit for block in blocks for detector in detectors for hit in detector.add(block) if hit.score >= LOWEST]
     return best_hits(found)
 
 
@@ -210,7 +204,7 @@ def main() -> None:
             recording = Recording(material.name, ArraySource(material.signal, RATE))
             blocks = list(encode_frames(recording, encoder, [HIDDEN, LETTERS], batch_size=1))
             for method, some in searches.items():
-                hits = [hit for search in some for hit in hits_of(search, blocks, encoder)]
+                hits = [hit for search in some for hit in hits_of(search, blocks)]
                 curves[method][material.name] = judge(hits, material, frame_ms)
                 print(report(method, material, curves[method][material.name]), flush=True)
     for method, found in curves.items():

@@ -75,7 +75,6 @@ def ours(encoder: KeywordEncoder, signal: np.ndarray, precision: str, *, everyth
         search.detectors() if everything else (),
         threshold=THRESHOLD,
         words=True,
-        matcher=search.matcher() if everything else None,
         pooled=everything,
         precision=precision,
     )

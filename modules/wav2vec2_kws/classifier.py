@@ -73,32 +73,7 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
         RequestError: it was trained with another model or layer.
         WeightsError: it cannot be read, or is not one of ours.
     """
-    if not file.is_file():
-        raise WeightsError(f"there is no classifier {str(file)!r}; `novaspeech train-keywords` writes one")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            damaged = archive.testzip()
-        if damaged:
-            raise zipfile.BadZipFile(f"{damaged} is damaged")
-        foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - set(_TRUSTED))
-        if foreign:
-            raise WeightsError(
-                f"{file} holds {', '.join(foreign[:3])}, which no file of `novaspeech train-keywords` does"
-            )
-        content = skops.io.load(file, trusted=list(_TRUSTED))
-        classifier = KeywordClassifier(**content)
-        classes = set(classifier.pipeline.classes_)
-        width = int(classifier.pipeline.n_features_in_)
-        sound = classes == {*classifier.keywords, BACKGROUND} and all(map(_is_count, classifier.keywords.values()))
-        sound = sound and _is_count(classifier.window)
-    except WeightsError:
-        raise
-    except Exception as error:  # zip, JSON, skops and scikit-learn each have their own
-        raise WeightsError(
-            f"{file} is no whole classifier of `novaspeech train-keywords`: {first_line(error)}"
-        ) from error
-    if not sound:
-        raise WeightsError(f"{file} does not hold together; train it again")
+    classifier = _read(file)
     if classifier.fingerprint != encoder.fingerprint:
         raise RequestError(
             f"{file} was trained with the model {classifier.model!r}, whose weights are others; set the option 'model' "
@@ -108,13 +83,39 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
         raise RequestError(
             f"{file} was trained on layer {classifier.layer}, not {encoder.layer}; set layer={classifier.layer}"
         )
-    if width != PARTS * encoder.dimensions[HIDDEN]:
+    if not _holds_together(classifier, PARTS * encoder.dimensions[HIDDEN]):
         raise WeightsError(f"{file} does not hold together; train it again")
     return classifier
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and 0 < value < 10_000
+def _read(file: Path) -> KeywordClassifier:
+    """What a file holds, if that is nothing but what we write."""
+    if not file.is_file():
+        raise WeightsError(f"there is no classifier {str(file)!r}; `novaspeech train-keywords` writes one")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+        foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - set(_TRUSTED))
+        if not foreign:
+            return KeywordClassifier(**skops.io.load(file, trusted=list(_TRUSTED)))
+    except Exception as error:  # zip, JSON, skops and scikit-learn each have their own
+        raise WeightsError(
+            f"{file} is no whole classifier of `novaspeech train-keywords`: {first_line(error)}"
+        ) from error
+    raise WeightsError(f"{file} holds {', '.join(foreign[:3])}, which no file of `novaspeech train-keywords` does")
+
+
+def _holds_together(classifier: KeywordClassifier, width: int) -> bool:
+    """Whether its parts fit one another and hidden states that make `width` features."""
+    try:
+        counts = [*classifier.keywords.values(), classifier.window]
+        classes, found = set(classifier.pipeline.classes_), classifier.pipeline.n_features_in_
+    except (AttributeError, TypeError):
+        return False
+    sizes = all(isinstance(count, int) and 0 < count < 10_000 for count in counts)
+    return sizes and classes == {*classifier.keywords, BACKGROUND} and found == width
 
 
 def pool_windows(frames: FloatArray, window: int, step: int = STEP) -> FloatArray:

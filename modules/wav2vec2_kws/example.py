@@ -8,19 +8,18 @@ import librosa
 import numpy as np
 
 from novaspeech.errors import RequestError
-from novaspeech.frames import FrameBlock, encode_frames
+from novaspeech.frames import FrameBlock
 from novaspeech.recording import Recording
 from novaspeech.windows import FloatArray
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.network import HIDDEN, KeywordEncoder
+from wav2vec2_kws.network import HIDDEN, KeywordEncoder, hidden_states
+from wav2vec2_kws.sound import is_silent, sounding_part
 
 # Half to twice as fast as the example (Müller 2015, Fundamentals of Music Processing, 3.2.1); weighted such that each
 # frame of the example counts once.
 STEPS = np.array([[1, 1], [1, 2], [2, 1]])
 WEIGHTS = np.array([1.0, 1.0, 2.0])
 PENALTIES = np.array([0.0, 0.1, 0.1])  # distance that warping costs, so that edges are not left out for a little gain
-SILENCE = 1e-4  # peak of an example that holds no speech: -80 dB of full scale
-EDGE_DB = 40  # below its peak, what is at an example's ends counts as silence
 LONGEST_MS = 10_000
 UNUSABLE = 1e6  # distance of frames that no path may pass
 
@@ -100,14 +99,10 @@ def example_frames(recording: Recording, encoder: KeywordEncoder, *, precision: 
     signal = np.concatenate(list(recording.blocks(encoder.sampling_rate)))
     if not np.isfinite(signal).all():
         raise RequestError(f"{recording.name} holds NaN or infinite samples; an example must be intact")
-    centred = signal - signal.mean()
-    if np.abs(centred).max() < SILENCE:
+    if is_silent(signal):
         raise RequestError(f"{recording.name} is silent; an example must hold the keyword as somebody says it")
-    _, (start, end) = librosa.effects.trim(
-        centred, top_db=EDGE_DB, frame_length=encoder.frame_length, hop_length=encoder.frame_hop
-    )
-    blocks = encode_frames(recording, encoder, [HIDDEN], batch_size=1, precision=precision)
-    frames = np.concatenate([block.values[HIDDEN] for block in blocks])
+    start, end = sounding_part(signal, encoder)
+    frames = hidden_states(recording, encoder, precision=precision)
     part = frames[start // encoder.frame_hop : max(1, -(-end // encoder.frame_hop))]
     if len(part) < 2:
         raise RequestError(

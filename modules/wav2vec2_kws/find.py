@@ -99,7 +99,6 @@ def _places(search: Search, recording: Recording, encoder: KeywordEncoder, thres
             grid,
             search.detectors(),
             threshold=threshold,
-            matcher=search.matcher(),
             progress=progress,
             log=lambda line: print(line, file=sys.stderr),
         ).keywords

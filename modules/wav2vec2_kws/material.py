@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import librosa
 import numpy as np
 from tqdm import tqdm
 
 from novaspeech.errors import NovaspeechError, RequestError
-from novaspeech.frames import encode_frames
 from novaspeech.recording import Recording
 from novaspeech.sources import ArraySource
 from novaspeech.windows import FloatArray
 from wav2vec2_kws.classifier import BACKGROUND, pool_windows
-from wav2vec2_kws.network import HIDDEN, KeywordEncoder
+from wav2vec2_kws.network import KeywordEncoder, hidden_states
+from wav2vec2_kws.sound import is_silent, sounding_part
 
 CONTEXT_S = 1.0  # around an example's window, so that it is encoded as it would be within a recording
 PIECE_S = 10  # of background, which count as one file in cross-validation
-SILENCE = 1e-4  # peak of a file that holds nothing: -80 dB of full scale
-EDGE_DB = 40  # below its peak, what is at an example's ends counts as silence
 
 
 @dataclass(frozen=True)
@@ -54,12 +50,12 @@ def gather(
     """
     generator = np.random.default_rng(0)
     background, rows = _read_all(files[BACKGROUND], encoder, left_out), _Rows(encoder, window)
-    lengths: dict[str, list[int]] = defaultdict(list)
+    lengths: dict[str, list[int]] = {name: [] for name in files if name != BACKGROUND}
     group = 0
-    for name in tqdm([name for name in files if name != BACKGROUND], unit="keyword", dynamic_ncols=True, disable=None):
-        lengths[name] = []
+    for name in tqdm(lengths, unit="keyword", dynamic_ncols=True, disable=None):
         for example in _read_all(files[name], encoder, left_out):
-            part = loudest_part(trim(example, encoder), window)
+            start, end = sounding_part(example, encoder)
+            part = loudest_part((example - example.mean())[start:end], window)
             lengths[name].append(max(1, len(part) // encoder.frame_hop))
             for copy in range(copies + 1):
                 said = augment(part, generator)[:window] if copy else part
@@ -72,7 +68,7 @@ def gather(
             if len(piece) >= window:
                 rows.add_background(piece, group)
                 group += 1
-    return rows.material(dict(lengths))
+    return rows.material(lengths)
 
 
 class _Rows:
@@ -108,8 +104,7 @@ class _Rows:
 
     def _frames(self, signal: FloatArray) -> FloatArray:
         recording = Recording("example", ArraySource(signal, self._encoder.sampling_rate))
-        blocks = encode_frames(recording, self._encoder, [HIDDEN], batch_size=1)
-        return np.concatenate([block.values[HIDDEN] for block in blocks])
+        return hidden_states(recording, self._encoder)
 
 
 def _read_all(files: Sequence[Path], encoder: KeywordEncoder, left_out: list[str]) -> list[FloatArray]:
@@ -120,20 +115,12 @@ def _read_all(files: Sequence[Path], encoder: KeywordEncoder, left_out: list[str
             signal = np.concatenate(list(Recording.open(file).blocks(encoder.sampling_rate)))
             if not np.isfinite(signal).all():
                 raise RequestError(f"{file} holds NaN or infinite samples")
-            if np.abs(signal - signal.mean()).max() < SILENCE:
+            if is_silent(signal):
                 raise RequestError(f"{file} is silent")
             signals.append(signal)
         except NovaspeechError as error:
             left_out.append(str(error))
     return signals
-
-
-def trim(signal: FloatArray, encoder: KeywordEncoder) -> FloatArray:
-    """Without the silence at its ends."""
-    trimmed, _ = librosa.effects.trim(
-        signal - signal.mean(), top_db=EDGE_DB, frame_length=encoder.frame_length, hop_length=encoder.frame_hop
-    )
-    return np.asarray(trimmed, np.float32)
 
 
 def loudest_part(signal: FloatArray, length: int) -> FloatArray:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
@@ -15,9 +16,10 @@ from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureEx
 from novaspeech import weights
 from novaspeech.encoder import ChunkEncoder
 from novaspeech.errors import OptionError, WeightsError
+from novaspeech.frames import encode_frames
 from novaspeech.recording import Recording
 from novaspeech.wav2vec2 import frame_geometry, prepare_for_inference
-from novaspeech.windows import WindowBatch
+from novaspeech.windows import FloatArray, WindowBatch
 from wav2vec2_kws.normalisation import WholeStatistics, with_fixed_norm
 from wav2vec2_kws.vocabulary import Vocabulary
 
@@ -91,7 +93,7 @@ class KeywordEncoder(ChunkEncoder):
         assert self._statistics is not None
         signal = batch.windows
         if self._standardised:
-            signal = (signal - self._statistics.mean) / (self._statistics.variance + 1e-7) ** 0.5
+            signal = (signal - self._statistics.mean) / self._statistics.deviation
         features = self._convolve(signal.nan_to_num(0.0).to(self._model.dtype))
         outputs = self._model.wav2vec2(features, output_hidden_states=HIDDEN in names)
         given = {}
@@ -110,6 +112,12 @@ class KeywordEncoder(ChunkEncoder):
             end = min(begin + _PIECE, count)
             pieces.append(self._features(signal[:, begin * self.frame_hop : end * self.frame_hop + rest]))
         return torch.cat(pieces, dim=2)
+
+
+def hidden_states(recording: Recording, encoder: KeywordEncoder, *, precision: str = "auto") -> FloatArray:
+    """All of a recording (F, D); for short ones, since they are held at once."""
+    blocks = encode_frames(recording, encoder, [HIDDEN], batch_size=1, precision=precision)
+    return np.concatenate([block.values[HIDDEN] for block in blocks])
 
 
 def _fingerprint(model: Any) -> str:

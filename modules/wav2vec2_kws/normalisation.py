@@ -59,6 +59,11 @@ class WholeStatistics:
         return max(0.0, self._squares / max(1.0, self._count) - self.mean**2)
 
     @property
+    def deviation(self) -> float:
+        """What samples are divided by, as `Wav2Vec2FeatureExtractor` does it."""
+        return float((self.variance + 1e-7) ** 0.5)
+
+    @property
     def window_mean(self) -> np.ndarray:
         """(kernel,) float64."""
         return self._window_sum / max(1, self._windows)
@@ -80,16 +85,16 @@ def with_fixed_norm(extractor: Any, config: Any, statistics: WholeStatistics, st
     """
     mean, covariance = statistics.window_mean, statistics.window_covariance
     if standardised:
-        mean = (mean - statistics.mean) / (statistics.variance + 1e-7) ** 0.5
-        covariance = covariance / (statistics.variance + 1e-7)
-    fixed, plain = copy.deepcopy(extractor).float(), copy.copy(config)
+        mean = (mean - statistics.mean) / statistics.deviation
+        covariance = covariance / statistics.deviation**2
+    fixed, plain = copy.deepcopy(extractor).float().cpu(), copy.copy(config)
     first = fixed.conv_layers[0]
-    weight = first.conv.weight.detach().double().cpu()[:, 0]  # (C, kernel)
-    bias = torch.zeros(len(weight)) if first.conv.bias is None else first.conv.bias.detach().double().cpu()
+    exact = copy.deepcopy(first).double().requires_grad_(False)
+    weight, norm = exact.conv.weight[:, 0], exact.layer_norm  # (C, kernel)
+    bias = torch.zeros(len(weight)) if exact.conv.bias is None else exact.conv.bias
     variance = torch.einsum("ck,kl,cl->c", weight, torch.from_numpy(covariance), weight)
-    norm = first.layer_norm
-    scale = norm.weight.detach().double().cpu() / (variance + norm.eps).sqrt()
-    shift = norm.bias.detach().double().cpu() - scale * (weight @ torch.from_numpy(mean) + bias)
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    shift = norm.bias - scale * (weight @ torch.from_numpy(mean) + bias)
     first.conv.weight = nn.Parameter((weight * scale[:, None])[:, None].float())
     first.conv.bias = nn.Parameter((bias * scale + shift).float())
     first.layer_norm = nn.Identity()

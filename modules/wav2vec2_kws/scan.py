@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +15,8 @@ from novaspeech.recording import Recording
 from novaspeech.stretches import Stretch
 from novaspeech.windows import BoolArray, FloatArray, WindowGrid, samples_per_ms
 from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
-from wav2vec2_kws.network import HIDDEN, LETTERS, KeywordEncoder
-from wav2vec2_kws.words import WordDecoder, WordMatcher
+from wav2vec2_kws.network import HIDDEN, KeywordEncoder
+from wav2vec2_kws.words import WordDecoder
 
 # Hits, of a model that finds keywords everywhere, from which on the weaker ones are let go before the end.
 MANY = 20_000
@@ -49,7 +50,6 @@ def scan(
     end_ms: int | None = None,
     threshold: float,
     words: bool = False,
-    matcher: WordMatcher | None = None,
     pooled: bool = False,
     batch_size: int = 250,
     precision: str = "auto",
@@ -64,57 +64,61 @@ def scan(
         end_ms: where keywords and words end at the latest; None is the recording's end.
         threshold: score from which on a hit is kept.
         words: whether every recognised word is wanted.
-        matcher: finds keywords among recognised words.
         pooled: whether mean hidden states are wanted.
         batch_size, precision, progress, log: see `encode_frames`.
 
     Raises:
         RecordingError, ModelError: see `encode_frames`.
     """
-    decoder = WordDecoder(encoder.vocabulary) if words or matcher else None
-    readers: list[Detector] = [*detectors, *([decoder] if decoder else [])]
-    names = sorted({reader.reads for reader in readers} | ({HIDDEN} if pooled else set()))
+    decoders = [WordDecoder(encoder.vocabulary)] if words else []
+    names = {reader.reads for reader in (*detectors, *decoders)} | ({HIDDEN} if pooled else set())
     timeline = _Timeline(grid, encoder)
     end = sys.maxsize if end_ms is None else timeline.frame_of(end_ms)
     pool = _Pool(grid, encoder, pooled)
-    found: dict[tuple[str, int, int], Hit] = {}
-    many = MANY
-    spelt: list[Hit] = []
-
-    def keep(hit: Hit) -> None:
-        timeline.mark(hit)
-        key = (hit.name, hit.start, hit.end)
-        if hit.score >= threshold and (key not in found or found[key].score < hit.score):
-            found[key] = hit
-
-    for block in encode_frames(
-        recording, encoder, names or [LETTERS], batch_size=batch_size, precision=precision, log=log
-    ):
+    found, spelt = _Found(), list[Hit]()
+    for block in encode_frames(recording, encoder, sorted(names), batch_size=batch_size, precision=precision, log=log):
         pool.add(block)
         if block.first < end:
             part = block.until(end)
-            for detector in detectors:
-                for hit in detector.add(part):
-                    keep(hit)
-            for word in decoder.add(part) if decoder else ():
-                spelt += [word] * words
-                for hit in matcher.match(word) if matcher else ():
-                    keep(hit)
+            for hit in itertools.chain.from_iterable(detector.add(part) for detector in detectors):
+                timeline.mark(hit)
+                if hit.score >= threshold:
+                    found.add(hit)
+            spelt += itertools.chain.from_iterable(decoder.add(part) for decoder in decoders)
         if block.first + len(block.usable) >= max(end, pool.end):
             break
-        if len(found) > many:
-            found = {(hit.name, hit.start, hit.end): hit for hit in strongest(found.values())}
-            many = max(MANY, 2 * len(found))
         progress(min(grid.count, timeline.window_of(block.first + len(block.usable))), grid.count)
     progress(grid.count, grid.count)
     values, usable = pool.finish(recording)
     return Scan(
         timeline.values,
         usable,
-        [timeline.stretch(hit) for hit in best_hits(found.values())],
+        [timeline.stretch(hit) for hit in best_hits(found.hits)],
         [timeline.stretch(word) for word in spelt],
         values,
     )
+
+
+class _Found:
+    """Hits, of those at the same place the best."""
+
+    def __init__(self) -> None:
+        self._hits: dict[tuple[str, int, int], Hit] = {}
+        self._many = MANY
+
+    @property
+    def hits(self) -> Collection[Hit]:
+        """In no order; they may overlap."""
+        return self._hits.values()
+
+    def add(self, hit: Hit) -> None:
+        """Takes one more."""
+        key = (hit.name, hit.start, hit.end)
+        if key not in self._hits or self._hits[key].score < hit.score:
+            self._hits[key] = hit
+        if len(self._hits) > self._many:
+            self._hits = {(kept.name, kept.start, kept.end): kept for kept in strongest(self._hits.values())}
+            self._many = max(MANY, 2 * len(self._hits))
 
 
 class _Timeline:

@@ -14,7 +14,7 @@ from wav2vec2_kws.example import ExampleDetector, example_frames
 from wav2vec2_kws.hits import Detector
 from wav2vec2_kws.network import KeywordEncoder
 from wav2vec2_kws.vocabulary import Vocabulary
-from wav2vec2_kws.words import WordMatcher
+from wav2vec2_kws.words import WordDetector
 
 THRESHOLD = 0.5  # lowest score of a hit, of each method (BENCHMARKS.md)
 
@@ -26,13 +26,11 @@ class Search:
     Attributes:
         names: of the keywords.
         detectors: makes them.
-        matcher: makes what finds keywords among recognised words, if the method does.
         shortest_ms: what a recording needs to hold one.
     """
 
     names: tuple[str, ...]
     detectors: Callable[[], Sequence[Detector]]
-    matcher: Callable[[], WordMatcher | None] = lambda: None
     shortest_ms: int = 0
 
     def check(self, recording: Recording) -> None:
@@ -70,8 +68,7 @@ def by_spelling(names: Sequence[str], vocabulary: Vocabulary, tolerance: int) ->
     texts = {name: vocabulary.write(spelt) for name, spelt in ids.items()}
     return Search(
         tuple(names),
-        lambda: [SpellingDetector(ids, vocabulary)],
-        lambda: WordMatcher(texts, tolerance),
+        lambda: [SpellingDetector(ids, vocabulary), WordDetector(texts, tolerance, vocabulary)],
     )
 
 

@@ -65,8 +65,9 @@ def train_keywords(
         raise RequestError(f"{out} cannot be written; name a file such as keywords.skops in a folder that exists")
     files = list_examples(folder)
     left_out: list[str] = []
+    window = window_ms * encoder.sampling_rate // 1000
     try:
-        material = gather(files, encoder, window_ms * encoder.sampling_rate // 1000, copies, left_out)
+        material = gather(files, encoder, window, copies, left_out)
     finally:
         for line in left_out:
             print(f"novaspeech: left out: {line}", file=sys.stderr)
@@ -75,8 +76,9 @@ def train_keywords(
     report(cross_validate(pipeline, material), material, out.with_suffix(".png"))
     pipeline.fit(material.features, material.labels)
     lengths = {name: int(np.median(found)) for name, found in sorted(material.lengths.items())}
-    window = window_ms * encoder.sampling_rate // 1000 // encoder.frame_hop
-    KeywordClassifier(pipeline, lengths, window, encoder.layer, model, encoder.fingerprint).save(out)
+    KeywordClassifier(pipeline, lengths, window // encoder.frame_hop, encoder.layer, model, encoder.fingerprint).save(
+        out
+    )
     print(f"{out}\n{out.with_suffix('.png')}")
     return 1 if left_out else 0
 

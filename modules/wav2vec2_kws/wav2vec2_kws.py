@@ -81,7 +81,9 @@ class Wav2Vec2KWS(SpeechProcessor):
 
     def outputs_for(self, manager: Any) -> tuple[Output, ...]:
         names: tuple[str, ...] = ()
-        if self.options.method == "example":
+        if self.options.method == "example" and self.options.keywords:
+            names = (self.options.keywords,)
+        elif self.options.method == "example":
             with contextlib.suppress(NovaspeechError):  # which is an error only if the example is needed
                 names = (self._example_name(open_recording(manager, "keyword")),)
         elif self._search:
@@ -100,7 +102,6 @@ class Wav2Vec2KWS(SpeechProcessor):
             search.detectors() if search else (),
             threshold=options.threshold,
             words="words" in asked,
-            matcher=search.matcher() if search else None,
             pooled="embeddings" in asked,
             end_ms=session.end_ms,
             batch_size=options.batch_size,

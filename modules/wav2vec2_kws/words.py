@@ -59,6 +59,25 @@ class WordDecoder:
         self._text = ""
 
 
+class WordDetector:
+    """Keywords among recognised words, see `WordMatcher`.
+
+    Args:
+        keywords, tolerance: see `WordMatcher`.
+        vocabulary: of the model.
+    """
+
+    reads = LETTERS
+
+    def __init__(self, keywords: Mapping[str, str], tolerance: int, vocabulary: Vocabulary) -> None:
+        self._decoder = WordDecoder(vocabulary)
+        self._matcher = WordMatcher(keywords, tolerance)
+
+    def add(self, block: FrameBlock) -> Iterator[Hit]:
+        for word in self._decoder.add(block):
+            yield from self._matcher.match(word)
+
+
 class WordMatcher:
     """Keywords among recognised words, with so many wrong letters. Between the words of a phrase a second may pass.
 
