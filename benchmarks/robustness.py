@@ -33,20 +33,16 @@ from byols.network import NETWORKS, build
 from demo.standins import STANDINS
 from novaspeech.batch import run_module
 from novaspeech.recording import Recording
+from training.speech import with_noise
 
 RATE = 16000
 WINDOW_MS, HOP_MS = 1000, 500
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def with_noise(snr_db: float) -> Change:
+def noisy(snr_db: float) -> Change:
     """White noise so many decibels below the signal."""
-
-    def change(signal: np.ndarray) -> np.ndarray:
-        level = np.sqrt(np.mean(np.square(signal))) * 10 ** (-snr_db / 20)
-        return signal + np.random.default_rng(0).normal(0, level, len(signal))
-
-    return change
+    return lambda signal: with_noise(signal, snr_db, np.random.default_rng(0))
 
 
 def with_gain(decibels: float) -> Change:
@@ -75,9 +71,9 @@ def faster(percent: float) -> Change:
 
 
 CHANGES: Mapping[str, tuple[Change, float]] = {  # name → what is done, and the speed
-    "noise, 30 dB": (with_noise(30), 1.0),
-    "noise, 20 dB": (with_noise(20), 1.0),
-    "noise, 10 dB": (with_noise(10), 1.0),
+    "noise, 30 dB": (noisy(30), 1.0),
+    "noise, 20 dB": (noisy(20), 1.0),
+    "noise, 10 dB": (noisy(10), 1.0),
     "6 dB louder": (with_gain(6), 1.0),
     "6 dB softer": (with_gain(-6), 1.0),
     "1 % faster": (faster(1), 1.01),
@@ -168,7 +164,7 @@ def main() -> None:
         files = {"as it is": folder / "original.wav"}
         for number, (label, (change, _)) in enumerate(CHANGES.items()):
             files[label] = folder / f"changed{number}.wav"
-            soundfile.write(files[label], change(signal.astype(float)), RATE, subtype="FLOAT")
+            soundfile.write(files[label], change(signal), RATE, subtype="FLOAT")
         soundfile.write(files["as it is"], signal, RATE, subtype="FLOAT")
         print(f"| encoder | {' | '.join(CHANGES)} | different windows |\n{'|---' * (len(CHANGES) + 2)}|")
         models = dict(entry.split("=", 1) for entry in given.model)

@@ -18,7 +18,8 @@ from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from demo.standins import save_speller
-from novaspeech.wav2vec2 import ChannelsLastConvolutions
+from novaspeech.frames import FrameBlock
+from novaspeech.wav2vec2 import ChannelsLastConvolutions, standardise
 from training.speech import HELD_OUT_VOICES, PITCHES, SPEEDS, TRAINING_PITCHES, TRAINING_SPEEDS, VOICES
 from training.utterances import (
     BLANK,
@@ -28,12 +29,15 @@ from training.utterances import (
     LETTERS,
     SENTENCES,
     TAKES,
+    VOCABULARY,
     Speakers,
     Utterance,
 )
+from wav2vec2_kws.network import LETTERS as OUTPUT
+from wav2vec2_kws.words import WordDecoder
 
 BATCH = 10  # utterances
-CTC_SHARE, FRAME_SHARE = 1.0, 0.5  # of the loss
+FRAME_SHARE = 0.5  # of the cross-entropy, beside CTC
 
 
 def collate(utterances: list[Utterance]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -43,7 +47,7 @@ def collate(utterances: list[Utterance]) -> tuple[torch.Tensor, torch.Tensor, to
     frames = torch.full((len(utterances), (longest - LENGTH) // HOP + 1), IGNORED)
     for index, utterance in enumerate(utterances):
         signal = torch.from_numpy(utterance.signal)
-        signals[index, : len(signal)] = (signal - signal.mean()) / (signal.var(correction=0) + 1e-7).sqrt()
+        signals[index, : len(signal)] = standardise(signal[None])[0]
         frames[index, : len(utterance.frames)] = torch.from_numpy(utterance.frames)
     lengths = torch.tensor([len(utterance.signal) for utterance in utterances])
     letters = torch.tensor([letter for utterance in utterances for letter in utterance.letters])
@@ -74,8 +78,8 @@ def loss_of(model: Wav2Vec2ForCTC, utterances: list[Utterance]) -> torch.Tensor:
     )
     known = frames[:, : logged.shape[1]]
     if (known == IGNORED).all():
-        return CTC_SHARE * ctc
-    return CTC_SHARE * ctc + FRAME_SHARE * functional.nll_loss(logged.flatten(0, 1), known.flatten())
+        return ctc
+    return ctc + FRAME_SHARE * functional.nll_loss(logged.flatten(0, 1), known.flatten())
 
 
 @torch.inference_mode()
@@ -86,17 +90,12 @@ def words_right(model: Wav2Vec2ForCTC, speakers: Speakers, count: int = 60) -> f
     for _ in range(count):
         utterance = speakers.draw(generator, 0, 8)
         logits = model(collate([utterance])[0]).logits[0]
-        found = decode(logits.argmax(dim=1).tolist()).split("|")
-        meant = "".join(LETTERS[letter] for letter in utterance.letters).split("|")
+        block = FrameBlock(0, {OUTPUT: logits.numpy()}, np.ones(len(logits), bool), last=True)
+        found = [word.name for word in WordDecoder(VOCABULARY).add(block)]
+        meant = VOCABULARY.write(utterance.letters).split()
         total += len(meant)
         right += sum(one == other for one, other in zip(found, meant, strict=False))
     return right / total
-
-
-def decode(ids: list[int]) -> str:
-    """The letters of a best path."""
-    collapsed = [one for one, before in zip(ids, [BLANK, *ids], strict=False) if one not in (before, BLANK)]
-    return "".join(LETTERS[letter] for letter in collapsed).strip("|")
 
 
 def save(model: Wav2Vec2ForCTC, plain: Any, folder: Path) -> None:

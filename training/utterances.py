@@ -10,10 +10,12 @@ from itertools import pairwise
 import numpy as np
 
 from training.speech import WORDS, FloatArray, concatenate, speak, with_noise
+from wav2vec2_kws.vocabulary import Vocabulary
 
 # The letters of facebook/wav2vec2-base-960h, in its order.
 LETTERS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 BLANK, DELIMITER = LETTERS.index("<pad>"), LETTERS.index("|")
+VOCABULARY = Vocabulary({letter: LETTERS.index(letter) for letter in LETTERS[5:]}, BLANK, DELIMITER)
 IGNORED = -100
 HOP, LENGTH = 320, 400  # samples from frame to frame, and of one frame
 TAKES, SENTENCES = 6, 4000  # of each word by each voice; in all
@@ -30,13 +32,8 @@ class Utterance:
     """
 
     signal: FloatArray
-    letters: list[int]
+    letters: tuple[int, ...]
     frames: np.ndarray
-
-
-def spelling(words: list[str]) -> list[int]:
-    """Ids of the letters of some words, with delimiters between them."""
-    return [LETTERS.index(letter) for letter in "|".join(words).upper()]
 
 
 class Speakers:
@@ -101,7 +98,7 @@ class Speakers:
             bounds = [(word.start, word.end) for word in spoken]
             frames = known_frames(words, bounds, len(frames))
         signal = with_noise(signal, generator.uniform(15, 50), generator)
-        return Utterance(signal, spelling(words), frames)
+        return Utterance(signal, VOCABULARY.spell(" ".join(words)), frames)
 
 
 def known_frames(words: list[str], bounds: list[tuple[int, int]], count: int) -> np.ndarray:
@@ -116,7 +113,7 @@ def known_frames(words: list[str], bounds: list[tuple[int, int]], count: int) ->
     for word, (start, end) in zip(words, bounds, strict=True):
         inside = np.flatnonzero((centres >= start) & (centres < end) & (frames != DELIMITER))
         places = ((np.arange(len(inside)) + 0.5) * len(word) / len(inside)).astype(int)
-        letters = np.array(spelling([word]))
+        letters = np.array(VOCABULARY.spell(word))
         frames[inside] = letters[places]
         for index in np.flatnonzero(letters[1:] == letters[:-1]):
             where = inside[places == index + 1]

@@ -58,6 +58,15 @@ def nova_request(tmp_path: Path, small_emow2v: Path) -> list[str]:
     return words
 
 
+def database_job(module: str, data: list[dict[str, str]], options: dict[str, Any], folder: Path) -> list[str]:
+    """What du-process gets for one session in the database."""
+    words = ["--trainer_file_path", f"modules\\{module}\\{module}.trainer", "--data", json.dumps(data)]
+    words += ["--cml_dir", str(ROOT), "--data_dir", str(folder / "data"), "--cache_dir", str(folder)]
+    words += ["--tmp_dir", str(folder), "--dataset", "my_dataset", "--sessions", '["session_1"]', "--db_host", "x"]
+    words += ["--db_port", "1", "--db_user", "x", "--db_password", "x"]
+    return [*words, "--options", json.dumps(options)]
+
+
 def place_recording(folder: Path, speech: Callable[..., Path]) -> Path:
     session = folder / "data" / "my_dataset" / "session_1"
     session.mkdir(parents=True)
@@ -124,11 +133,7 @@ def test_keywords_and_words(database: Client, tmp_path: Path, capfd: pytest.Capt
         place | {"src": "db:annotation:Discrete", "id": "keywords", "scheme": "spotted"},
         place | {"src": "db:annotation:Free", "id": "words", "scheme": "transcript"},
     ]
-    words = ["--trainer_file_path", "modules\\wav2vec2_kws\\wav2vec2_kws.trainer", "--data", json.dumps(data)]
-    words += ["--cml_dir", str(ROOT), "--data_dir", str(tmp_path / "data"), "--cache_dir", str(tmp_path)]
-    words += ["--tmp_dir", str(tmp_path), "--dataset", "my_dataset", "--sessions", '["session_1"]', "--db_host", "x"]
-    words += ["--db_port", "1", "--db_user", "x", "--db_password", "x"]
-    words += ["--options", json.dumps({"model": str(SMALL_SPELLER), "keywords": "money, thank you"})]
+    words = database_job("wav2vec2_kws", data, {"model": str(SMALL_SPELLER), "keywords": "money, thank you"}, tmp_path)
     schemes = database["my_dataset"]["Schemes"]
     labels = [
         {"id": number, "name": name, "color": "#0"} for number, name in enumerate(("other", "Thank_You", "MONEY"))
@@ -161,11 +166,7 @@ def test_stretches_with_the_classes_of_the_scheme(
         {"src": "file:stream:Audio", "type": "input", "id": "reference", "uri": str(reference)},
         entry | {"annotator": "emow2v", "role": "speaker"},
     ]
-    words = ["--trainer_file_path", "modules\\wav2vec2_sv\\wav2vec2_sv.trainer", "--data", json.dumps(data)]
-    words += ["--cml_dir", str(ROOT), "--data_dir", str(tmp_path / "data"), "--cache_dir", str(tmp_path)]
-    words += ["--tmp_dir", str(tmp_path), "--dataset", "my_dataset", "--sessions", '["session_1"]', "--db_host", "x"]
-    words += ["--db_port", "1", "--db_user", "x", "--db_password", "x"]
-    words += ["--options", json.dumps({"model": str(tmp_path / "model"), "threshold": -1})]
+    words = database_job("wav2vec2_sv", data, {"model": str(tmp_path / "model"), "threshold": -1}, tmp_path)
     schemes = database["my_dataset"]["Schemes"]
     labels = [{"id": number, "name": name, "color": "#000000"} for number, name in enumerate(("other", "Same-Speaker"))]
     schemes.insert_one({"name": "turns", "type": "DISCRETE", "isValid": True, "labels": labels[:1]})

@@ -14,6 +14,7 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from demo.standins import SMALL_SPELLER, save_speller
+from novaspeech.frames import FrameBlock
 from novaspeech.recording import Recording
 from novaspeech.sources import ArraySource
 from tests.conftest import ROOT, Job
@@ -45,6 +46,17 @@ def say(words: Sequence[str], voice: str = VOICE, gap: float = 0.15) -> tuple[np
 def recording(samples: np.ndarray, name: str = "made") -> Recording:
     """A recording at 16 kHz."""
     return Recording(name, ArraySource(samples, RATE))
+
+
+def cut_blocks(name: str, rows: np.ndarray, edges: Sequence[int] = (), bad: Sequence[int] = ()) -> list[FrameBlock]:
+    """Frames (F, D) of the encoder's output `name` in blocks that end at `edges`, some of them unusable."""
+    usable = np.ones(len(rows), bool)
+    usable[list(bad)] = False
+    ends = [*edges, len(rows)]
+    return [
+        FrameBlock(begin, {name: rows[begin:end]}, usable[begin:end], end == ends[-1])
+        for begin, end in zip([0, *edges], ends, strict=True)
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from transformers import Wav2Vec2ForCTC
 from demo.standins import SMALL_SPELLER
 from novaspeech.cli import main
 from novaspeech.errors import RequestError, WeightsError
-from novaspeech.frames import FrameBlock, encode_frames
-from tests.wav2vec2_kws.conftest import CPU, TAKES, recording, say
+from novaspeech.frames import encode_frames
+from tests.wav2vec2_kws.conftest import CPU, TAKES, cut_blocks, recording, say
 from training.speech import RATE
 from wav2vec2_kws.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows
 from wav2vec2_kws.hits import Hit, best_hits
@@ -103,8 +103,7 @@ def test_blocks_have_no_seams(trained: Path, speller: KeywordEncoder) -> None:
 
     def hits(edges: tuple[int, ...]) -> list[tuple[str, int, int, float]]:
         detector, found = ClassifierDetector(classifier), []
-        for begin, end in zip((0, *edges), (*edges, len(frames)), strict=True):
-            part = FrameBlock(begin, {HIDDEN: frames[begin:end]}, np.ones(end - begin, bool), end == len(frames))
+        for part in cut_blocks(HIDDEN, frames, edges):
             found += [(hit.name, hit.start, hit.end, round(hit.score, 5)) for hit in detector.add(part)]
         return found
 

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.wav2vec2_kws.test_words import VOCABULARY, best_path, blocks_of
+from tests.wav2vec2_kws.conftest import cut_blocks
+from tests.wav2vec2_kws.test_words import VOCABULARY, best_path
 from wav2vec2_kws.ctc_score import SpellingDetector
 from wav2vec2_kws.hits import Hit, best_hits
+from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
 
 # Five outputs: blank, delimiter, three letters.
@@ -29,7 +31,7 @@ def detect(
     letters: np.ndarray, keywords: Sequence[str], vocabulary: Vocabulary, edges: Sequence[int] = ()
 ) -> list[Hit]:
     detector = SpellingDetector({word: vocabulary.spell(word) for word in keywords}, vocabulary)
-    return [hit for block in blocks_of(letters, edges) for hit in detector.add(block)]
+    return [hit for block in cut_blocks(LETTERS, letters, edges) for hit in detector.add(block)]
 
 
 def plain_program(letters: np.ndarray, ids: Sequence[int]) -> dict[int, tuple[float, int, int, int]]:
@@ -154,5 +156,5 @@ def test_the_recordings_ends_are_words_ends(text: str, place: tuple[int, int]) -
 def test_unusable_frames_are_words_ends_and_nothing_reaches_over_them() -> None:
     detector = SpellingDetector({"cat": VOCABULARY.spell("cat")}, VOCABULARY)
     letters = best_path("IZCATZZCAAT")
-    hits = best_hits(hit for block in blocks_of(letters, bad=[1, 5, 9]) for hit in detector.add(block))
+    hits = best_hits(hit for block in cut_blocks(LETTERS, letters, bad=[1, 5, 9]) for hit in detector.add(block))
     assert [(hit.start, hit.end) for hit in hits if hit.score == 1.0] == [(2, 5)]

@@ -8,22 +8,12 @@ import pytest
 
 from novaspeech.errors import RequestError
 from novaspeech.frames import FrameBlock, encode_frames
-from tests.wav2vec2_kws.conftest import CPU, recording, say
+from tests.wav2vec2_kws.conftest import CPU, cut_blocks, recording, say
 from wav2vec2_kws.example import PENALTIES, STEPS, WEIGHTS, ExampleDetector, example_frames
 from wav2vec2_kws.hits import Hit, best_hits
 from wav2vec2_kws.network import HIDDEN, KeywordEncoder
 
 SENTENCE = ["doctor", "always", "money", "river", "summer", "question", "children", "music"]
-
-
-def blocks_of(frames: np.ndarray, edges: tuple[int, ...] = (), bad: tuple[int, ...] = ()) -> list[FrameBlock]:
-    usable = np.ones(len(frames), bool)
-    usable[list(bad)] = False
-    ends = [*edges, len(frames)]
-    return [
-        FrameBlock(begin, {HIDDEN: frames[begin:end]}, usable[begin:end], end == ends[-1])
-        for begin, end in zip([0, *edges], ends, strict=True)
-    ]
 
 
 def detect(example: np.ndarray, blocks: list[FrameBlock]) -> list[Hit]:
@@ -56,9 +46,9 @@ def test_blocks_give_what_warping_over_the_whole_gives(seed: int) -> None:
     frames = np.cumsum(generator.normal(0, 1, (300, 6)), axis=0).astype(np.float32)
     example = frames[100:112]
     frames[201:224] = np.repeat(example, 2, axis=0)[1:]
-    whole = detect(example, blocks_of(frames))
+    whole = detect(example, cut_blocks(HIDDEN, frames))
     for edges in ((100,), (106, 107, 111, 112), (5, 60, 119, 205, 223), tuple(range(7, 300, 7)), tuple(range(1, 300))):
-        found = detect(example, blocks_of(frames, edges))
+        found = detect(example, cut_blocks(HIDDEN, frames, edges))
         assert [(hit.start, hit.end) for hit in found] == [(hit.start, hit.end) for hit in whole]
         np.testing.assert_allclose([hit.score for hit in found], [hit.score for hit in whole], atol=1e-6)
     centred = [rows - example.mean(axis=0) for rows in (example, frames)]
@@ -80,14 +70,14 @@ def test_blocks_give_what_warping_over_the_whole_gives(seed: int) -> None:
 def test_no_hit_lies_on_unusable_frames() -> None:
     frames = np.random.default_rng(0).normal(0, 1, (60, 8)).astype(np.float32)
     example = frames[20:30]
-    assert max(hit.score for hit in detect(example, blocks_of(frames))) == pytest.approx(1)
+    assert max(hit.score for hit in detect(example, cut_blocks(HIDDEN, frames))) == pytest.approx(1)
     bad = tuple(range(22, 28))
-    assert max(hit.score for hit in detect(example, blocks_of(frames, bad=bad))) < 0.7
+    assert max(hit.score for hit in detect(example, cut_blocks(HIDDEN, frames, bad=bad))) < 0.7
 
 
 def test_a_recording_shorter_than_the_example_holds_none() -> None:
     frames = np.random.default_rng(0).normal(0, 1, (30, 8)).astype(np.float32)
-    assert detect(frames, blocks_of(frames[:10])) == []
+    assert detect(frames, cut_blocks(HIDDEN, frames[:10])) == []
 
 
 def test_silence_at_an_examples_ends_is_left_out(speller: KeywordEncoder) -> None:

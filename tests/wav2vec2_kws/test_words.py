@@ -10,7 +10,7 @@ from transformers import Wav2Vec2CTCTokenizer
 from demo.standins import SMALL_SPELLER
 from novaspeech.errors import OptionError
 from novaspeech.frames import FrameBlock, encode_frames
-from tests.wav2vec2_kws.conftest import recording, say
+from tests.wav2vec2_kws.conftest import cut_blocks, recording, say
 from training.utterances import LETTERS as ALPHABET
 from wav2vec2_kws.hits import Hit, best_hits, strongest
 from wav2vec2_kws.network import LETTERS, KeywordEncoder
@@ -20,17 +20,6 @@ from wav2vec2_kws.words import WordDecoder, WordMatcher
 
 TOKENIZER = Wav2Vec2CTCTokenizer.from_pretrained(SMALL_SPELLER)
 VOCABULARY = Vocabulary.of(TOKENIZER, len(ALPHABET))
-
-
-def blocks_of(letters: np.ndarray, edges: Sequence[int] = (), bad: Sequence[int] = ()) -> list[FrameBlock]:
-    """Log-probabilities (F, V) in blocks that end at `edges`, with some unusable frames."""
-    usable = np.ones(len(letters), bool)
-    usable[list(bad)] = False
-    ends = [*edges, len(letters)]
-    return [
-        FrameBlock(begin, {LETTERS: letters[begin:end]}, usable[begin:end], end == ends[-1])
-        for begin, end in zip([0, *edges], ends, strict=True)
-    ]
 
 
 def best_path(text: str, probability: float = 0.9) -> np.ndarray:
@@ -61,7 +50,7 @@ def test_random_paths_give_transformers_words_and_offsets(seed: int) -> None:
     expected = by_transformers(letters)
     assert len(expected) > 5
     for edges in ((), (1, 2, 50, 51), tuple(range(1, len(ids)))):
-        found = decode(blocks_of(letters, edges))
+        found = decode(cut_blocks(LETTERS, letters, edges))
         assert [(word.name, word.start, word.end) for word in found] == expected
 
 
@@ -78,7 +67,7 @@ def test_speech_gives_transformers_words_and_offsets(speller: KeywordEncoder) ->
 
 
 def test_a_letter_said_twice_has_a_blank_between() -> None:
-    found = decode(blocks_of(best_path("__LLEE_TT_TE_R_|_NOON||NO_ON")))
+    found = decode(cut_blocks(LETTERS, best_path("__LLEE_TT_TE_R_|_NOON||NO_ON")))
     assert [(word.name, word.start, word.end) for word in found] == [
         ("LETTER", 2, 14),
         ("NON", 17, 21),
@@ -88,12 +77,12 @@ def test_a_letter_said_twice_has_a_blank_between() -> None:
 
 def test_confidence_is_the_mean_probability_of_the_words_frames() -> None:
     letters = np.concatenate([best_path("__|", 0.5), best_path("CA_T", 0.9), best_path("__|", 0.4)])
-    [word] = decode(blocks_of(letters))
+    [word] = decode(cut_blocks(LETTERS, letters))
     assert word.score == pytest.approx(0.9)
 
 
 def test_unusable_frames_part_words() -> None:
-    found = decode(blocks_of(best_path("CCAATT"), bad=[2]))
+    found = decode(cut_blocks(LETTERS, best_path("CCAATT"), bad=[2]))
     assert [(word.name, word.start, word.end) for word in found] == [("C", 0, 2), ("AT", 3, 6)]
 
 
