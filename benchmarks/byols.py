@@ -34,10 +34,10 @@ from benchmarks.peak import peak_mb
 from byols.base import Network
 from byols.byols import BYOLSEncoder
 from byols.network import NETWORKS, build
-from novaspeech.encoder import choose_device, choose_dtype
-from novaspeech.inference import encode_recording
-from novaspeech.recording import Recording
-from novaspeech.windows import WindowGrid
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.inference.encoder import choose_device, choose_dtype
+from novaspeech.inference.engine import encode_recording
 
 RATE, LENGTH, HOP, BATCH = 16000, 16000, 800, 512
 COMPARED_SECONDS = 10

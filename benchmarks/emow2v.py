@@ -32,11 +32,11 @@ from emow2v.emow2v import EmoW2VEncoder
 from emow2v.export import export
 from emow2v.network import SCORES, EmotionModel
 from emow2v.onnx_encoder import OnnxEncoder
-from novaspeech.encoder import Encoder, choose_device, choose_dtype
-from novaspeech.inference import encode_recording
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
-from novaspeech.windows import WindowGrid
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.inference.encoder import Encoder, choose_device, choose_dtype
+from novaspeech.inference.engine import encode_recording
 
 LENGTH, HOP, BATCH = 16000, 640, 250  # a window of 1 s every 40 ms at 16 kHz; windows in a batch
 Run = Callable[[], dict[str, np.ndarray]]

@@ -27,11 +27,11 @@ from transformers.utils import logging
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine, timed
-from novaspeech.encoder import choose_device, choose_dtype, float32_products
-from novaspeech.inference import encode_recording
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
-from novaspeech.windows import WindowGrid
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.inference.encoder import choose_device, choose_dtype, float32_products
+from novaspeech.inference.engine import encode_recording
 from w2v_bert_2.w2v_bert_2 import W2VBert2Encoder
 
 LENGTH, HOP = 16000, 640  # a window of 1 s every 40 ms, at 16 kHz

@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.machine import describe_machine
-from novaspeech.frames import FrameBlock, encode_frames
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.inference.frames import FrameBlock, encode_frames
 from training.recordings import Material, make_material
 from training.speech import (
     HELD_OUT_VOICES,
@@ -45,9 +45,9 @@ from training.speech import (
     speak,
 )
 from wav2vec2_kws.classifier import BACKGROUND, load_classifier
+from wav2vec2_kws.encoder import HIDDEN, LETTERS, KeywordEncoder
 from wav2vec2_kws.find import load_encoder
 from wav2vec2_kws.hits import Hit, best_hits
-from wav2vec2_kws.network import HIDDEN, LETTERS, KeywordEncoder
 from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling
 from wav2vec2_kws.train import train_keywords
 

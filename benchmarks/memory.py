@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.machine import describe_machine
 from benchmarks.path import make_recording
 from demo.standins import STANDINS
-from novaspeech.catalogue import load_trainer
+from novaspeech.server.catalogue import load_trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED_MB = 60

@@ -34,9 +34,9 @@ from transformers import SeamlessM4TFeatureExtractor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
-from novaspeech.catalogue import load_trainer
-from novaspeech.encoder import Encoder
-from novaspeech.windows import WindowBatch
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.inference.encoder import Encoder
+from novaspeech.server.catalogue import load_trainer
 from w2v_bert_2.filter_banks import FilterBanks
 from w2v_bert_2.w2v_bert_2 import W2VBert2
 

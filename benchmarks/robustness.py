@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 from benchmarks.machine import describe_machine
 from byols.network import NETWORKS, build
 from demo.standins import STANDINS
-from novaspeech.batch import run_module
-from novaspeech.recording import Recording
+from novaspeech.audio.recording import Recording
+from novaspeech.command.run import run_module
 from training.speech import with_noise
 
 RATE = 16000

@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 from benchmarks.keywords import KEYWORDS
 from benchmarks.machine import alternate, describe_machine, syllables
 from demo.standins import save_speller
-from novaspeech.encoder import choose_device, choose_dtype
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
-from novaspeech.windows import WindowGrid
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.inference.encoder import choose_device, choose_dtype
 from training.utterances import LETTERS
-from wav2vec2_kws.network import KeywordEncoder
+from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search import THRESHOLD, by_spelling
 

@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.machine import alternate, describe_machine, syllables
 from demo.standins import random_speaker_model, save_speaker_model
-from novaspeech.encoder import choose_device, choose_dtype
-from novaspeech.inference import encode_recording
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
-from novaspeech.windows import WindowGrid
-from wav2vec2_sv.speaker import SpeakerEncoder
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.inference.encoder import choose_device, choose_dtype
+from novaspeech.inference.engine import encode_recording
+from wav2vec2_sv.encoder import SpeakerEncoder
 
 LENGTH, HOP = 48000, 8000  # a window of 3 s every 500 ms at 16 kHz
 Run = Callable[[], np.ndarray]

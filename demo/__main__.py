@@ -19,10 +19,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from demo.server import Server, ServerError, Status
 from demo.standins import STANDINS
-from novaspeech import weights
-from novaspeech.catalogue import load_trainer
-from novaspeech.plot import plot_outputs
-from novaspeech.recording import Recording
+from novaspeech.audio.recording import Recording
+from novaspeech.command.plot import plot_outputs
+from novaspeech.models import weights
+from novaspeech.server.catalogue import load_trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "demo" / "recording.flac"

@@ -28,9 +28,9 @@ from transformers import (
 
 from byols.network import build
 from emow2v.network import PUBLISHED, SCORES, EmotionModel
-from novaspeech import downloads, weights
-from novaspeech.catalogue import MODULES, load_trainer
-from wav2vec2_kws.network import PUBLISHED as PUBLISHED_LETTERS
+from novaspeech.models import downloads, weights
+from novaspeech.server.catalogue import MODULES, load_trainer
+from wav2vec2_kws.encoder import PUBLISHED as PUBLISHED_LETTERS
 from wav2vec2_sv.network import PUBLISHED as PUBLISHED_SPEAKERS
 
 Maker = Callable[[Path], None]

@@ -18,7 +18,7 @@ from discover_utils.scripts import process
 
 from demo.standins import make_emow2v, make_w2v_bert_2
 from emow2v.network import SCORES
-from novaspeech.catalogue import load_trainer
+from novaspeech.server.catalogue import load_trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "demo" / "recording.flac"

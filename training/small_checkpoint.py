@@ -18,8 +18,8 @@ from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from demo.standins import save_speller
-from novaspeech.frames import FrameBlock
-from novaspeech.wav2vec2 import ChannelsLastConvolutions, standardise
+from novaspeech.inference.frames import FrameBlock
+from novaspeech.models.wav2vec2 import ChannelsLastConvolutions, standardise
 from training.speech import HELD_OUT_VOICES, PITCHES, SPEEDS, TRAINING_PITCHES, TRAINING_SPEEDS, VOICES
 from training.utterances import (
     BLANK,
@@ -33,7 +33,7 @@ from training.utterances import (
     Speakers,
     Utterance,
 )
-from wav2vec2_kws.network import LETTERS as OUTPUT
+from wav2vec2_kws.encoder import LETTERS as OUTPUT
 from wav2vec2_kws.words import WordDecoder
 
 BATCH = 10  # utterances

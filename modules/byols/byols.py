@@ -17,15 +17,15 @@ from byols.base import SAMPLE_RATE, Network
 from byols.checkpoint import load_model
 from byols.log_mel import LogMel, divisor, mean_and_deviation, shortest_signal
 from byols.network import NETWORKS
-from novaspeech import progress
-from novaspeech.downloads import fetch
-from novaspeech.encoder import Encoder, choose_device, choose_dtype
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RequestError
-from novaspeech.options import Options, option
-from novaspeech.outputs import Output
-from novaspeech.processor import SpeechProcessor
-from novaspeech.recording import Recording
-from novaspeech.windows import WindowBatch
+from novaspeech.inference.encoder import Encoder, choose_device, choose_dtype
+from novaspeech.models.downloads import fetch
+from novaspeech.server import progress
+from novaspeech.server.options import Options, option
+from novaspeech.server.outputs import Output
+from novaspeech.server.processor import SpeechProcessor
 
 LONGEST_ATTENTION_MS = 10 * 60 * 1000  # cvt's attention spans the whole recording, and so does its memory
 

@@ -11,7 +11,7 @@ import torch
 from byols.base import Network
 from byols.network import NETWORKS, build
 from novaspeech.errors import WeightsError, first_line
-from novaspeech.weights import local_path
+from novaspeech.models.weights import local_path
 
 Shapes = dict[str, torch.Size]
 

@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from byols.base import CHUNK_FRAMES, SAMPLE_RATE, Network
 from byols.log_mel import FRAME_HOP, SHORTEST, LogMel, divisor, mean_and_deviation, shortest_signal
-from novaspeech.encoder import float32_products
+from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RequestError
-from novaspeech.windows import WindowBatch
+from novaspeech.inference.encoder import float32_products
 
 NORMALIZATIONS = ("reference", "recording")
 WINDOWS_AT_ONCE = 16  # more are slower on a CPU (BENCHMARKS.md)

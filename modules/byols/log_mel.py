@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from byols.base import MELS, SAMPLE_RATE, Network
+from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RecordingError
-from novaspeech.windows import WindowBatch
 
 FRAME_LENGTH = 400  # 25 ms; this and what follows is what the checkpoints were trained with
 FRAME_HOP = 160  # 10 ms

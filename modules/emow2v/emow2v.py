@@ -13,13 +13,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from emow2v.network import PUBLISHED, SCORES, load_emotion_model
 from emow2v.onnx_encoder import OnnxEncoder, choose_providers, onnx_file
-from novaspeech import progress, weights
-from novaspeech.encoder import Encoder, FrameEncoder, choose_device, choose_dtype
-from novaspeech.options import Options, option
-from novaspeech.outputs import Output
-from novaspeech.processor import SpeechProcessor
-from novaspeech.wav2vec2 import frame_geometry
-from novaspeech.windows import WindowBatch
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.inference.encoder import Encoder, FrameEncoder, choose_device, choose_dtype
+from novaspeech.models import weights
+from novaspeech.models.wav2vec2 import frame_geometry
+from novaspeech.server import progress
+from novaspeech.server.options import Options, option
+from novaspeech.server.outputs import Output
+from novaspeech.server.processor import SpeechProcessor
 
 
 @dataclass(frozen=True)

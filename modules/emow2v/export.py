@@ -17,9 +17,9 @@ import torch
 
 from emow2v.network import PUBLISHED, EmotionModel, load_emotion_model
 from emow2v.onnx_encoder import ABOUT, INPUT, OUTPUTS
-from novaspeech import weights
 from novaspeech.errors import ModelError, OptionError, first_line
-from novaspeech.wav2vec2 import ChannelsLastConvolutions, frame_geometry
+from novaspeech.models import weights
+from novaspeech.models.wav2vec2 import ChannelsLastConvolutions, frame_geometry
 
 FLOAT_TOLERANCE = 1e-4  # of the largest value
 LEAST_COSINE = 0.99  # of embeddings in int8: below, something is broken rather than rounded

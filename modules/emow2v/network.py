@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
-from novaspeech import weights
 from novaspeech.errors import WeightsError
-from novaspeech.wav2vec2 import prepare_for_inference, standardise
+from novaspeech.models import weights
+from novaspeech.models.wav2vec2 import prepare_for_inference, standardise
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # The head's values, in its order; roughly 0 to 1.

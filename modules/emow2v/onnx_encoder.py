@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from emow2v.network import SCORES
-from novaspeech import weights
-from novaspeech.downloads import fetch
-from novaspeech.encoder import Encoder
+from novaspeech.audio.buffer import FloatArray, WindowBatch
 from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
-from novaspeech.windows import FloatArray, WindowBatch
+from novaspeech.inference.encoder import Encoder
+from novaspeech.models import weights
+from novaspeech.models.downloads import fetch
 
 INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}

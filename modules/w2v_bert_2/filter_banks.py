@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from transformers import SeamlessM4TFeatureExtractor
 
-from novaspeech.windows import WindowBatch
+from novaspeech.audio.buffer import WindowBatch
 
 FRAME_LENGTH = 400  # 25 ms at 16 kHz; fixed in SeamlessM4TFeatureExtractor, as are the next four
 FRAME_HOP = 160  # 10 ms at 16 kHz

@@ -12,13 +12,14 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from novaspeech import progress, weights
-from novaspeech.encoder import FrameEncoder, choose_device, choose_dtype
+from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import WeightsError
-from novaspeech.options import Options, option
-from novaspeech.outputs import Output
-from novaspeech.processor import SpeechProcessor
-from novaspeech.windows import WindowBatch
+from novaspeech.inference.encoder import FrameEncoder, choose_device, choose_dtype
+from novaspeech.models import weights
+from novaspeech.server import progress
+from novaspeech.server.options import Options, option
+from novaspeech.server.outputs import Output
+from novaspeech.server.processor import SpeechProcessor
 from w2v_bert_2.filter_banks import FRAME_HOP, FRAME_LENGTH, FilterBanks
 
 

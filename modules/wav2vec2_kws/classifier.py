@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import skops.io
 
+from novaspeech.audio.buffer import FloatArray
 from novaspeech.errors import RequestError, WeightsError, first_line
-from novaspeech.frames import FrameBlock
-from novaspeech.windows import FloatArray
+from novaspeech.inference.frames import FrameBlock
+from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.network import HIDDEN, KeywordEncoder
 
 BACKGROUND = "_background"
 PARTS = 4  # of a window, pooled one by one, so that the order of sounds counts

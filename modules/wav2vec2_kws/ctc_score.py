@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from novaspeech.frames import FrameBlock
+from novaspeech.inference.frames import FrameBlock
+from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import LONGEST_PAUSE
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import librosa
 import numpy as np
 
+from novaspeech.audio.buffer import FloatArray
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
-from novaspeech.frames import FrameBlock
-from novaspeech.recording import Recording
-from novaspeech.windows import FloatArray
+from novaspeech.inference.frames import FrameBlock
+from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder, hidden_states
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.network import HIDDEN, KeywordEncoder, hidden_states
 from wav2vec2_kws.sound import is_silent, sounding_part
 
 # Half to twice as fast as the example (Müller 2015, Fundamentals of Music Processing, 3.2.1); weighted such that each

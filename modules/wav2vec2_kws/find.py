@@ -11,14 +11,14 @@ from pathlib import Path
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
-from novaspeech import weights
-from novaspeech.encoder import choose_device
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import NovaspeechError, RequestError
-from novaspeech.recording import Recording
-from novaspeech.stretches import Stretch
-from novaspeech.windows import WindowGrid
+from novaspeech.inference.encoder import choose_device
+from novaspeech.models import weights
+from novaspeech.segments import Stretch
 from wav2vec2_kws.classifier import load_classifier
-from wav2vec2_kws.network import PUBLISHED, KeywordEncoder
+from wav2vec2_kws.encoder import PUBLISHED, KeywordEncoder
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling, split_keywords
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from novaspeech.frames import FrameBlock
+from novaspeech.inference.frames import FrameBlock
 
 OVERLAP = 0.25  # of the shorter of two hits, from which on they are the same
 

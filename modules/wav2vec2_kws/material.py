@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from novaspeech.audio.buffer import FloatArray
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import NovaspeechError, RequestError
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
-from novaspeech.windows import FloatArray
 from wav2vec2_kws.classifier import BACKGROUND, pool_windows
-from wav2vec2_kws.network import KeywordEncoder, hidden_states
+from wav2vec2_kws.encoder import KeywordEncoder, hidden_states
 from wav2vec2_kws.sound import is_silent, sounding_part
 
 CONTEXT_S = 1.0  # around an example's window, so that it is encoded as it would be within a recording

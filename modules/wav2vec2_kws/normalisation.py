@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from novaspeech.wav2vec2 import fast_convolutions
-from novaspeech.windows import FloatArray
+from novaspeech.audio.buffer import FloatArray
+from novaspeech.models.wav2vec2 import fast_convolutions
 
 
 class WholeStatistics:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from novaspeech.frames import FrameBlock, encode_frames
-from novaspeech.inference import Progress
-from novaspeech.recording import Recording
-from novaspeech.stretches import Stretch
-from novaspeech.windows import BoolArray, FloatArray, WindowGrid, samples_per_ms
+from novaspeech.audio.buffer import BoolArray, FloatArray, WindowGrid, samples_per_ms
+from novaspeech.audio.recording import Recording
+from novaspeech.inference.engine import Progress
+from novaspeech.inference.frames import FrameBlock, encode_frames
+from novaspeech.segments import Stretch
+from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
-from wav2vec2_kws.network import HIDDEN, KeywordEncoder
 from wav2vec2_kws.words import WordDecoder
 
 # Hits, of a model that finds keywords everywhere, from which on the weaker ones are let go before the end.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RequestError
-from novaspeech.outputs import plain_name
-from novaspeech.recording import Recording
+from novaspeech.server.outputs import plain_name
 from wav2vec2_kws.classifier import ClassifierDetector, KeywordClassifier
 from wav2vec2_kws.ctc_score import SpellingDetector
+from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.example import ExampleDetector, example_frames
 from wav2vec2_kws.hits import Detector
-from wav2vec2_kws.network import KeywordEncoder
 from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import WordDetector
 

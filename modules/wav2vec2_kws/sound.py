@@ -5,8 +5,8 @@ from __future__ import annotations
 import librosa
 import numpy as np
 
-from novaspeech.windows import FloatArray
-from wav2vec2_kws.network import KeywordEncoder
+from novaspeech.audio.buffer import FloatArray
+from wav2vec2_kws.encoder import KeywordEncoder
 
 SILENCE = 1e-4  # peak of a recording that holds nothing: -80 dB of full scale
 EDGE_DB = 40  # below its peak, what is at an example's ends counts as silence

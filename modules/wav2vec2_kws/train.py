@@ -19,10 +19,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from novaspeech.errors import RequestError
-from novaspeech.outputs import plain_name
+from novaspeech.server.outputs import plain_name
 from wav2vec2_kws.classifier import BACKGROUND, KeywordClassifier
+from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.material import PIECE_S, Material, gather
-from wav2vec2_kws.network import KeywordEncoder
 
 FOLDS = 5
 FEWEST = 3  # files of a keyword

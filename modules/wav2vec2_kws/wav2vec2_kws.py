@@ -10,16 +10,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from novaspeech import progress, weights
-from novaspeech.encoder import choose_device, choose_dtype
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import NovaspeechError, OptionError, RequestError
-from novaspeech.inference import Encoded
-from novaspeech.options import Options, option
-from novaspeech.outputs import Output
-from novaspeech.processor import Session, SpeechProcessor, open_recording
-from novaspeech.recording import Recording
+from novaspeech.inference.encoder import choose_device, choose_dtype
+from novaspeech.inference.engine import Encoded
+from novaspeech.models import weights
+from novaspeech.server import progress
+from novaspeech.server.options import Options, option
+from novaspeech.server.outputs import Output
+from novaspeech.server.processor import Session, SpeechProcessor, open_recording
 from wav2vec2_kws.classifier import load_classifier
-from wav2vec2_kws.network import PUBLISHED, KeywordEncoder
+from wav2vec2_kws.encoder import PUBLISHED, KeywordEncoder
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling, split_keywords
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from novaspeech.frames import FrameBlock
+from novaspeech.inference.frames import FrameBlock
+from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
 
 LONGEST_PAUSE = 50  # frames between the words of a phrase: 1 s

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForXVector
 
-from novaspeech import weights
 from novaspeech.errors import WeightsError
-from novaspeech.wav2vec2 import frame_geometry, prepare_for_inference, standardise
+from novaspeech.models import weights
+from novaspeech.models.wav2vec2 import frame_geometry, prepare_for_inference, standardise
 
 PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
 THRESHOLD = 0.86  # of the cosine from which on two voices count as one

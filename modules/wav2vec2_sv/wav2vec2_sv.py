@@ -10,15 +10,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from novaspeech import progress, weights
-from novaspeech.encoder import Encoder, choose_device, choose_dtype
-from novaspeech.inference import Encoded
-from novaspeech.options import Options, option
-from novaspeech.outputs import Output
-from novaspeech.processor import Session, SpeechProcessor, open_recording
-from novaspeech.stretches import Stretch, find_stretches, mean_confidence
+from novaspeech.inference.encoder import Encoder, choose_device, choose_dtype
+from novaspeech.inference.engine import Encoded
+from novaspeech.models import weights
+from novaspeech.segments import Stretch, find_stretches, mean_confidence
+from novaspeech.server import progress
+from novaspeech.server.options import Options, option
+from novaspeech.server.outputs import Output
+from novaspeech.server.processor import Session, SpeechProcessor, open_recording
+from wav2vec2_sv.encoder import SpeakerEncoder, speaker_of, weighted_mean
 from wav2vec2_sv.network import PUBLISHED, THRESHOLD
-from wav2vec2_sv.speaker import SpeakerEncoder, speaker_of, weighted_mean
 
 SAME = "same_speaker"
 

@@ -15,10 +15,10 @@ from discover_utils.data.handler.file_handler import FileHandler
 import byols
 from byols.byols import BYOLSOptions
 from byols.network import NETWORKS
-from novaspeech import downloads
-from novaspeech.catalogue import load_trainer
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, WeightsError
-from novaspeech.recording import Recording
+from novaspeech.models import downloads
+from novaspeech.server.catalogue import load_trainer
 from tests.byols.references import embed, log_mel
 from tests.conftest import Job
 from tests.references import assert_close, decoded

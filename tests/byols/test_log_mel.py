@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from byols.log_mel import LogMel, divisor, mean_and_deviation
+from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RecordingError
-from novaspeech.windows import WindowBatch
 from tests.byols.references import log_mel
 from tests.references import assert_close
 

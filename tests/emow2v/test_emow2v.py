@@ -16,10 +16,10 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from emow2v.emow2v import EmoW2V, EmoW2VEncoder, EmoW2VOptions
 from emow2v.network import SCORES, EmotionModel
-from novaspeech.catalogue import load_trainer
-from novaspeech.encoder import Encoder
+from novaspeech.audio.buffer import WindowBatch, WindowGrid
 from novaspeech.errors import WeightsError
-from novaspeech.windows import WindowBatch, WindowGrid
+from novaspeech.inference.encoder import Encoder
+from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows
 

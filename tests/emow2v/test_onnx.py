@@ -22,13 +22,13 @@ from emow2v.emow2v import EmoW2VEncoder
 from emow2v.export import export
 from emow2v.network import SCORES
 from emow2v.onnx_encoder import OnnxEncoder, choose_providers, onnx_file
-from novaspeech import cli
-from novaspeech.downloads import fetch
+from novaspeech.audio.buffer import WindowBatch, WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.command import main as cli
 from novaspeech.errors import ModelError, OptionError, WeightsError
-from novaspeech.inference import encode_recording
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
-from novaspeech.windows import WindowBatch, WindowGrid
+from novaspeech.inference.engine import encode_recording
+from novaspeech.models.downloads import fetch
 from tests.conftest import Job, Site
 from tests.references import assert_close
 

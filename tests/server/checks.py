@@ -13,8 +13,8 @@ from discover_utils.data.annotation import DiscreteAnnotation, FreeAnnotation
 from discover_utils.data.handler.file_handler import FileHandler
 
 from demo.server import Server, Status
-from novaspeech.catalogue import load_trainer
-from novaspeech.recording import Recording
+from novaspeech.audio.recording import Recording
+from novaspeech.server.catalogue import load_trainer
 
 # Fields that a request has besides: random weights do not reach the usual threshold anywhere.
 WIDTHS = {"byols": 2048, "wav2vec2_kws": 192, "wav2vec2_sv": 48}

@@ -13,7 +13,7 @@ import requests
 
 from demo.server import Server, ServerError, Status
 from emow2v.export import export
-from novaspeech.catalogue import trainers
+from novaspeech.server.catalogue import trainers
 from tests.conftest import ROOT
 from tests.server.checks import OPTIONS, check_request
 from w2v_bert_2.w2v_bert_2 import W2VBert2Options

@@ -17,7 +17,7 @@ from transformers import Wav2Vec2Config
 
 from demo.server import Server, Status
 from tests.conftest import ROOT, SPEECH
-from tests.novaspeech.test_recording import broken_files
+from tests.novaspeech.audio.test_recording import broken_files
 from tests.server.checks import check_request
 
 Request = Callable[..., dict[str, str]]

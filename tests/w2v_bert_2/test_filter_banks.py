@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import SeamlessM4TFeatureExtractor
 
-from novaspeech.recording import Recording
-from novaspeech.windows import WindowBatch
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.recording import Recording
 from tests.conftest import SPEECH
 from w2v_bert_2.filter_banks import FilterBanks
 

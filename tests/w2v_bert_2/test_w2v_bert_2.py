@@ -13,10 +13,10 @@ import pytest
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-from novaspeech.catalogue import load_trainer
-from novaspeech.encoder import Encoder
+from novaspeech.audio.buffer import WindowBatch, WindowGrid
 from novaspeech.errors import WeightsError
-from novaspeech.windows import WindowBatch, WindowGrid
+from novaspeech.inference.encoder import Encoder
+from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, decoded
 from w2v_bert_2.w2v_bert_2 import W2VBert2, W2VBert2Encoder, W2VBert2Options

@@ -14,13 +14,13 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from demo.standins import SMALL_SPELLER, save_speller
-from novaspeech.frames import FrameBlock
-from novaspeech.recording import Recording
-from novaspeech.sources import ArraySource
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.inference.frames import FrameBlock
 from tests.conftest import ROOT, Job
 from training.speech import RATE, Spoken, concatenate
 from training.utterances import LETTERS
-from wav2vec2_kws.network import KeywordEncoder
+from wav2vec2_kws.encoder import KeywordEncoder
 
 CPU = torch.device("cpu")
 SIZES = {

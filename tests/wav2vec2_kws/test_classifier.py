@@ -15,15 +15,15 @@ from matplotlib.image import imread
 from transformers import Wav2Vec2ForCTC
 
 from demo.standins import SMALL_SPELLER
-from novaspeech.cli import main
+from novaspeech.command.main import main
 from novaspeech.errors import RequestError, WeightsError
-from novaspeech.frames import encode_frames
+from novaspeech.inference.frames import encode_frames
 from tests.wav2vec2_kws.conftest import CPU, TAKES, cut_blocks, recording, say
 from training.speech import RATE
 from wav2vec2_kws.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows
+from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits
 from wav2vec2_kws.material import augment, centred, loudest_part
-from wav2vec2_kws.network import HIDDEN, KeywordEncoder
 
 KEYWORDS = ("money", "question")
 OTHERS = ["doctor", "always", "river", "summer", "children", "music", "letter", "sister", "tomorrow", "seven"]

@@ -12,8 +12,8 @@ import pytest
 from tests.wav2vec2_kws.conftest import cut_blocks
 from tests.wav2vec2_kws.test_words import VOCABULARY, best_path
 from wav2vec2_kws.ctc_score import SpellingDetector
+from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit, best_hits
-from wav2vec2_kws.network import LETTERS
 from wav2vec2_kws.vocabulary import Vocabulary
 
 # Five outputs: blank, delimiter, three letters.

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import RequestError
-from novaspeech.frames import FrameBlock, encode_frames
+from novaspeech.inference.frames import FrameBlock, encode_frames
 from tests.wav2vec2_kws.conftest import CPU, cut_blocks, recording, say
+from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder
 from wav2vec2_kws.example import PENALTIES, STEPS, WEIGHTS, ExampleDetector, example_frames
 from wav2vec2_kws.hits import Hit, best_hits
-from wav2vec2_kws.network import HIDDEN, KeywordEncoder
 
 SENTENCE = ["doctor", "always", "money", "river", "summer", "question", "children", "music"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from demo.standins import SMALL_SPELLER
-from novaspeech.cli import main
+from novaspeech.command.main import main
 from tests.wav2vec2_kws.conftest import TAKES, say
 from training.speech import Spoken
 

@@ -12,9 +12,9 @@ from discover_utils.data.annotation import FreeAnnotation
 from matplotlib.image import imread
 
 from demo.standins import SMALL_SPELLER
-from novaspeech.catalogue import load_trainer
+from novaspeech.command.plot import plot_outputs
 from novaspeech.errors import NovaspeechError
-from novaspeech.plot import plot_outputs
+from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.wav2vec2_kws.conftest import TAKES, say
 from tests.wav2vec2_kws.test_network import reference

@@ -9,11 +9,11 @@ from transformers import Wav2Vec2CTCTokenizer
 
 from demo.standins import SMALL_SPELLER
 from novaspeech.errors import OptionError
-from novaspeech.frames import FrameBlock, encode_frames
+from novaspeech.inference.frames import FrameBlock, encode_frames
 from tests.wav2vec2_kws.conftest import cut_blocks, recording, say
 from training.utterances import LETTERS as ALPHABET
+from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits, strongest
-from wav2vec2_kws.network import LETTERS, KeywordEncoder
 from wav2vec2_kws.search import split_keywords
 from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import WordDecoder, WordMatcher

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from novaspeech.cli import main
-from novaspeech.windows import WindowGrid
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.command.main import main
 from tests.conftest import ROOT
 from tests.references import cut_windows
 from tests.wav2vec2_sv.test_wav2vec2_sv import reference

@@ -12,11 +12,11 @@ import torch
 from discover_utils.data.handler.file_handler import FileHandler
 from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec2Config
 
-from novaspeech.catalogue import load_trainer
-from novaspeech.encoder import Encoder
+from novaspeech.audio.buffer import WindowGrid
+from novaspeech.command.plot import plot_outputs
 from novaspeech.errors import OptionError
-from novaspeech.plot import plot_outputs
-from novaspeech.windows import WindowGrid
+from novaspeech.inference.encoder import Encoder
+from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import cut_windows
 from wav2vec2_sv.network import SpeakerModel, shortest_window

@@ -1,0 +1,53 @@
+"""Stretches of time: what discrete and free annotations are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaspeech.audio.buffer import BoolArray, FloatArray, runs
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One row of a discrete or free annotation.
+
+    Attributes:
+        start_ms, end_ms: from when to when.
+        name: its class, or its text.
+        confidence: 0 to 1.
+    """
+
+    start_ms: int
+    end_ms: int
+    name: str
+    confidence: float
+
+
+def find_stretches(
+    scores: FloatArray, usable: BoolArray, step_ms: int, *, threshold: float, min_gap_ms: int, min_duration_ms: int
+) -> Iterator[tuple[int, int]]:
+    """Where scores are at least `threshold`: index of the first step, and of the one after the last.
+
+    Args:
+        scores: (count,), one for every `step_ms`.
+        usable: (count,), which of them mean something; the others are below any threshold, and a gap over them is
+            never closed.
+        min_gap_ms: shorter gaps between two stretches are closed, before
+        min_duration_ms: shorter stretches are left out.
+    """
+    above = (scores >= threshold) & usable
+    for begin, end in list(runs(~above)):
+        inner = begin > 0 and end < len(above)
+        if inner and (end - begin) * step_ms < min_gap_ms and usable[begin:end].all():
+            above[begin:end] = True
+    for begin, end in runs(above):
+        if (end - begin) * step_ms >= min_duration_ms:
+            yield begin, end
+
+
+def mean_confidence(scores: FloatArray, low: float, high: float) -> float:
+    """The mean of scores from `low` to `high`, mapped to 0 to 1."""
+    return float(np.clip((scores.mean() - low) / (high - low), 0, 1))

@@ -1,0 +1,105 @@
+"""From windows to a speaker: the encoder, and the one vector of a recording."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from novaspeech.audio.buffer import FloatArray, WindowBatch, WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.errors import RequestError
+from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.engine import encode_recording
+from wav2vec2_sv.network import SpeakerModel
+
+HOP_MS = 500  # between the windows that a recording's one vector is the mean of
+SILENCE = 1e-7  # energy of a window that holds no voice: -70 dB of full scale
+
+
+class SpeakerEncoder(Encoder):
+    """x-vectors of unit length, the energy of windows, and the similarity to a reference.
+
+    Args:
+        folder: a model as `save_pretrained` writes it, with its preprocessor_config.json.
+        device, dtype: where and in which number format wav2vec 2.0 computes; the head stays in float32.
+
+    Attributes:
+        reference: (D,) of unit length, which `similarity` is the cosine to; see `with_reference`.
+    """
+
+    reference: torch.Tensor | None = None
+
+    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        self.model = SpeakerModel(folder).to(device)
+        self.model.model.wav2vec2.to(dtype)
+        super().__init__(
+            sampling_rate=self.model.sampling_rate,
+            min_length=self.model.min_length,
+            device=device,
+            dimensions={"embeddings": self.model.width, "energy": 1, "similarity": 1},
+        )
+
+    def with_reference(self, vector: FloatArray) -> SpeakerEncoder:
+        """A copy that gives the similarity to a vector (D,) of unit length."""
+        encoder = copy.copy(self)
+        encoder.reference = torch.from_numpy(vector).to(self.device)
+        return encoder
+
+    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+        outputs = {"embeddings": self.model(batch.windows)}
+        if "energy" in names:  # without a constant offset, which is no sound
+            outputs["energy"] = batch.windows.var(dim=1, correction=0, keepdim=True)
+        if "similarity" in names:
+            assert self.reference is not None
+            outputs["similarity"] = (outputs["embeddings"] @ self.reference).unsqueeze(1).clamp(-1, 1)
+        return outputs
+
+
+def weighted_mean(embeddings: FloatArray, energy: FloatArray) -> FloatArray | None:
+    """The mean (D,) of vectors (count, D), weighted by the energy (count, 1) of their windows, at unit length.
+
+    Silence has no voice in it. None if there is nothing else.
+    """
+    mean = np.where(energy > SILENCE, energy, 0)[:, 0] @ embeddings
+    length = np.linalg.norm(mean)
+    return np.asarray(mean / length, np.float32) if length > 0 else None
+
+
+def speaker_of(
+    recording: Recording,
+    encoder: SpeakerEncoder,
+    window_ms: int,
+    *,
+    batch_size: int = 250,
+    precision: str = "auto",
+    log: Callable[[str], None] = print,
+) -> FloatArray:
+    """The vector (D,) of unit length of who speaks in a recording: of windows every 500 ms that lie in it as a whole.
+
+    Args:
+        window_ms: length of a window.
+        batch_size, precision: the options of these names.
+        log: takes a line about what the user should know.
+
+    Raises:
+        RequestError: it is shorter than a window or than what the model takes, silent, or holds no window without NaN
+            or infinite samples.
+    """
+    shortest = max(window_ms, encoder.min_length_ms)
+    if recording.duration_ms < shortest:
+        raise RequestError(
+            f"{recording.name} has {recording.duration_ms} ms; to know a speaker by, {shortest} ms are needed, one "
+            f"window"
+        )
+    grid = WindowGrid(window_ms, HOP_MS, 0, 0, count=(recording.duration_ms - window_ms) // HOP_MS + 1)
+    names = ["embeddings", "energy"]
+    encoded = encode_recording(recording, grid, encoder, names, batch_size=batch_size, precision=precision, log=log)
+    vector = weighted_mean(encoded.values["embeddings"], encoded.values["energy"])
+    if vector is None:
+        found = "silence" if encoded.usable.any() else "NaN or infinite samples in every window"
+        raise RequestError(f"{recording.name} holds {found}; to know a speaker by, some seconds of speech are needed")
+    return vector

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from discover_utils.data.provider.data_manager import SessionManager
+from discover_utils.data.provider.dataset_iterator import DatasetIterator
+
+from novaspeech.errors import RecordingError, RequestError
+from novaspeech.server import host
+
+
+def test_the_package_that_is_running_is_the_one_used() -> None:
+    assert host.PACKAGE == "discover_utils"
+    assert host.SSIStream is host.module("data.stream").SSIStream
+
+
+def iterator(audio: Path) -> DatasetIterator:
+    data = [{"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(audio)}]
+    return DatasetIterator(
+        dataset="d", data_description=data, source_context={}, session_names=["s"], frame_size="40ms"
+    )
+
+
+def test_only_our_own_jobs_defer_the_hosts_loading(speech: Any) -> None:
+    audio = speech("a.wav")
+    found: dict[str, dict[str, Any]] = {}
+
+    def job(name: str, ours: bool) -> None:
+        if ours:
+            host.defer_loading()
+        provider = iterator(audio)
+        provider.load()
+        found[name] = provider.sessions["s"]["manager"].input_data
+
+    # As the debug backend does: one thread a job, all in one process.
+    for name, ours in (("ours", True), ("somebody's", False), ("ours again", True)):
+        thread = threading.Thread(target=job, args=(name, ours))
+        thread.start()
+        thread.join()
+    assert found["ours"] == found["ours again"] == {}
+    assert found["somebody's"]["audio"].data.shape == (88200, 2)
+
+
+@pytest.mark.parametrize(
+    ("src", "expected"),
+    [
+        ("file:stream:audio", ("file", "stream", "audio")),
+        ("file:stream:SSIStream:w2v", ("file", "stream", "ssistream")),
+        ("db:annotation", ("db", "annotation", "")),
+    ],
+)
+def test_src(src: str, expected: tuple[str, str, str]) -> None:
+    assert host.describe({"id": "x", "src": src}) == expected
+
+
+@pytest.mark.parametrize("entry", [{"id": "x", "src": "somewhere:stream"}, {"id": "x", "src": "file"}, {"id": "x"}])
+def test_src_that_the_host_does_not_know(entry: dict[str, str]) -> None:
+    with pytest.raises(RequestError, match="entry 'x' of the request has src"):
+        host.describe(entry)
+
+
+def test_a_template_names_a_file_for_each_session() -> None:
+    manager = SessionManager("d", [], "s_1", {})
+    entry = {"id": "audio", "src": "file:stream:audio", "uri_template": "/data/{dataset}/{session}.wav"}
+    assert host.input_path(manager, entry) == Path("/data/d/s_1.wav")
+    with pytest.raises(RequestError, match="entry 'audio' of the request names no file"):
+        host.input_path(manager, {"id": "audio", "src": "file:stream:audio"})
+
+
+class NoSuchStream:
+    """In place of the database, which cannot be had here; see tests/server/test_database.py for a fuller stand-in."""
+
+    def __init__(self, **context: object) -> None:
+        pass
+
+    client: ClassVar[dict[str, dict[str, NoSuchStream]]] = {}
+    data_dir = Path("/data")
+
+    def find_one(self, query: dict[str, str]) -> None:
+        return None
+
+
+def test_a_stream_that_the_database_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("discover_utils.data.handler.nova_db_handler.StreamHandler", NoSuchStream)
+    NoSuchStream.client = {"d": {"Streams": NoSuchStream()}}
+    manager = SessionManager("d", [], "s", {"db": {}})
+    entry = {"id": "audio", "src": "db:stream:Audio", "role": "teacher", "name": "sound"}
+    with pytest.raises(RecordingError, match="the database has no stream 'sound' in dataset 'd'"):
+        host.input_path(manager, entry)
+    with pytest.raises(RequestError, match="entry 'audio' of the request needs 'role'"):
+        host.input_path(manager, entry | {"role": ""})
