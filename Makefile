@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)-dev
 	@./demo/ensure-ffmpeg
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)-dev
 	$(VENV)/bin/ruff check .

@@ -32,12 +32,12 @@ import byols
 from benchmarks.machine import describe_machine, timed
 from benchmarks.peak import peak_mb
 from byols.base import Network
-from byols.byols import BYOLSEncoder
+from byols.encoder import BYOLSEncoder
 from byols.network import NETWORKS, build
-from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.inference.encoder import choose_device, choose_dtype
-from novaspeech.inference.engine import encode_recording
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.engine import Inference
 
 RATE, LENGTH, HOP, BATCH = 16000, 16000, 800, 512
 COMPARED_SECONDS = 10
@@ -90,12 +90,12 @@ def run_module(
     recording: Path, checkpoint: Path, device: torch.device, precision: str = "float32", end_ms: int = sys.maxsize
 ) -> tuple[float, torch.Tensor]:
     """Seconds and embeddings (T, D) of the module."""
-    encoder = BYOLSEncoder(byols.load_model(checkpoint), device, choose_dtype(precision))
+    encoder = BYOLSEncoder(byols.load_model(checkpoint), Compute.of(device.type, precision))
     opened = Recording.open(recording)
     grid = WindowGrid.fit(50, 50, 475, 475, min(end_ms, opened.duration_ms))
-    work = partial(encode_recording, opened, grid, encoder, ["embeddings"], batch_size=250, precision=precision)
-    seconds, encoded = timed(partial(work, log=lambda line: None), device)
-    return seconds, torch.from_numpy(encoded.values["embeddings"])
+    inference = Inference(encoder, log=lambda line: None)
+    seconds, found = timed(partial(inference.windows, opened, grid, ["embeddings"]), device)
+    return seconds, torch.from_numpy(found["embeddings"].values)
 
 
 def _measured(work: Callable[[], tuple[float, torch.Tensor]]) -> Result:
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
-    device = choose_device(given.device)
+    device = Compute.of(given.device).device
     print(describe_machine())
     heads = ("encoder", "path", "windows/s", "× real time", "ratio", "peak, MB")
     print("".join(f"{head:>14}" for head in heads), flush=True)

@@ -27,19 +27,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.machine import alternate, describe_machine, syllables
-from demo.standins import random_emotion_model, save_emotion_model
-from emow2v.emow2v import EmoW2VEncoder
+from benchmarks.windows import cut, encoding
+from emow2v.encoder import EmoW2VEncoder
 from emow2v.export import export
 from emow2v.network import SCORES, EmotionModel
 from emow2v.onnx_encoder import OnnxEncoder
-from novaspeech.audio.buffer import WindowGrid
-from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.encoder import Encoder, choose_device, choose_dtype
-from novaspeech.inference.engine import encode_recording
+from emow2v.standin import random_emotion_model, save_emotion_model
+from novaspeech.arrays import FloatArray
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.encoder import Encoder
 
 LENGTH, HOP, BATCH = 16000, 640, 250  # a window of 1 s every 40 ms at 16 kHz; windows in a batch
-Run = Callable[[], dict[str, np.ndarray]]
+Run = Callable[[], dict[str, FloatArray]]
 
 
 def make_published_size(folder: Path) -> None:
@@ -49,13 +48,13 @@ def make_published_size(folder: Path) -> None:
     save_emotion_model(random_emotion_model(**sizes), folder)
 
 
-def public(folder: Path, device: torch.device, windows: list[np.ndarray]) -> Run:
+def public(folder: Path, device: torch.device, windows: list[FloatArray]) -> Run:
     """The way of the public modules."""
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     model = EmotionModel.from_pretrained(folder).to(device).eval()
     model.standardised = False  # the extractor does it
 
-    def run() -> dict[str, np.ndarray]:
+    def run() -> dict[str, FloatArray]:
         parts = []
         for begin in range(0, len(windows), BATCH):
             batch = extractor(windows[begin : begin + BATCH], sampling_rate=16000, return_tensors="pt")
@@ -67,27 +66,17 @@ def public(folder: Path, device: torch.device, windows: list[np.ndarray]) -> Run
     return run
 
 
-def ours(encoder: Encoder, signal: np.ndarray, count: int, precision: str) -> Run:
-    """An encoder with everything around it, on an array."""
-    # No left context: window i begins at i*40 ms, and the last ends with the signal.
-    grid, recording = WindowGrid(1000, 40, 0, 0, count), Recording("noise", ArraySource(signal, 16000))
-    names = ["embedding", *SCORES]
-    return lambda: encode_recording(recording, grid, encoder, names, batch_size=BATCH, precision=precision).values
-
-
-def backends(
-    folder: Path, device: torch.device, signal: np.ndarray, count: int, precisions: list[str]
-) -> dict[str, Run]:
+def backends(folder: Path, device: torch.device, signal: FloatArray, precisions: list[str]) -> dict[str, Run]:
     """Label → what runs it."""
-    runs: dict[str, Run] = {}
+    encoders: dict[str, Encoder] = {}
     for precision in precisions:
-        encoder: Encoder = EmoW2VEncoder(folder, device, choose_dtype(precision))
-        runs["torch, TF32" if precision == "auto" else f"torch, {precision}"] = ours(encoder, signal, count, precision)
+        label = "torch, TF32" if precision == "auto" else f"torch, {precision}"
+        encoders[label] = EmoW2VEncoder(folder, Compute.of(device.type, precision))
     for precision in ("float32", "int8") if device.type == "cpu" else ("float32",):
         file = export(str(folder), precision, folder / precision, log=lambda line: None)
-        encoder = OnnxEncoder(file, device.type)
-        runs[f"onnx, {precision}"] = ours(encoder, signal, count, "float32")
-    return runs
+        encoders[f"onnx, {precision}"] = OnnxEncoder(file, device.type)
+    names = ["embedding", *SCORES]
+    return {label: encoding(encoder, signal, LENGTH, HOP, names, BATCH) for label, encoder in encoders.items()}
 
 
 def main() -> None:
@@ -98,20 +87,18 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precisions", nargs="+", help="of torch")
     given = parser.parse_args()
-    device = choose_device(given.device)
+    device = Compute.of(given.device).device
     usual = ["float32"] if device.type == "cpu" else ["float32", "auto", "bfloat16", "float16"]
     count = given.windows or (250 if device.type == "cpu" else 2000)
     logging.disable_progress_bar()
     print(describe_machine())
     print(f"{count} windows of 1 s, batches of {BATCH}, median of {given.rounds} rounds, {device.type}", flush=True)
     signal = syllables((count - 1) * HOP + LENGTH)
-    windows = [signal[start : start + LENGTH] for start in range(0, count * HOP, HOP)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_published_size(folder)
-        runs = {"public": public(folder, device, windows)} | backends(
-            folder, device, signal, count, given.precisions or usual
-        )
+        runs = {"public": public(folder, device, cut(signal, LENGTH, HOP))}
+        runs |= backends(folder, device, signal, given.precisions or usual)
         measure(runs, count, device, given.rounds)
 
 

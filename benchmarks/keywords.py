@@ -27,10 +27,13 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
+import novaspeech
 from benchmarks.machine import describe_machine
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.frames import FrameBlock, encode_frames
+from novaspeech.inference.encoder import HIDDEN
+from novaspeech.inference.engine import Inference
+from novaspeech.inference.pooling import FrameBlock
 from training.recordings import Material, make_material
 from training.speech import (
     HELD_OUT_VOICES,
@@ -45,10 +48,10 @@ from training.speech import (
     speak,
 )
 from wav2vec2_kws.classifier import BACKGROUND, load_classifier
-from wav2vec2_kws.encoder import HIDDEN, LETTERS, KeywordEncoder
-from wav2vec2_kws.find import load_encoder
+from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits
 from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling
+from wav2vec2_kws.standin import SMALL
 from wav2vec2_kws.train import train_keywords
 
 KEYWORDS = (
@@ -60,13 +63,15 @@ ALLOWED = 1.0  # false alarms per keyword and ten minutes
 EXAMPLE_VOICE = "en-us+f3"  # of the one example: a timbre that is in the recordings
 
 
-def make_search(method: str, encoder: KeywordEncoder, folder: Path) -> list[Search]:
+def make_search(method: str, inference: Inference, folder: Path) -> list[Search]:
     """One search for all keywords, or of examples one for each."""
+    encoder = inference.encoder
+    assert isinstance(encoder, KeywordEncoder)
     if method == "words":
-        return [by_spelling(KEYWORDS, encoder.vocabulary, 0)]
+        return [by_spelling(KEYWORDS, encoder, 0)]
     if method == "example":
         examples = ((word, speak(word, EXAMPLE_VOICE, SPEEDS[1], PITCHES[1])) for word in KEYWORDS)
-        return [by_example(word, Recording(word, ArraySource(sound, RATE)), encoder) for word, sound in examples]
+        return [by_example(word, Recording(word, ArraySource(sound, RATE)), inference) for word, sound in examples]
     for word in KEYWORDS:
         (folder / word).mkdir(parents=True)
         for number, voice in enumerate(VOICES[:10]):
@@ -81,7 +86,7 @@ def make_search(method: str, encoder: KeywordEncoder, folder: Path) -> list[Sear
         signal, _ = concatenate(words, sounds, (0.05 + generator.exponential(0.1, 41)).tolist())
         soundfile.write(folder / BACKGROUND / f"{number}.wav", signal, RATE)
     file = folder / "keywords.skops"
-    train_keywords(folder, file, encoder, "small", kind="svm", window_ms=800, copies=4)
+    train_keywords(folder, file, inference, "small", kind="svm", window_ms=800, copies=4)
     return [by_classifier(load_classifier(file, encoder))]
 
 
@@ -179,16 +184,16 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30, help="of speech by each set of voices")
-    small = Path(__file__).resolve().parents[1] / "modules" / "wav2vec2_kws" / "small"
-    parser.add_argument("--model", default=str(small), help="folder (default: the small checkpoint)")
+    parser.add_argument("--model", default=str(SMALL), help="folder (default: the small checkpoint)")
     parser.add_argument("--layer", type=int, default=-1)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("pictures"), help="folder for pictures")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     print(describe_machine())
-    encoder = load_encoder(given.model, given.layer, "auto")
-    frame_ms = 1000 * encoder.frame_hop / encoder.sampling_rate
+    inference = novaspeech.load("wav2vec2_kws", model=given.model, layer=given.layer).processor.inference()
+    assert isinstance(inference.encoder, KeywordEncoder)
+    frame_ms = 1000 * inference.encoder.frame_seconds
     sets = (
         make_material("voices it was trained on", VOICES, given.minutes, 11),
         make_material("voices it never heard", HELD_OUT_VOICES, given.minutes, 12),
@@ -199,10 +204,10 @@ def main() -> None:
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     curves: dict[str, dict[str, Detections]] = {method: {} for method in given.methods}
     with tempfile.TemporaryDirectory() as folder:
-        searches = {method: make_search(method, encoder, Path(folder) / method) for method in given.methods}
+        searches = {method: make_search(method, inference, Path(folder) / method) for method in given.methods}
         for material in sets:
             recording = Recording(material.name, ArraySource(material.signal, RATE))
-            blocks = list(encode_frames(recording, encoder, [HIDDEN, LETTERS], batch_size=1))
+            blocks = list(inference.frames(recording, [HIDDEN, LETTERS]))
             for method, some in searches.items():
                 hits = [hit for search in some for hit in hits_of(search, blocks)]
                 curves[method][material.name] = judge(hits, material, frame_ms)

@@ -9,7 +9,6 @@ backend does. The difference of the peaks may be the outputs' size plus 60 MB.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -18,11 +17,14 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# Before this script's own folder, where `byols` would mean another script.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.machine import describe_machine
 from benchmarks.path import make_recording
-from demo.standins import STANDINS
-from novaspeech.server.catalogue import load_trainer
+from demo.__main__ import make_request
+from demo.standins import lay_out
+from novaspeech.server.catalogue import load_trainer, standins
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED_MB = 60
@@ -41,16 +43,12 @@ print(peak_mb())
 
 def run_job(module: str, recording: Path, folder: Path) -> tuple[float, float]:
     """Peak resident memory of one job, and the size of its outputs, in MB."""
-    data = [
-        {"src": "file:stream:audio", "type": "input", "id": entry.io_id, "uri": str(recording)}
-        for entry in load_trainer(module).inputs
-    ]
-    for output in load_trainer(module).outputs:
-        path = folder / f"{output.io_id}.{output.io_data.split(':')[0]}"
-        data.append({"src": f"file:{output.io_data}", "type": "output", "id": output.io_id, "uri": str(path)})
-    words = ["--trainer_file_path", f"modules\\{module}\\{module}.trainer", "--cml_dir", str(ROOT)]
-    words += ["--cache_dir", str(folder), "--tmp_dir", str(folder), "--data", json.dumps(data)]
-    words += ["--options", json.dumps(dict(STANDINS[module].options))]
+    trainer, standin = load_trainer(module), standins()[module]
+    inputs = {entry.io_id: recording for entry in trainer.inputs}
+    request = make_request(trainer, inputs, folder, {**standin.options, **standin.own_options})
+    words = ["--trainer_file_path", request["trainerFilePath"], "--cml_dir", str(ROOT)]
+    words += ["--cache_dir", str(folder), "--tmp_dir", str(folder)]
+    words += ["--data", request["data"], "--options", request["options"]]
     environment = {**os.environ, "HF_HUB_CACHE": str(folder / "hub"), "HF_ASSETS_CACHE": str(folder / "assets")}
     command = [sys.executable, "-c", CHILD, *words]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -60,14 +58,14 @@ def run_job(module: str, recording: Path, folder: Path) -> tuple[float, float]:
 def main() -> int:
     """Prints the table; 1 if memory grew by more than is allowed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--module", default="w2v_bert_2", choices=list(STANDINS))
+    parser.add_argument("--module", default="w2v_bert_2", choices=list(standins()))
     parser.add_argument("--minutes", type=float, nargs=2, default=[2, 120])
     given = parser.parse_args()
     print(describe_machine())
     peaks, sizes = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        STANDINS[given.module].lay_out(folder)
+        lay_out(given.module, folder)
         for minutes in given.minutes:
             make_recording(folder / "noise.wav", minutes)
             start = time.perf_counter()

@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.machine import describe_machine
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.inference.encoder import Encoder
+from novaspeech.models.filter_banks import FilterBanks
 from novaspeech.server.catalogue import load_trainer
-from w2v_bert_2.filter_banks import FilterBanks
 from w2v_bert_2.w2v_bert_2 import W2VBert2
 
 BATCH = 250
@@ -47,9 +47,8 @@ class MeanOfFeatures(Encoder):
     """A model that costs nothing."""
 
     def __init__(self) -> None:
-        device = torch.device("cpu")
-        self._filter_banks = FilterBanks(SeamlessM4TFeatureExtractor(padding_value=1), device)
-        super().__init__(sampling_rate=16000, min_length=560, device=device, dimensions={"embeddings": 160})
+        super().__init__(sampling_rate=16000, min_length=560, dimensions={"embeddings": 160})
+        self._filter_banks = FilterBanks(SeamlessM4TFeatureExtractor(padding_value=1), self.compute.device)
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"embeddings": self._filter_banks(batch).mean(1)}

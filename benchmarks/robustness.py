@@ -18,21 +18,23 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
-from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
+import novaspeech
 from benchmarks.machine import describe_machine
 from byols.network import NETWORKS, build
-from demo.standins import STANDINS
+from demo.standins import make_standin, published_is_cached
 from novaspeech.audio.recording import Recording
-from novaspeech.command.run import run_module
+from novaspeech.entry import Model
+from novaspeech.server.catalogue import standins
 from training.speech import with_noise
 
 RATE = 16000
@@ -60,7 +62,7 @@ def by_ffmpeg(*arguments: str, suffix: str = ".wav") -> Change:
             for source, target, options in ((before, between, arguments), (between, after, ("-ar", str(RATE)))):
                 command = ["ffmpeg", "-v", "error", "-i", str(source), *options, str(target)]
                 subprocess.run(command, check=True)
-            return np.asarray(soundfile.read(after)[0])
+            return np.asarray(soundfile.read(after, dtype="float32")[0])
 
     return change
 
@@ -87,10 +89,10 @@ def encoders(models: Mapping[str, str], folder: Path, modules: list[str]) -> dic
     """Name of each encoder → its module and options."""
     found: dict[str, tuple[str, dict[str, str]]] = {}
     for module in modules:
-        standin = STANDINS[module]
+        standin = standins()[module]
         if module in models:
             found[module] = module, {"model": models[module]}
-        elif standin.published_is_cached():
+        elif published_is_cached(module):
             found[module] = module, {}
         elif standin.uri:
             for name in NETWORKS:
@@ -99,21 +101,22 @@ def encoders(models: Mapping[str, str], folder: Path, modules: list[str]) -> dic
                 options = {"model": str(folder / f"{name}.pth"), "encoder": name}
                 found[f"{module}, {name} (random)"] = module, options
         else:
-            standin.make(folder / module)
             meaning = "small checkpoint" if standin.trained else "small, random"
-            found[f"{module} ({meaning})"] = module, {"model": str(folder / module)}
+            found[f"{module} ({meaning})"] = module, {"model": str(make_standin(module, folder / module))}
     return found
 
 
-def embed(module: str, options: Mapping[str, str], audio: Path, folder: Path, speed: float) -> np.ndarray:
-    """(count, D) of windows of one second, or so much longer that a faster copy holds the same in a second."""
+def load(module: str, options: Mapping[str, Any], speed: float) -> Model:
+    """A module over windows of one second, or so much longer that a faster copy holds the same in a second."""
     length, hop = round(WINDOW_MS * speed), round(HOP_MS * speed)
     # The middle step of a window, so that what is before and after it is context to all modules alike.
     side = (length - hop) // 2
-    times = {"frame": f"{hop}ms", "left": f"{side}ms", "right": f"{length - hop - side}ms"}
-    if run_module(module, [audio], folder, times, options, ["embeddings"]):
-        raise SystemExit(1)
-    return np.asarray(FileHandler().load(folder / f"{audio.stem}.embeddings.stream").data)
+    return novaspeech.load(module, frame=hop, left=side, right=length - hop - side, **options)
+
+
+def embed(model: Model, signal: np.ndarray) -> np.ndarray:
+    """(count, D)."""
+    return np.asarray(model((signal, RATE), ["embeddings"])["embeddings"])
 
 
 def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -152,7 +155,7 @@ def main() -> None:
     root = Path(__file__).resolve().parents[1]
     parser.add_argument("--audio", type=Path, default=root / "demo" / "recording.flac")
     parser.add_argument("--model", action="append", default=[], metavar="MODULE=FOLDER")
-    parser.add_argument("--modules", nargs="+", choices=list(STANDINS), default=list(STANDINS))
+    parser.add_argument("--modules", nargs="+", choices=list(standins()), default=list(standins()))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("pictures") / "robustness.png")
     given = parser.parse_args()
     given.out.parent.mkdir(exist_ok=True)
@@ -160,21 +163,17 @@ def main() -> None:
     signal = np.concatenate(list(Recording.open(given.audio).blocks(RATE)))
     table: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        files = {"as it is": folder / "original.wav"}
-        for number, (label, (change, _)) in enumerate(CHANGES.items()):
-            files[label] = folder / f"changed{number}.wav"
-            soundfile.write(files[label], change(signal), RATE, subtype="FLOAT")
-        soundfile.write(files["as it is"], signal, RATE, subtype="FLOAT")
+        changed = {label: change(signal) for label, (change, _) in CHANGES.items()}
         print(f"| encoder | {' | '.join(CHANGES)} | different windows |\n{'|---' * (len(CHANGES) + 2)}|")
         models = dict(entry.split("=", 1) for entry in given.model)
-        for label, (module, options) in encoders(models, folder, given.modules).items():
+        for label, (module, options) in encoders(models, Path(name), given.modules).items():
             originals = {
-                speed: embed(module, options, files["as it is"], folder, speed)
+                speed: embed(load(module, options, speed), signal)
                 for speed in sorted({speed for _, speed in CHANGES.values()})
             }
+            model = load(module, options, 1.0)
             table[label] = {
-                change: float(np.mean(cosines(originals[speed], embed(module, options, files[change], folder, 1.0))))
+                change: float(np.mean(cosines(originals[speed], embed(model, changed[change]))))
                 for change, (_, speed) in CHANGES.items()
             }
             table[label]["different windows"] = between_windows(originals[1.0])

@@ -27,15 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.keywords import KEYWORDS
 from benchmarks.machine import alternate, describe_machine, syllables
-from demo.standins import save_speller
-from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.encoder import choose_device, choose_dtype
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.engine import Inference
 from training.utterances import LETTERS
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search import THRESHOLD, by_spelling
+from wav2vec2_kws.standin import save_speller
 
 RATE = 16000
 
@@ -64,19 +65,18 @@ def pipelined(folder: Path, device: torch.device, signal: np.ndarray) -> Callabl
     return run
 
 
-def ours(encoder: KeywordEncoder, signal: np.ndarray, precision: str, *, everything: bool) -> int:
+def ours(encoder: KeywordEncoder, signal: np.ndarray, *, everything: bool) -> int:
     """Number of words by the module."""
     recording = Recording("speech", ArraySource(signal, RATE))
-    search = by_spelling(KEYWORDS, encoder.vocabulary, 1)
+    search = by_spelling(KEYWORDS, encoder, 1)
     found = scan(
         recording,
-        encoder,
         WindowGrid.fit(40, 40, 0, 0, recording.duration_ms),
+        Inference(encoder),
         search.detectors() if everything else (),
         threshold=THRESHOLD,
         words=True,
         pooled=everything,
-        precision=precision,
     )
     return len(found.words)
 
@@ -91,19 +91,20 @@ def main() -> None:
     given = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    device = choose_device(given.device)
+    compute = Compute.of(given.device, given.precision)
+    device = compute.device
     print(describe_machine())
     signal = syllables(RATE * given.seconds)
     with tempfile.TemporaryDirectory() as name:
         torch.manual_seed(0)
         config = Wav2Vec2Config(vocab_size=len(LETTERS), pad_token_id=0)
         save_speller(Wav2Vec2ForCTC(config), LETTERS, Path(name))
-        encoder = KeywordEncoder(Path(name), -1, device, choose_dtype(given.precision))
+        encoder = KeywordEncoder(Path(name), compute=compute)
         runs: dict[str, Callable[[], int]] = {
             "transformers, at once": public(Path(name), device, signal),
             "transformers' pipeline, in chunks": pipelined(Path(name), device, signal),
-            "wav2vec2_kws, words": partial(ours, encoder, signal, given.precision, everything=False),
-            "wav2vec2_kws, all outputs": partial(ours, encoder, signal, given.precision, everything=True),
+            "wav2vec2_kws, words": partial(ours, encoder, signal, everything=False),
+            "wav2vec2_kws, all outputs": partial(ours, encoder, signal, everything=True),
         }
         seconds, words = alternate(runs, device, given.rounds)
     print(f"| {given.seconds} s on {device} | seconds | × real time | × at once | × pipeline | words |")

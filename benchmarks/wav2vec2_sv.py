@@ -15,7 +15,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,39 +27,36 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 from benchmarks.machine import alternate, describe_machine, syllables
-from demo.standins import random_speaker_model, save_speaker_model
-from novaspeech.audio.buffer import WindowGrid
-from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.encoder import choose_device, choose_dtype
-from novaspeech.inference.engine import encode_recording
+from benchmarks.windows import cut, encoding
+from novaspeech.arrays import FloatArray
+from novaspeech.inference.compute import Compute
 from wav2vec2_sv.encoder import SpeakerEncoder
+from wav2vec2_sv.standin import random_speaker_model, save_speaker_model
 
 LENGTH, HOP = 48000, 8000  # a window of 3 s every 500 ms at 16 kHz
-Run = Callable[[], np.ndarray]
+Run = Callable[[], FloatArray]
 
 
-def public(folder: Path, device: torch.device, windows: list[np.ndarray], batch: int) -> Run:
+def public(folder: Path, device: torch.device, windows: list[FloatArray], batch: int) -> Run:
     """Unit vectors (count, D) by transformers alone."""
     extractor = AutoFeatureExtractor.from_pretrained(folder)
     model = AutoModelForAudioXVector.from_pretrained(folder).to(device).eval()
 
-    def run() -> np.ndarray:
+    def run() -> FloatArray:
         parts = []
         for begin in range(0, len(windows), batch):
             values = extractor(windows[begin : begin + batch], sampling_rate=16000, return_tensors="pt").input_values
             with torch.no_grad():
                 parts.append(model(values.to(device)).embeddings)
-        return torch.nn.functional.normalize(torch.cat(parts), dim=-1).cpu().numpy()
+        return np.asarray(torch.nn.functional.normalize(torch.cat(parts), dim=-1).cpu())
 
     return run
 
 
-def ours(encoder: SpeakerEncoder, signal: np.ndarray, count: int, batch: int, precision: str) -> Run:
+def ours(encoder: SpeakerEncoder, signal: FloatArray, batch: int) -> Run:
     """The encoder with everything around it, on an array."""
-    grid, recording = WindowGrid(3000, 500, 0, 0, count), Recording("noise", ArraySource(signal, 16000))
-    work = partial(encode_recording, recording, grid, encoder, ["embeddings"], precision=precision)
-    return lambda: work(batch_size=batch).values["embeddings"]
+    run = encoding(encoder, signal, LENGTH, HOP, ["embeddings"], batch)
+    return lambda: run()["embeddings"]
 
 
 def main() -> None:
@@ -72,21 +68,22 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="float32")
     given = parser.parse_args()
-    device, count = choose_device(given.device), given.windows
+    compute, count = Compute.of(given.device, given.precision), given.windows
+    device = compute.device
     logging.disable_progress_bar()
     print(describe_machine())
     print(f"{count} windows of 3 s, median of {given.rounds} rounds, {device.type}, {given.precision}", flush=True)
     signal = syllables((count - 1) * HOP + LENGTH)
-    windows = [signal[start : start + LENGTH] for start in range(0, count * HOP, HOP)]
+    windows = cut(signal, LENGTH, HOP)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         torch.manual_seed(0)
         save_speaker_model(random_speaker_model(), folder)
-        encoder = SpeakerEncoder(folder, device, choose_dtype(given.precision))
+        encoder = SpeakerEncoder(folder, compute)
         runs = {}
         for batch in given.batches:
             runs[f"transformers, {batch}"] = public(folder, device, windows, batch)
-            runs[f"wav2vec2_sv, {batch}"] = ours(encoder, signal, count, batch, given.precision)
+            runs[f"wav2vec2_sv, {batch}"] = ours(encoder, signal, batch)
         measure(runs, count, device, given.rounds)
 
 

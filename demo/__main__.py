@@ -9,7 +9,10 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from discover_utils.data.annotation import DiscreteAnnotation, FreeAnnotation
@@ -18,16 +21,13 @@ from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from demo.server import Server, ServerError, Status
-from demo.standins import STANDINS
+from demo.standins import make_standin, published_is_cached, published_name
 from novaspeech.audio.recording import Recording
-from novaspeech.command.plot import plot_outputs
+from novaspeech.command.pictures import plot_outputs
 from novaspeech.models import weights
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.server.catalogue import Trainer, module_names, standins, trainers
 
-ROOT = Path(__file__).resolve().parents[1]
-RECORDING = ROOT / "demo" / "recording.flac"
-REFERENCE = ROOT / "demo" / "reference.flac"  # the second of its voices, alone
-WORDS = ROOT / "demo" / "words.flac"  # what the small checkpoint of wav2vec2_kws has learnt to spell
+DEMO = Path(__file__).resolve().parent
 
 _PROGRESS = re.compile(r"^\S+: (\d+) of (\d+) windows")
 _FAILED = re.compile(r"Processor exited with error: '(.*)'\.$|Job failed with exception (.*)")
@@ -46,7 +46,7 @@ def main() -> int:
         "already; MODULE= may be left out before a published id",
     )  # fmt: skip
     parser.add_argument("--port", type=int, help="the server's port on this machine (default: a free one)")
-    parser.add_argument("--out", type=Path, default=ROOT / "demo" / "out", help="folder for what it writes")
+    parser.add_argument("--out", type=Path, default=DEMO / "out", help="folder for what it writes")
     given = parser.parse_args()
     out: Path = given.out.resolve()
     disable_progress_bar()  # of writing a stand-in
@@ -56,54 +56,63 @@ def main() -> int:
             raise DemoError("ffprobe is missing; install ffmpeg first (Debian, Ubuntu: sudo apt-get install ffmpeg)")
         models = dict(map(named_model, given.model))
         out.mkdir(parents=True, exist_ok=True)
-        for module in STANDINS:
-            options, environment = choose_model(module, models.get(module), out)
-            files, seconds = run_module(module, options, environment, given.port, out)
-            picture = out / f"{module}.png"
-            plot_outputs(files, recording_for(module), picture, f"novaspeech demo: {module}")
-            rows.append((module, check(module, files), seconds, [*files, picture]))
+        options = {name: choose_options(name, models.get(name), out) for name in module_names()}
+        caches = {"HF_HUB_CACHE": str(weights.hub_cache()), "HF_ASSETS_CACHE": str(weights.asset_cache().parent)}
+        follower = Follower()
+        with Server(out / "server", DEMO.parent, environment=caches, port=given.port, echo=follower) as server:
+            for trainer in trainers():
+                files, seconds = run_module(trainer, options[trainer.name], server, follower, out)
+                count = check(trainer, files)
+                picture = out / f"{trainer.name}.png"
+                drawn = [file for file in files if length_of(file) > 1 or file.suffix == ".annotation"]
+                plot_outputs(drawn, recording_for(trainer.name), picture, f"novaspeech demo: {trainer.name}")
+                rows.append((trainer.name, count, seconds, [*files, picture]))
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    print(f"\n{'module':<12}{'windows':>8}{'seconds*':>10}{'× real time':>13}  files in {os.path.relpath(out)}")
+    width = max(map(len, module_names())) + 2
+    print(f"\n{'module':<{width}}{'windows':>8}{'seconds*':>10}{'× real time':>13}  files in {os.path.relpath(out)}")
     for module, count, seconds, files in rows:
         audio_seconds = Recording.open(recording_for(module)).duration_ms / 1000
         names = ", ".join(file.name for file in files)
-        print(f"{module:<12}{count:>8}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {names}")
+        print(f"{module:<{width}}{count:>8}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {names}")
     print("* from the start of the session; loading the model is not counted")
     return 0
 
 
 def recording_for(module: str) -> Path:
     """What the module is shown with."""
-    return WORDS if module == "wav2vec2_kws" else RECORDING
+    return DEMO / standins()[module].recording
+
+
+def inputs_of(trainer: Trainer) -> dict[str, Path]:
+    """A file for the module's recording, and for each of its further inputs that the demo has one for."""
+    further = {entry.io_id: DEMO / f"{entry.io_id}.flac" for entry in trainer.inputs[1:]}
+    there = {name: file for name, file in further.items() if file.is_file()}
+    return {trainer.inputs[0].io_id: recording_for(trainer.name), **there}
 
 
 def named_model(text: str) -> tuple[str, str]:
     """Module and model of a `--model`."""
     module, equals, model = text.partition("=")
-    if equals and module in STANDINS and model:
+    if equals and module in module_names() and model:
         return module, model
-    for standin in STANDINS.values():
-        if text == standin.published:
-            return standin.module, text
+    for name in module_names():
+        if text == published_name(name):
+            return name, text
     raise DemoError(
-        f"{text!r} does not say which module it is for; write for example {next(iter(STANDINS))}={text.split('=')[-1]}"
+        f"{text!r} does not say which module it is for; write for example {module_names()[0]}={text.split('=')[-1]}"
     )
 
 
-def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """The job's options and the server's environment: the model named, else the published one if it is cached, else
-    a stand-in that lies where the published one would.
-    """
-    standin = STANDINS[module]
-    published = standin.published
-    caches = {"HF_HUB_CACHE": str(weights.hub_cache()), "HF_ASSETS_CACHE": str(weights.asset_cache().parent)}
+def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
+    """The job's options: with the model named, else the published one if it is cached, else a stand-in."""
+    standin, published = standins()[module], published_name(module)
     if model and not (standin.uri and model == published):
-        return {"model": str(Path(model).resolve()) if Path(model).exists() else model}, caches
-    if model or standin.published_is_cached():
-        print(f"{module}: {published} from {' or '.join(caches.values())}.")
-        return {}, caches
+        return {**standin.options, "model": str(Path(model).resolve()) if Path(model).exists() else model}
+    if model or published_is_cached(module):
+        print(f"{module}: {published} from {weights.hub_cache()} or {weights.asset_cache().parent}.")
+        return dict(standin.options)
     meaning = (
         "(trained on synthetic voices) takes its place. For the real\n  one"
         if standin.trained
@@ -113,67 +122,96 @@ def choose_model(module: str, model: str | None, out: Path) -> tuple[dict[str, s
         f"{module}: {published} is not on this machine. A small stand-in of the\n"
         f"  same architecture {meaning}: make demo MODEL={published}, or MODEL={module}=/path/to/it."
     )
-    home = out / "stand-ins"
-    standin.lay_out(home)
-    return dict(standin.options), {
-        "HF_HUB_CACHE": str(home / "hub"),
-        "HF_ASSETS_CACHE": str(home / "assets"),
-        "HF_HUB_OFFLINE": "1",
+    place = out / "stand-ins" / module
+    place.parent.mkdir(exist_ok=True)
+    return {**standin.options, **standin.own_options, "model": str(make_standin(module, place))}
+
+
+@dataclass
+class Follower:
+    """Shows on a bar how far the server's lines say that a job is.
+
+    Attributes:
+        bar: of the job.
+        start: when its session began.
+    """
+
+    bar: Any = None
+    start: float = 0.0
+
+    def __call__(self, line: str) -> None:
+        """Takes a line that the server prints."""
+        if line.startswith("Processing session"):
+            self.start = time.perf_counter()
+        found = _PROGRESS.match(line)
+        if found:
+            self.bar.total = int(found[2])
+            self.bar.update(int(found[1]) - self.bar.n)
+
+
+def make_request(trainer: Trainer, inputs: Mapping[str, Path], out: Path, options: Mapping[str, str]) -> dict[str, str]:
+    """A request for everything that a module gives, into files MODULE.OUTPUT.stream or .annotation."""
+    kinds = {entry.io_id: entry.io_data for entry in (*trainer.inputs, *trainer.outputs)}
+    places = dict(inputs)
+    places |= {
+        entry.io_id: out / f"{trainer.name}.{entry.io_id}.{entry.io_data.split(':')[0]}" for entry in trainer.outputs
+    }
+    data = [
+        {"src": f"file:{kinds[name]}", "type": "input" if name in inputs else "output", "id": name, "uri": str(place)}
+        for name, place in places.items()
+    ]
+    return {
+        "jobID": trainer.name,
+        "trainerFilePath": f"modules\\{trainer.path}",
+        "data": json.dumps(data),
+        "options": json.dumps(dict(options)),
     }
 
 
 def run_module(
-    module: str, options: dict[str, str], environment: dict[str, str], port: int | None, out: Path
+    trainer: Trainer, options: Mapping[str, str], server: Server, follower: Follower, out: Path
 ) -> tuple[list[Path], float]:
-    """What the server wrote for the seed's request, and the seconds it took once the model was loaded."""
-    request = json.loads((ROOT / "tests" / "data" / "requests" / f"{module}.json").read_text())
-    data = json.loads(request["data"])
-    for entry in data:
-        suffix = Path(entry["uri"]).suffix
-        inputs = {"audio": recording_for(module), "reference": REFERENCE}
-        entry["uri"] = str(inputs[entry["id"]] if entry["type"] == "input" else out / f"{module}.{entry['id']}{suffix}")
-    request["data"] = json.dumps(data)
-    request["options"] = json.dumps(json.loads(request.get("options", "{}")) | options)
-    bar = tqdm(desc=module, unit="window", dynamic_ncols=True)
-    start = time.perf_counter()
-
-    def follow(line: str) -> None:
-        nonlocal start
-        if line.startswith("Processing session"):
-            start = time.perf_counter()
-        found = _PROGRESS.match(line)
-        if found:
-            bar.total = int(found[2])
-            bar.update(int(found[1]) - bar.n)
-
-    with bar, Server(out / "server", ROOT, environment=environment, port=port, echo=follow) as server:
-        for left_over in out.glob(f"{module}.*"):
-            left_over.unlink()
+    """What the server wrote, and the seconds it took once the model was loaded."""
+    request = make_request(trainer, inputs_of(trainer), out, options)
+    for left_over in out.glob(f"{trainer.name}.*"):
+        left_over.unlink()
+    before = len(server.output)
+    with tqdm(desc=trainer.name, unit="window", dynamic_ncols=True) as follower.bar:
+        follower.start = time.perf_counter()
         status = server.run(request, seconds=24 * 3600)
-        seconds = time.perf_counter() - start
-        if status is not Status.FINISHED:
-            reasons = [next(filter(None, found.groups())) for line in server.output if (found := _FAILED.search(line))]
-            raise DemoError(f"the job ended with {status.name}: {reasons[-1] if reasons else server.output[-1]}")
-    return [Path(entry["uri"]) for entry in data if entry["type"] == "output"], seconds
+        seconds = time.perf_counter() - follower.start
+    if status is not Status.FINISHED:
+        said = server.output[before:]
+        reasons = [next(filter(None, found.groups())) for line in said if (found := _FAILED.search(line))]
+        raise DemoError(f"the job ended with {status.name}: {reasons[-1] if reasons else said[-1]}")
+    return [Path(entry["uri"]) for entry in json.loads(request["data"]) if entry["type"] == "output"], seconds
 
 
-def check(module: str, files: list[Path]) -> int:
+def length_of(file: Path) -> int:
+    """Number of values or rows of an output."""
+    return len(FileHandler().load(file).data)
+
+
+def check(trainer: Trainer, files: list[Path]) -> int:
     """Number of windows, after a look at each output whether it can be right."""
-    step = load_trainer(module).content.meta_frame_step
-    expected = Recording.open(recording_for(module)).duration_ms // step, 1000 / step
+    step = trainer.content.meta_frame_step
+    count, rate = Recording.open(recording_for(trainer.name)).duration_ms // step, 1000 / step
     for file in files:
         output = FileHandler().load(file)
         if isinstance(output, (DiscreteAnnotation, FreeAnnotation)):  # has as many rows as were found
             continue
         if file.suffix == ".stream":
-            rate, whole = output.meta_data.sample_rate, output.data.any(axis=1).all() and np.isfinite(output.data).all()
+            found, whole = (
+                output.meta_data.sample_rate,
+                output.data.any(axis=1).all() and np.isfinite(output.data).all(),
+            )
         else:
-            rate, whole = output.annotation_scheme.sample_rate, (output.data["conf"] == 1).all()
-        if (len(output.data), rate) != expected:
-            raise DemoError(f"{file.name} has {len(output.data)} values at {rate} Hz instead of {expected}")
+            found, whole = output.annotation_scheme.sample_rate, (output.data["conf"] == 1).all()
+        if len(output.data) != 1 and (len(output.data), found) != (count, rate):  # one is of the whole recording
+            raise DemoError(f"{file.name} has {len(output.data)} values at {found} Hz instead of {count} at {rate} Hz")
         if not whole:
             raise DemoError(f"{file.name} has windows that are empty or not finite")
-    return int(expected[0])
+    return int(count)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
 
-from demo.standins import make_emow2v, make_w2v_bert_2
+from demo.standins import make_standin
 from emow2v.network import SCORES
 from novaspeech.server.catalogue import load_trainer
 
@@ -24,18 +24,24 @@ ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "demo" / "recording.flac"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts with the files that take longest, since each is one process's: the servers', then the demo's."""
+    slow = ("tests/server/test_discover_venv", "tests/server", "tests/test_demo")
+    ranks = {
+        item: next((rank for rank, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))
+        for item in items
+    }
+    items.sort(key=ranks.__getitem__)
+
+
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small-w2v-bert-2")
-    make_w2v_bert_2(folder)
-    return folder
+    return make_standin("w2v_bert_2", tmp_path_factory.mktemp("small-w2v-bert-2"))
 
 
 @pytest.fixture(scope="session")
 def small_emow2v(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small-emow2v")
-    make_emow2v(folder)
-    return folder
+    return make_standin("emow2v", tmp_path_factory.mktemp("small-emow2v"))
 
 
 @pytest.fixture
@@ -115,7 +121,7 @@ def run_module(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..
 
     def run(
         module: str,
-        audio: Path,
+        audio: Path | None,
         options: dict[str, Any],
         outputs: Collection[str],
         name: str,
@@ -126,6 +132,7 @@ def run_module(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..
         data: list[dict[str, Any]] = [
             {"src": "file:stream:audio", "type": "input", "id": key, "uri": str(path)}
             for key, path in {"audio": audio, **(inputs or {})}.items()
+            if path is not None
         ]
         files = {}
         kinds = {entry.io_id: entry.io_data for entry in load_trainer(module).outputs}

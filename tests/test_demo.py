@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.image import imread
 
-from demo.standins import STANDINS, make_byols
+from demo.__main__ import recording_for
+from demo.standins import lay_out, make_standin, published_name
+from novaspeech.server.catalogue import Trainer, module_names, standins, trainers
 from tests.conftest import ROOT
 
 
@@ -30,34 +33,45 @@ def run_demo(out: Path, *arguments: str, **environment: str) -> subprocess.Compl
 def rows(answer: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
     """The table's lines, by module."""
     assert answer.returncode == 0, answer.stderr
-    lines = [line.split() for line in answer.stdout.splitlines() if line.startswith(tuple(STANDINS))]
+    lines = [line.split() for line in answer.stdout.splitlines() if line.startswith(tuple(module_names()))]
     return {words[0]: words for words in lines if words[1].isdigit()}
 
 
-def test_with_standins_then_again_with_models(tmp_path: Path, small_model: Path) -> None:
+def windows_of(trainer: Trainer) -> int:
+    """What the table must say: steps in the module's recording."""
+    return int(soundfile.info(recording_for(trainer.name)).duration * 1000) // trainer.content.meta_frame_step
+
+
+def test_with_standins(tmp_path: Path) -> None:
     out = tmp_path / "out"
     empty = {"HF_HUB_CACHE": str(tmp_path), "HF_ASSETS_CACHE": str(tmp_path)}  # no published model is cached
-    first = run_demo(out, **empty, HF_HUB_OFFLINE="1")
-    windows = {module: words[1] for module, words in rows(first).items()}
-    assert windows == {"byols": "280", "emow2v": "350", "w2v_bert_2": "350", "wav2vec2_kws": "313", "wav2vec2_sv": "28"}
-    assert first.stdout.count("its numbers mean nothing") == 4
-    assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in first.stdout
-    assert min(imread(out / f"{module}.png").shape[0] for module in STANDINS) > 300
+    answer = run_demo(out, **empty, HF_HUB_OFFLINE="1")
+    assert {module: int(words[1]) for module, words in rows(answer).items()} == {
+        trainer.name: windows_of(trainer) for trainer in trainers()
+    }
+    trained = sum(standin.trained for standin in standins().values())
+    assert answer.stdout.count("its numbers mean nothing") == len(module_names()) - trained
+    assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in answer.stdout
+    assert min(imread(out / f"{module}.png").shape[0] for module in module_names()) > 300
+    for trainer in trainers():
+        for entry in trainer.outputs:
+            kind = entry.io_data.split(":")[0]
+            assert len(FileHandler().load(out / f"{trainer.name}.{entry.io_id}.{kind}").data) > 0, entry.io_id
 
-    for name, count in (("wav2vec2_kws.keywords", 4), ("wav2vec2_kws.words", 20), ("wav2vec2_sv.same_speaker", 1)):
-        assert len(FileHandler().load(out / f"{name}.annotation").data) >= count
 
-    for module in ("emow2v", "wav2vec2_kws", "wav2vec2_sv"):
-        STANDINS[module].lay_out(tmp_path)
-    make_byols(tmp_path / "mine.pth")
+def test_with_models_that_are_named_or_cached(tmp_path: Path, small_model: Path) -> None:
+    for module in module_names():
+        if module not in ("byols", "w2v_bert_2"):
+            lay_out(module, tmp_path)
+    make_standin("byols", tmp_path / "mine.pth")
     named = ["--model", f"w2v_bert_2={small_model}", "--model", f"byols={tmp_path}/mine.pth"]
     caches = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_ASSETS_CACHE": str(tmp_path / "assets")}
-    second = run_demo(out, *named, **caches, HF_HUB_OFFLINE="1")
-    assert rows(second).keys() == STANDINS.keys()
-    assert f"emow2v: {STANDINS['emow2v'].published} from {tmp_path}/hub or {tmp_path}/assets." in second.stdout
-    assert not re.search("^(w2v_bert_2|byols): [a-zA-Z]+/", second.stdout, re.MULTILINE)
-    assert "mean nothing" not in second.stdout
-    assert "takes its place" not in second.stdout
+    answer = run_demo(tmp_path / "out", *named, **caches, HF_HUB_OFFLINE="1")
+    assert rows(answer).keys() == set(module_names())
+    assert f"emow2v: {published_name('emow2v')} from {tmp_path}/hub or {tmp_path}/assets." in answer.stdout
+    assert not re.search("^(w2v_bert_2|byols): [a-zA-Z]+/", answer.stdout, re.MULTILINE)
+    assert "mean nothing" not in answer.stdout
+    assert "takes its place" not in answer.stdout
 
 
 def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.speech import PITCHES, RATE, SPEEDS, WORDS, FloatArray, Spoken, concatenate, speak, with_noise
+from novaspeech.arrays import FloatArray
+from training.speech import PITCHES, RATE, SPEEDS, WORDS, Spoken, concatenate, speak, with_noise
 
 UNKNOWN = (  # words that the small checkpoint never heard, and the classifier neither; some are like keywords
     "monkey", "honey", "digestion", "quickly", "festival", "heaven", "eleven", "waiter", "daughters", "telescope",

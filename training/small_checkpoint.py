@@ -17,8 +17,7 @@ import torch
 from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
-from demo.standins import save_speller
-from novaspeech.inference.frames import FrameBlock
+from novaspeech.inference.pooling import FrameBlock
 from novaspeech.models.wav2vec2 import ChannelsLastConvolutions, standardise
 from training.speech import HELD_OUT_VOICES, PITCHES, SPEEDS, TRAINING_PITCHES, TRAINING_SPEEDS, VOICES
 from training.utterances import (
@@ -34,6 +33,7 @@ from training.utterances import (
     Utterance,
 )
 from wav2vec2_kws.encoder import LETTERS as OUTPUT
+from wav2vec2_kws.standin import save_speller
 from wav2vec2_kws.words import WordDecoder
 
 BATCH = 10  # utterances

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
-FloatArray = npt.NDArray[np.float32]
+from novaspeech.arrays import FloatArray
 
 RATE = 16000  # Hz, of all that is made here
 _ESPEAK_RATE = 22050

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from training.speech import HELD_OUT_VOICES, PITCHES, RATE, SPEEDS, FloatArray, speak
+from novaspeech.arrays import FloatArray
+from training.speech import HELD_OUT_VOICES, PITCHES, RATE, SPEEDS, speak
 
 TAKEN = (
     "money", "question", "yesterday", "hospital", "seven", "water", "doctor", "children", "always", "summer", "letter",

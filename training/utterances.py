@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from training.speech import WORDS, FloatArray, concatenate, speak, with_noise
+from novaspeech.arrays import FloatArray
+from training.speech import WORDS, concatenate, speak, with_noise
 from wav2vec2_kws.vocabulary import Vocabulary
 
 # The letters of facebook/wav2vec2-base-960h, in its order.

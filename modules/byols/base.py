@@ -27,12 +27,12 @@ CHUNK_FRAMES = 2048  # 20 s: what goes through a network at once for a scene; a 
 
 
 class Network(nn.Module):
-    """What the encoders have in common.
+    """Base of the encoders.
 
     Attributes:
-        sample_rate: of the audio, in Hz.
+        sample_rate: rate of the audio, in Hz.
         scene_embedding_size, timestamp_embedding_size: number of values D of an embedding.
-        min_frames: of the shortest spectrogram that gives a row.
+        min_frames: frames of the shortest spectrogram that gives a row.
         stride: frames from one row to the next.
         margin: rows at either end of a spectrogram that its ends have an influence on, at the most; None where every
             row depends on every frame.

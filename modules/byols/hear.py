@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional
 
 from byols.base import CHUNK_FRAMES, SAMPLE_RATE, Network
-from byols.log_mel import FRAME_HOP, SHORTEST, LogMel, divisor, mean_and_deviation, shortest_signal
+from byols.log_mel import FRAME_HOP, SHORTEST, LogMel, mean_and_deviation, safe_std, shortest_signal
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RequestError
-from novaspeech.inference.encoder import float32_products
+from novaspeech.inference.compute import Compute
 
 NORMALIZATIONS = ("reference", "recording")
 WINDOWS_AT_ONCE = 16  # more are slower on a CPU (BENCHMARKS.md)
@@ -44,12 +44,12 @@ def get_scene_embeddings(
     clips = _check(audio, model, normalization)
     device = clips[0].device
     log_mel, network = LogMel(device), model.for_inference().to(device)
-    with torch.no_grad(), float32_products("float32", device):
+    with torch.no_grad(), Compute(device).products():
         statistics = [mean_and_deviation(_pieces(log_mel, clip))[:2] for clip in clips]
         if normalization == "reference":
             mean, deviation = np.mean(statistics, axis=0).tolist()
             statistics = [(mean, deviation)] * len(clips)
-        scales = [(mean, divisor(deviation)) for mean, deviation in statistics]
+        scales = [(mean, safe_std(deviation)) for mean, deviation in statistics]
         return torch.cat(list(_scenes(log_mel, network, clips, scales)))
 
 
@@ -116,13 +116,13 @@ def get_timestamp_embeddings(
     def spectrograms(index: int) -> Iterator[torch.Tensor]:
         return _frames(log_mel, clips[index], starts[index], length)
 
-    with torch.no_grad(), float32_products("float32", device):
+    with torch.no_grad(), Compute(device).products():
         if normalization == "reference":
             mean, deviation, _ = mean_and_deviation(chain.from_iterable(map(spectrograms, range(len(clips)))))
-            scales = [(mean / total, divisor(deviation) / total)] * len(clips)
+            scales = [(mean / total, safe_std(deviation) / total)] * len(clips)
         else:
             statistics = (mean_and_deviation(_pieces(log_mel, clip)) for clip in clips)
-            scales = [(mean, divisor(deviation)) for mean, deviation, _ in statistics]
+            scales = [(mean, safe_std(deviation)) for mean, deviation, _ in statistics]
         embeddings = [
             torch.cat([network(((piece - mean) / scale).unsqueeze(1)) for piece in spectrograms(index)])
             for index, (mean, scale) in enumerate(scales)

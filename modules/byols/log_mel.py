@@ -47,7 +47,7 @@ class LogMel:
         return self._frames(functional.pad(windows, (REACH, REACH), mode="reflect"))
 
     def of_batch(self, batch: WindowBatch) -> torch.Tensor:
-        """The same for the windows of a batch; the frames that they share are computed once."""
+        """`of_windows` for a batch; the frames that its windows share are computed once."""
         # Frames that no mirrored sample enters.
         first, last = -(-REACH // FRAME_HOP), (batch.length - REACH) // FRAME_HOP
         if batch.hop % FRAME_HOP or batch.hop >= batch.length or last < first:
@@ -118,6 +118,6 @@ def mean_and_deviation(spectrograms: Iterable[torch.Tensor]) -> tuple[float, flo
     return mean, (squares / (count - 1)) ** 0.5 if count else 0.0, broken
 
 
-def divisor(deviation: float) -> float:
-    """What to divide by for a deviation of 1: 1 for digital silence, which has none."""
+def safe_std(deviation: float) -> float:
+    """A standard deviation to divide by: 1 for digital silence, which has none."""
     return deviation if deviation > NO_DEVIATION else 1.0

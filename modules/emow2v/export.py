@@ -8,7 +8,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from emow2v.network import PUBLISHED, EmotionModel, load_emotion_model
 from emow2v.onnx_encoder import ABOUT, INPUT, OUTPUTS
 from novaspeech.errors import ModelError, OptionError, first_line
+from novaspeech.hooks import Log
 from novaspeech.models import weights
 from novaspeech.models.wav2vec2 import ChannelsLastConvolutions, frame_geometry
 
@@ -26,7 +27,7 @@ LEAST_COSINE = 0.99  # of embeddings in int8: below, something is broken rather 
 _SHAPES = ((1, 16000), (3, 15889), (2, 48000), (5, 400))  # windows × samples that are compared
 
 
-def export(model: str | None, precision: str, out: Path, log: Callable[[str], None] = print) -> Path:
+def export(model: str | None, precision: str, out: Path, log: Log = print) -> Path:
     """Writes `model.onnx` and `model.json` (what it is, and how it compares) into a folder.
 
     The graph takes raw windows `signal` (batch, time) float32, both free, and gives `hidden_states` (batch, D), the
@@ -45,7 +46,7 @@ def export(model: str | None, precision: str, out: Path, log: Callable[[str], No
     """
     _need_packages()
     source = model or PUBLISHED
-    folder = weights.model_folder(source, "wav2vec2", log)
+    folder = weights.model_folder(source, ["wav2vec2"], log)
     network, sampling_rate = load_emotion_model(folder)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
@@ -117,7 +118,7 @@ def _trace(network: EmotionModel, file: Path) -> None:
 
 
 def _quantise(file: Path) -> Path:
-    """The same graph with 8-bit weights.
+    """A copy of the graph with 8-bit weights.
 
     Unsigned weights: products of signed ones saturate on processors with AVX2 only, and differ from one processor to
     the next. The first convolution, which sees the raw signal, and the head stay as they are: there 8 bits would cost

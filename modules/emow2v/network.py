@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model, Wav2Vec2PreTrainedModel
+from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
-from novaspeech.models.wav2vec2 import prepare_for_inference, standardise
+from novaspeech.models.wav2vec2 import load_wav2vec2, prepare_for_inference, standardise
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # The head's values, in its order; roughly 0 to 1.
@@ -63,20 +63,15 @@ def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
     Raises:
         WeightsError: it has no emotion head, other labels, or parts that do not fit.
     """
-    extractor = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
-    _check(folder, weights.load_config(Wav2Vec2Config, folder))
-    model = weights.load_pretrained(EmotionModel, folder, may_miss=("wav2vec2.masked_spec_embed",))
-    model.standardised = extractor.do_normalize
-    prepare_for_inference(model.wav2vec2)
-    return model, int(extractor.sampling_rate)
-
-
-def _check(folder: Path, config: Any) -> None:
+    config: Any = weights.load_config(Wav2Vec2Config, folder)
     labels = [config.id2label[index] for index in sorted(config.id2label)]
     if labels != list(SCORES):
         raise WeightsError(
             f"{folder} has the labels {', '.join(labels)}; a model whose config.json names {', '.join(SCORES)} in this "
             f"order is needed, such as {PUBLISHED}"
         )
-    if config.add_adapter:
-        raise WeightsError(f"{folder}: a model without adapter is needed; this one has add_adapter=True")
+    loaded = load_wav2vec2(EmotionModel, folder)
+    model: EmotionModel = loaded.model
+    model.standardised = loaded.standardised
+    prepare_for_inference(model.wav2vec2)
+    return model, loaded.sampling_rate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,11 @@ import numpy as np
 import torch
 
 from emow2v.network import SCORES
-from novaspeech.audio.buffer import FloatArray, WindowBatch
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
+from novaspeech.hooks import Log
+from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
 from novaspeech.models.downloads import fetch
@@ -55,7 +58,7 @@ def choose_providers(device: str, precision: str) -> list[Any]:
     return [("CUDAExecutionProvider", {"use_tf32": int(precision == "auto")}), ON_CPU]
 
 
-def onnx_file(model: str, published: Any, log: Callable[[str], None]) -> Path:
+def onnx_file(model: str, published: Any, log: Log) -> Path:
     """The .onnx file that the option `model` means.
 
     Args:
@@ -116,19 +119,17 @@ class OnnxEncoder(Encoder):
         self._precision = about.get("precision", "its own precision")
         if precision == "float32" and self._precision == "int8":
             raise OptionError(f"option 'precision' is 'float32', but {file} is int8; leave it at auto")
-        width, self._one_by_one = self._probe()
+        width, one_by_one = self._probe()
         super().__init__(
             sampling_rate=about.get("sampling_rate", SAMPLING_RATE),
             min_length=about.get("min_length", MIN_LENGTH),
-            device=torch.device("cpu"),  # where batches come from and outputs go to
             dimensions={"embedding": width} | dict.fromkeys(SCORES, 1),
+            compute=Compute(),  # where batches come from and outputs go to
         )
-
-    @property
-    def best_batch(self) -> int | None:
-        if self._one_by_one:
-            return 1
-        return super().best_batch if self._provider == ON_CPU else None
+        if one_by_one:
+            self.max_batch = 1
+        elif self._provider != ON_CPU:
+            self.max_batch = None
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         wanted = [name for name in OUTPUTS if (set(names) & _GIVEN_BY[name])]
@@ -157,7 +158,7 @@ class OnnxEncoder(Encoder):
         return arrays
 
     def _about(self) -> dict[str, Any]:
-        """What `novaspeech export` wrote into the file; nothing if it comes from elsewhere."""
+        """Metadata that `novaspeech export` wrote into the file; none if it comes from elsewhere."""
         text = self._session.get_modelmeta().custom_metadata_map.get(ABOUT, "{}")
         with contextlib.suppress(ValueError):
             about = json.loads(text)

@@ -1,3 +1,57 @@
-"""What the speech modules of NOVA and DISCOVER share: see README.md for the map."""
+"""Speech models over time: embeddings and annotations of recordings, from Python, a command or an annotation server.
+
+>>> import novaspeech
+>>> model = novaspeech.load("emow2v", device="cpu")
+>>> result = model("interview.mp4", outputs=["arousal", "embedding"])
+>>> result["arousal"]  # (n,) float32, one score every 40 ms
+>>> result.save("out")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from novaspeech.errors import (
+    ModelError,
+    NovaspeechError,
+    OptionError,
+    PackageError,
+    RecordingError,
+    RequestError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from novaspeech.entry import Model, load
+    from novaspeech.result import Result
+    from novaspeech.segments import Segment
 
 __version__ = "0.1.0"
+__all__ = [
+    "Model",
+    "ModelError",
+    "NovaspeechError",
+    "OptionError",
+    "PackageError",
+    "RecordingError",
+    "RequestError",
+    "Result",
+    "Segment",
+    "WeightsError",
+    "load",
+]
+
+# Imported on use, so that `import novaspeech` is quick and comes without torch.
+_PLACES = {"Model": "entry", "load": "entry", "Result": "result", "Segment": "segments"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'novaspeech' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"novaspeech.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

@@ -25,6 +25,10 @@ class ModelError(NovaspeechError, RuntimeError):
     """A model computed something that cannot be used."""
 
 
+class PackageError(NovaspeechError, ImportError):
+    """A package that an extra of novaspeech brings is not installed."""
+
+
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, in one line."""
+    """The first line of what an error of another library says."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

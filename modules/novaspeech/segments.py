@@ -1,17 +1,18 @@
-"""Stretches of time: what discrete and free annotations are made of."""
+"""Segments: stretches of time with a name, which discrete and free annotations are made of."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from novaspeech.audio.buffer import BoolArray, FloatArray, runs
+from novaspeech.arrays import BoolArray, FloatArray, runs
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """One row of a discrete or free annotation.
 
     Attributes:
@@ -26,7 +27,7 @@ class Stretch:
     confidence: float
 
 
-def find_stretches(
+def find_segments(
     scores: FloatArray, usable: BoolArray, step_ms: int, *, threshold: float, min_gap_ms: int, min_duration_ms: int
 ) -> Iterator[tuple[int, int]]:
     """Where scores are at least `threshold`: index of the first step, and of the one after the last.
@@ -35,8 +36,8 @@ def find_stretches(
         scores: (count,), one for every `step_ms`.
         usable: (count,), which of them mean something; the others are below any threshold, and a gap over them is
             never closed.
-        min_gap_ms: shorter gaps between two stretches are closed, before
-        min_duration_ms: shorter stretches are left out.
+        min_gap_ms: shorter gaps between two segments are closed, before
+        min_duration_ms: shorter segments are left out.
     """
     above = (scores >= threshold) & usable
     for begin, end in list(runs(~above)):
@@ -51,3 +52,8 @@ def find_stretches(
 def mean_confidence(scores: FloatArray, low: float, high: float) -> float:
     """The mean of scores from `low` to `high`, mapped to 0 to 1."""
     return float(np.clip((scores.mean() - low) / (high - low), 0, 1))
+
+
+def plain_name(name: str) -> str:
+    """A name as names are compared: without case, blanks, hyphens and underscores."""
+    return re.sub(r"[\s_-]", "", name).casefold()

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import skops.io
 
-from novaspeech.audio.buffer import FloatArray
+from novaspeech.arrays import FloatArray
 from novaspeech.errors import RequestError, WeightsError, first_line
-from novaspeech.inference.frames import FrameBlock
-from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder
+from novaspeech.inference.encoder import HIDDEN
+from novaspeech.inference.pooling import FrameBlock
+from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit
 
 BACKGROUND = "_background"
@@ -38,9 +39,9 @@ class KeywordClassifier:
         pipeline: of scikit-learn: (n, PARTS * D) → probabilities.
         keywords: name → frames that it usually takes.
         window: frames of a window.
-        layer: of the hidden states.
+        layer: index of the hidden states.
         model: id or folder of the model, for messages.
-        fingerprint: of its weights.
+        fingerprint: digits that stand for its weights.
     """
 
     pipeline: Any
@@ -52,7 +53,7 @@ class KeywordClassifier:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the keywords."""
+        """Names of the keywords."""
         return tuple(self.keywords)
 
     def save(self, file: Path) -> None:
@@ -83,13 +84,13 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
         raise RequestError(
             f"{file} was trained on layer {classifier.layer}, not {encoder.layer}; set layer={classifier.layer}"
         )
-    if not _holds_together(classifier, PARTS * encoder.dimensions[HIDDEN]):
+    if not _holds_together(classifier, PARTS * encoder.dimensions["embeddings"]):
         raise WeightsError(f"{file} does not hold together; train it again")
     return classifier
 
 
 def _read(file: Path) -> KeywordClassifier:
-    """What a file holds, if that is nothing but what we write."""
+    """The classifier in a file that holds nothing but what we write."""
     if not file.is_file():
         raise WeightsError(f"there is no classifier {str(file)!r}; `novaspeech train-keywords` writes one")
     try:

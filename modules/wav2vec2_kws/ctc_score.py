@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from novaspeech.inference.frames import FrameBlock
+from novaspeech.inference.pooling import FrameBlock
 from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import LONGEST_PAUSE
 
 LOWEST = 0.01  # score of a hit that is worth telling
-# Frames of 20 ms that a keyword may last, for each of its letters, and besides; LONGEST_PAUSE comes for each pause.
-LONGEST_LETTER, LONGEST_BESIDES = 10, 25
+# Seconds that a keyword may last, for each of its letters, and besides; LONGEST_PAUSE comes for each pause.
+LONGEST_LETTER, LONGEST_BESIDES = 0.2, 0.5
 
 
 class SpellingDetector:
@@ -29,12 +29,13 @@ class SpellingDetector:
 
     Args:
         keywords: name of each → ids of its letters, as `Vocabulary.spell` gives them.
-        vocabulary: of the model.
+        vocabulary: the model's letters.
+        frame_seconds: from one frame to the next.
     """
 
     reads = LETTERS
 
-    def __init__(self, keywords: Mapping[str, tuple[int, ...]], vocabulary: Vocabulary) -> None:
+    def __init__(self, keywords: Mapping[str, tuple[int, ...]], vocabulary: Vocabulary, frame_seconds: float) -> None:
         self._names = list(keywords)
         blank, delimiter = vocabulary.blank, vocabulary.delimiter
         rows = [[delimiter, *ids, delimiter] for ids in keywords.values()]
@@ -53,7 +54,8 @@ class SpellingDetector:
         self._boundary[:, 0] = self._boundary[self._places, self._last] = 0.0
         self._is_letter = ~np.isin(self._states, (blank, delimiter, -1))
         pauses = np.array([row[1:-1].count(delimiter) for row in rows])
-        self._longest = LONGEST_BESIDES + LONGEST_LETTER * self._is_letter.sum(axis=1) + LONGEST_PAUSE * pauses
+        longest = LONGEST_BESIDES + LONGEST_LETTER * self._is_letter.sum(axis=1) + LONGEST_PAUSE * pauses
+        self._longest = np.round(longest / frame_seconds)
         self._ratios = np.full(self._states.shape, -np.inf)
         self._ratios[:, 0] = 0.0  # before the first frame, as if a word had just ended
         self._counts = np.zeros(self._states.shape, int)  # frames spent on letters
@@ -95,7 +97,7 @@ class SpellingDetector:
         self._ratios = np.maximum(came_in, stay) + ratios
 
     def _hits(self) -> Iterator[Hit]:
-        """Of the keywords that end with this frame."""
+        """Hits of the keywords that end with this frame."""
         here = self._places, self._last
         starts, ends = self._starts[here], self._ends[here]
         scores = np.exp(self._ratios[here] / np.maximum(1, self._counts[here]))

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
 
-from novaspeech.audio.buffer import FloatArray, WindowBatch
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import OptionError, WeightsError
-from novaspeech.inference.encoder import ChunkEncoder
-from novaspeech.inference.frames import encode_frames
+from novaspeech.errors import OptionError
+from novaspeech.hooks import Log
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+from novaspeech.inference.engine import Inference
 from novaspeech.models import weights
-from novaspeech.models.wav2vec2 import frame_geometry, prepare_for_inference
+from novaspeech.models.wav2vec2 import frame_geometry, load_wav2vec2, prepare_for_inference
 from wav2vec2_kws.normalisation import WholeStatistics, with_fixed_norm
 from wav2vec2_kws.vocabulary import Vocabulary
 
 PUBLISHED = "facebook/wav2vec2-base-960h"
-HIDDEN, LETTERS = "hidden", "letters"  # what the encoder gives
+LETTERS = "letters"  # the frames (F, V) besides HIDDEN: log-probabilities
 _PIECE = 250  # frames that pass the convolutions at once, 5 s as published
 
 
-class KeywordEncoder(ChunkEncoder):
+class KeywordEncoder(FrameEncoder):
     """Hidden states of a layer, and log-probabilities of letters, as of the whole recording in one go.
 
     What the model takes from the whole recording (its mean and variance; for models with a group norm those of its
@@ -38,63 +41,60 @@ class KeywordEncoder(ChunkEncoder):
         folder: a model as `save_pretrained` writes it, with its preprocessor_config.json and vocabulary.
         layer: index of the hidden states, as in transformers' `hidden_states`: 0 is what enters the first layer, -1
             what the last one gives.
-        device, dtype: where and in which number format it computes; letters are float32.
+        compute: where and in which number format it computes; letters are float32.
 
     Attributes:
         vocabulary: its letters.
         layer: 0 to the number of layers.
-        fingerprint: of the weights, the same wherever they lie.
+        fingerprint: digits that stand for the weights, the same wherever they lie.
 
     Raises:
         OptionError: the model has no such layer.
         WeightsError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, layer: int, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        extractor: Any = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
-        self._config: Any = weights.load_config(Wav2Vec2Config, folder)
-        if self._config.add_adapter:
-            raise WeightsError(f"{folder}: a model without adapter is needed; this one has add_adapter=True")
-        layers = self._config.num_hidden_layers
-        if not -layers - 1 <= layer <= layers:
-            raise OptionError(f"option 'layer' is {layer}; this model has the layers 0 to {layers}, and -1 is its last")
-        self.layer = layer % (layers + 1)
+    def __init__(self, folder: Path, layer: int = -1, compute: Compute | None = None) -> None:
+        compute = compute or Compute()
+        loaded = load_wav2vec2(Wav2Vec2ForCTC, folder)
+        self._config, self._standardised, model = loaded.config, loaded.standardised, loaded.model
+        self.layer = _layer_of(self._config, layer)
         self.vocabulary = Vocabulary.of(weights.load_tokenizer(Wav2Vec2CTCTokenizer, folder), self._config.vocab_size)
-        model: Any = weights.load_pretrained(Wav2Vec2ForCTC, folder, may_miss=("wav2vec2.masked_spec_embed",))
         self.fingerprint = _fingerprint(model)
         self._convolutions = model.wav2vec2.feature_extractor
         prepare_for_inference(model.wav2vec2)
-        self._features = model.wav2vec2.feature_extractor
+        self._features = model.wav2vec2.feature_extractor.to(compute.device, compute.dtype)
         model.wav2vec2.feature_extractor = nn.Identity()  # takes features that are computed piece by piece
-        self._model = model.to(device, dtype)
-        self._features.to(device, dtype)
+        self._model = model.to(compute.device, compute.dtype)
         self._statistics: WholeStatistics | None = None
-        self._standardised: bool = extractor.do_normalize
+        self._heard: Recording | None = None  # whose statistics they are
         self.frame_hop, self.frame_length = frame_geometry(self._config)
         super().__init__(
-            sampling_rate=int(extractor.sampling_rate),
-            min_length=1,
-            device=device,
-            dimensions={HIDDEN: int(self._config.hidden_size), LETTERS: int(self._config.vocab_size)},
+            sampling_rate=loaded.sampling_rate,
+            min_length=1,  # windows pool frames of the whole recording
+            dimensions={"embeddings": int(self._config.hidden_size)},
+            compute=compute,
         )
 
-    def adapted(self, recording: Recording, log: Callable[[str], None]) -> KeywordEncoder:
+    def prepared_for(self, recording: Recording, log: Log) -> KeywordEncoder:
+        if recording is self._heard:
+            return self
         encoder = copy.copy(self)
+        encoder._heard = recording
         encoder._statistics = WholeStatistics(self._config.conv_kernel[0], self._config.conv_stride[0])
         for block in recording.blocks(self.sampling_rate):
             encoder._statistics.add(block)
         if self._config.feat_extract_norm == "group":
             features = with_fixed_norm(self._convolutions, self._config, encoder._statistics, self._standardised)
-            encoder._features = features.to(self.device, self._model.dtype)
+            encoder._features = features.to(self.compute.device, self.compute.dtype)
         return encoder
 
-    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        """`HIDDEN` (B, F, D) and `LETTERS` (B, F, V), natural logarithms of probabilities, of chunks."""
+    def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+        """`HIDDEN` (B, F, D) and `LETTERS` (B, F, V), natural logarithms of probabilities; NaN counts as silence."""
         assert self._statistics is not None
         signal = batch.windows
         if self._standardised:
             signal = (signal - self._statistics.mean) / self._statistics.deviation
-        features = self._convolve(signal.nan_to_num(0.0).to(self._model.dtype))
+        features = self._convolve(signal.nan_to_num(0.0).to(self.compute.dtype))
         outputs = self._model.wav2vec2(features, output_hidden_states=HIDDEN in names)
         given = {}
         if LETTERS in names:
@@ -102,6 +102,9 @@ class KeywordEncoder(ChunkEncoder):
         if HIDDEN in names:
             given[HIDDEN] = outputs.hidden_states[self.layer].float()
         return given
+
+    def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
+        return {"embeddings": pooled}
 
     def _convolve(self, signal: torch.Tensor) -> torch.Tensor:
         """Features (B, C, F) of signals (B, N), piece by piece, since no frame needs more than its own samples."""
@@ -114,10 +117,21 @@ class KeywordEncoder(ChunkEncoder):
         return torch.cat(pieces, dim=2)
 
 
-def hidden_states(recording: Recording, encoder: KeywordEncoder, *, precision: str = "auto") -> FloatArray:
+def hidden_states(recording: Recording, inference: Inference) -> FloatArray:
     """All of a recording (F, D); for short ones, since they are held at once."""
-    blocks = encode_frames(recording, encoder, [HIDDEN], batch_size=1, precision=precision)
-    return np.concatenate([block.values[HIDDEN] for block in blocks])
+    return np.concatenate([block.values[HIDDEN] for block in inference.frames(recording, [HIDDEN])])
+
+
+def _layer_of(config: Any, layer: int) -> int:
+    """Index from 0 of a layer that may be counted from the last.
+
+    Raises:
+        OptionError: the model does not have it.
+    """
+    layers = config.num_hidden_layers
+    if not -layers - 1 <= layer <= layers:
+        raise OptionError(f"option 'layer' is {layer}; this model has the layers 0 to {layers}, and -1 is its last")
+    return int(layer % (layers + 1))
 
 
 def _fingerprint(model: Any) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import librosa
 import numpy as np
 
-from novaspeech.audio.buffer import FloatArray
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
-from novaspeech.inference.frames import FrameBlock
-from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder, hidden_states
+from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+from novaspeech.inference.engine import Inference
+from novaspeech.inference.pooling import FrameBlock
+from wav2vec2_kws.encoder import hidden_states
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.sound import is_silent, sounding_part
 
@@ -32,7 +34,7 @@ class ExampleDetector:
     over from block to block: blocks have no seams.
 
     Args:
-        name: of the keyword.
+        name: the keyword's name.
         example: (M, D), its hidden states.
     """
 
@@ -85,8 +87,11 @@ class ExampleDetector:
         self._next = self._first + until
 
 
-def example_frames(recording: Recording, encoder: KeywordEncoder, *, precision: str = "auto") -> FloatArray:
+def example_frames(recording: Recording, inference: Inference) -> FloatArray:
     """Hidden states (M, D) of a spoken example, without the silence at its ends.
+
+    Args:
+        inference: of a `KeywordEncoder`.
 
     Raises:
         RequestError: it is too long, silent, holds NaN or infinite samples, or less than 2 frames.
@@ -96,13 +101,15 @@ def example_frames(recording: Recording, encoder: KeywordEncoder, *, precision: 
             f"{recording.name} has {recording.duration_ms / 1000:.1f} s; an example of a keyword is at most "
             f"{LONGEST_MS // 1000} s of one word or phrase"
         )
+    encoder = inference.encoder
+    assert isinstance(encoder, FrameEncoder)
     signal = np.concatenate(list(recording.blocks(encoder.sampling_rate)))
     if not np.isfinite(signal).all():
         raise RequestError(f"{recording.name} holds NaN or infinite samples; an example must be intact")
     if is_silent(signal):
         raise RequestError(f"{recording.name} is silent; an example must hold the keyword as somebody says it")
     start, end = sounding_part(signal, encoder)
-    frames = hidden_states(recording, encoder, precision=precision)
+    frames = hidden_states(recording, inference)
     part = frames[start // encoder.frame_hop : max(1, -(-end // encoder.frame_hop))]
     if len(part) < 2:
         raise RequestError(

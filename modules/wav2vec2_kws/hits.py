@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from novaspeech.inference.frames import FrameBlock
+from novaspeech.inference.pooling import FrameBlock
 
 OVERLAP = 0.25  # of the shorter of two hits, from which on they are the same
 
@@ -42,9 +42,9 @@ class Detector(Protocol):
 
 
 def best_hits(hits: Iterable[Hit]) -> list[Hit]:
-    """Those that stay when of overlapping ones the better is kept, in the order of time, and without overlap.
+    """The hits that stay when of overlapping ones the better is kept: in the order of time, without overlap.
 
-    A stretch of speech is one word: hits of different keywords compete, too.
+    Speech at one place is one word: hits of different keywords compete, too.
     """
     kept = strongest(hits)
     for place in range(len(kept) - 1):
@@ -58,7 +58,7 @@ def best_hits(hits: Iterable[Hit]) -> list[Hit]:
 
 
 def strongest(hits: Iterable[Hit]) -> list[Hit]:
-    """The same, as they are: neighbours may share up to `OVERLAP`."""
+    """`best_hits` before their ends are cut: neighbours may share up to `OVERLAP`."""
     kept: list[Hit] = []
     for hit in sorted(hits, key=lambda hit: (-hit.score, hit.start)):
         place = bisect.bisect(kept, hit.start, key=lambda other: other.start)

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from novaspeech.audio.buffer import FloatArray
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.inference.encoder import FrameEncoder
+from novaspeech.inference.engine import Inference
 from wav2vec2_kws.classifier import BACKGROUND, pool_windows
-from wav2vec2_kws.encoder import KeywordEncoder, hidden_states
+from wav2vec2_kws.encoder import hidden_states
 from wav2vec2_kws.sound import is_silent, sounding_part
 
 CONTEXT_S = 1.0  # around an example's window, so that it is encoded as it would be within a recording
@@ -22,7 +24,7 @@ PIECE_S = 10  # of background, which count as one file in cross-validation
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingSet:
     """Features of examples and background.
 
     Attributes:
@@ -41,15 +43,16 @@ class Material:
 
 
 def gather(
-    files: dict[str, list[Path]], encoder: KeywordEncoder, window: int, copies: int, left_out: list[str]
-) -> Material:
+    files: dict[str, list[Path]], inference: Inference, window: int, copies: int, left_out: list[str]
+) -> TrainingSet:
     """Features of all files; what cannot be used is added to `left_out`.
 
     Args:
         window: in samples.
     """
-    generator = np.random.default_rng(0)
-    background, rows = _read_all(files[BACKGROUND], encoder, left_out), _Rows(encoder, window)
+    generator, encoder = np.random.default_rng(0), inference.encoder
+    assert isinstance(encoder, FrameEncoder)
+    background, rows = _read_all(files[BACKGROUND], encoder, left_out), _Rows(inference, encoder, window)
     lengths: dict[str, list[int]] = {name: [] for name in files if name != BACKGROUND}
     group = 0
     for name in tqdm(lengths, unit="keyword", dynamic_ncols=True, disable=None):
@@ -74,8 +77,8 @@ def gather(
 class _Rows:
     """Features with what they belong to."""
 
-    def __init__(self, encoder: KeywordEncoder, window: int) -> None:
-        self._encoder = encoder
+    def __init__(self, inference: Inference, encoder: FrameEncoder, window: int) -> None:
+        self._inference, self._encoder = inference, encoder
         self._window = window // encoder.frame_hop
         # Whole frames, so that the window's are known.
         self.context = int(CONTEXT_S * encoder.sampling_rate) // encoder.frame_hop * encoder.frame_hop
@@ -94,20 +97,20 @@ class _Rows:
             features = pool_windows(frames, self._window, max(1, self._window // 2))
             self._rows.append((features, BACKGROUND, group, True))
 
-    def material(self, lengths: dict[str, list[int]]) -> Material:
+    def material(self, lengths: dict[str, list[int]]) -> TrainingSet:
         """All rows."""
         if not self._rows:
             raise RequestError("no recording of the folder can be used; there is nothing to learn from")
         counts = [len(features) for features, _, _, _ in self._rows]
         columns = [np.repeat([row[index] for row in self._rows], counts) for index in (1, 2, 3)]
-        return Material(np.concatenate([row[0] for row in self._rows]), columns[0], columns[1], columns[2], lengths)
+        return TrainingSet(np.concatenate([row[0] for row in self._rows]), columns[0], columns[1], columns[2], lengths)
 
     def _frames(self, signal: FloatArray) -> FloatArray:
         recording = Recording("example", ArraySource(signal, self._encoder.sampling_rate))
-        return hidden_states(recording, self._encoder)
+        return hidden_states(recording, self._inference)
 
 
-def _read_all(files: Sequence[Path], encoder: KeywordEncoder, left_out: list[str]) -> list[FloatArray]:
+def _read_all(files: Sequence[Path], encoder: FrameEncoder, left_out: list[str]) -> list[FloatArray]:
     """The signals of files (N,) at the encoder's rate; what cannot be used is added to `left_out`."""
     signals = []
     for file in files:
@@ -151,7 +154,7 @@ def augment(signal: FloatArray, generator: np.random.Generator) -> FloatArray:
 
 
 def pick(signals: Sequence[FloatArray], length: int, generator: np.random.Generator) -> FloatArray | None:
-    """A random stretch of one of the signals that are long enough."""
+    """A random part of one of the signals that are long enough."""
     long = [signal for signal in signals if len(signal) > length]
     if not long:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from novaspeech.audio.buffer import FloatArray
+from novaspeech.arrays import FloatArray
 from novaspeech.models.wav2vec2 import fast_convolutions
 
 
@@ -20,7 +20,7 @@ class WholeStatistics:
     windows, a matrix of 10 × 10 as published. Windows that hold NaN are left out.
 
     Args:
-        kernel, stride: of the convolution, in samples.
+        kernel, stride: the convolution's, in samples.
     """
 
     def __init__(self, kernel: int, stride: int) -> None:
@@ -50,17 +50,17 @@ class WholeStatistics:
 
     @property
     def mean(self) -> float:
-        """Of the samples; 0 where there are none."""
+        """Mean of the samples; 0 where there are none."""
         return self._sum / max(1.0, self._count)
 
     @property
     def variance(self) -> float:
-        """Of the samples."""
+        """Variance of the samples."""
         return max(0.0, self._squares / max(1.0, self._count) - self.mean**2)
 
     @property
     def deviation(self) -> float:
-        """What samples are divided by, as `Wav2Vec2FeatureExtractor` does it."""
+        """Divisor of the samples, as in `Wav2Vec2FeatureExtractor`."""
         return float((self.variance + 1e-7) ** 0.5)
 
     @property
@@ -80,7 +80,7 @@ def with_fixed_norm(extractor: Any, config: Any, statistics: WholeStatistics, st
     Args:
         extractor: `feature_extractor` of a transformers `Wav2Vec2Model` with feat_extract_norm="group".
         config: that model's.
-        statistics: of the recording as it is.
+        statistics: those of the recording as it is.
         standardised: whether the model hears it standardised.
     """
     mean, covariance = statistics.window_mean, statistics.window_covariance

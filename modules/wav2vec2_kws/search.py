@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RequestError
-from novaspeech.server.outputs import plain_name
+from novaspeech.inference.engine import Inference
+from novaspeech.segments import plain_name
 from wav2vec2_kws.classifier import ClassifierDetector, KeywordClassifier
 from wav2vec2_kws.ctc_score import SpellingDetector
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.example import ExampleDetector, example_frames
 from wav2vec2_kws.hits import Detector
-from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import WordDetector
 
 THRESHOLD = 0.5  # lowest score of a hit, of each method (BENCHMARKS.md)
@@ -24,8 +24,8 @@ class Search:
     """A method with what it looks for; detectors remember what they heard, so that each recording needs new ones.
 
     Attributes:
-        names: of the keywords.
-        detectors: makes them.
+        names: names of the keywords.
+        detectors: makes the detectors.
         shortest_ms: what a recording needs to hold one.
     """
 
@@ -58,28 +58,33 @@ def split_keywords(text: str) -> tuple[str, ...]:
     return names
 
 
-def by_spelling(names: Sequence[str], vocabulary: Vocabulary, tolerance: int) -> Search:
+def by_spelling(names: Sequence[str], encoder: KeywordEncoder, tolerance: int) -> Search:
     """Keywords by recognised words within `tolerance` edits, and by the CTC score of their letters.
 
     Raises:
         OptionError: a keyword cannot be spelt.
     """
+    vocabulary, seconds = encoder.vocabulary, encoder.frame_seconds
     ids = {name: vocabulary.spell(name) for name in names}
     texts = {name: vocabulary.write(spelt) for name, spelt in ids.items()}
     return Search(
         tuple(names),
-        lambda: [SpellingDetector(ids, vocabulary), WordDetector(texts, tolerance, vocabulary)],
+        lambda: [SpellingDetector(ids, vocabulary, seconds), WordDetector(texts, tolerance, vocabulary, seconds)],
     )
 
 
-def by_example(name: str, example: Recording, encoder: KeywordEncoder, precision: str = "auto") -> Search:
+def by_example(name: str, example: Recording, inference: Inference) -> Search:
     """A keyword by a recording of it.
+
+    Args:
+        inference: of a `KeywordEncoder`.
 
     Raises:
         RequestError, RecordingError: the example cannot be used.
     """
-    frames = example_frames(example, encoder, precision=precision)
-    speech_ms = len(frames) * encoder.frame_hop * 1000 // encoder.sampling_rate
+    frames = example_frames(example, inference)
+    assert isinstance(inference.encoder, KeywordEncoder)
+    speech_ms = round(1000 * len(frames) * inference.encoder.frame_seconds)
     return Search((name,), lambda: [ExampleDetector(name, frames)], shortest_ms=speech_ms)
 
 

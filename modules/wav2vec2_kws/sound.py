@@ -5,8 +5,8 @@ from __future__ import annotations
 import librosa
 import numpy as np
 
-from novaspeech.audio.buffer import FloatArray
-from wav2vec2_kws.encoder import KeywordEncoder
+from novaspeech.arrays import FloatArray
+from novaspeech.inference.encoder import FrameEncoder
 
 SILENCE = 1e-4  # peak of a recording that holds nothing: -80 dB of full scale
 EDGE_DB = 40  # below its peak, what is at an example's ends counts as silence
@@ -17,7 +17,7 @@ def is_silent(signal: FloatArray) -> bool:
     return bool(np.abs(signal - signal.mean()).max() < SILENCE)
 
 
-def sounding_part(signal: FloatArray, encoder: KeywordEncoder) -> tuple[int, int]:
+def sounding_part(signal: FloatArray, encoder: FrameEncoder) -> tuple[int, int]:
     """Samples [start, end) of a signal at the encoder's rate, without the silence at its ends."""
     _, (start, end) = librosa.effects.trim(
         signal - signal.mean(), top_db=EDGE_DB, frame_length=encoder.frame_length, hop_length=encoder.frame_hop

@@ -19,10 +19,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from novaspeech.errors import RequestError
-from novaspeech.server.outputs import plain_name
+from novaspeech.inference.engine import Inference
+from novaspeech.segments import plain_name
 from wav2vec2_kws.classifier import BACKGROUND, KeywordClassifier
 from wav2vec2_kws.encoder import KeywordEncoder
-from wav2vec2_kws.material import PIECE_S, Material, gather
+from wav2vec2_kws.material import PIECE_S, TrainingSet, gather
 
 FOLDS = 5
 FEWEST = 3  # files of a keyword
@@ -40,7 +41,7 @@ def make_classifier(kind: str) -> Any:
 
 
 def train_keywords(
-    folder: Path, out: Path, encoder: KeywordEncoder, model: str, *, kind: str, window_ms: int, copies: int
+    folder: Path, out: Path, inference: Inference, model: str, *, kind: str, window_ms: int, copies: int
 ) -> int:
     """Trains a classifier, cross-validates it, prints and draws the confusion matrix, and writes it.
 
@@ -49,7 +50,7 @@ def train_keywords(
     Args:
         folder: holds a folder of recordings for each keyword, and one called `_background`.
         out: the file to write; the confusion matrix goes beside it as PNG.
-        encoder: of the layer wanted.
+        inference: of a `KeywordEncoder` of the layer wanted.
         model: id or folder of its model.
         kind: "svm", "forest" or "mlp".
         window_ms: what is classified at once.
@@ -63,11 +64,13 @@ def train_keywords(
     """
     if not out.parent.is_dir() or out.is_dir() or out.suffix == ".png":
         raise RequestError(f"{out} cannot be written; name a file such as keywords.skops in a folder that exists")
+    encoder = inference.encoder
+    assert isinstance(encoder, KeywordEncoder)
     files = list_examples(folder)
     left_out: list[str] = []
     window = window_ms * encoder.sampling_rate // 1000
     try:
-        material = gather(files, encoder, window, copies, left_out)
+        material = gather(files, inference, window, copies, left_out)
     finally:
         for line in left_out:
             print(f"novaspeech: left out: {line}", file=sys.stderr)
@@ -103,7 +106,7 @@ def list_examples(folder: Path) -> dict[str, list[Path]]:
     return files
 
 
-def check_classes(material: Material, folder: Path) -> None:
+def check_classes(material: TrainingSet, folder: Path) -> None:
     """Raises RequestError if a class has too little to learn from."""
     for name in (*material.lengths, BACKGROUND):
         chosen = material.labels == name
@@ -113,15 +116,15 @@ def check_classes(material: Material, folder: Path) -> None:
             raise RequestError(f"{folder / name} has {count} usable {what}; {FEWEST} are needed at least")
 
 
-def cross_validate(pipeline: Any, material: Material) -> np.ndarray:
-    """What each row is taken for (n,) by a classifier that has not heard its file."""
+def cross_validate(pipeline: Any, material: TrainingSet) -> np.ndarray:
+    """Class (n,) that a classifier gives to each row, of whose file it has heard nothing."""
     folds = min(FOLDS, *(len(set(material.groups[material.labels == name].tolist())) for name in set(material.labels)))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     found = cross_val_predict(clone(pipeline), material.features, material.labels, groups=material.groups, cv=splitter)
     return np.asarray(found)
 
 
-def report(found: np.ndarray, material: Material, picture: Path) -> None:
+def report(found: np.ndarray, material: TrainingSet, picture: Path) -> None:
     """Prints and draws the confusion matrix, augmented copies left out."""
     names = [*material.lengths, BACKGROUND]
     matrix = confusion_matrix(material.labels[material.original], found[material.original], labels=names)

@@ -27,7 +27,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Any, size: int) -> Vocabulary:
-        """That of a `Wav2Vec2CTCTokenizer`, for a model with `size` outputs.
+        """The vocabulary of a `Wav2Vec2CTCTokenizer`, for a model with `size` outputs.
 
         Raises:
             WeightsError: no delimiter, no letters, or ids that the model does not have.

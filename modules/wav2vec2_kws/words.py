@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from novaspeech.inference.frames import FrameBlock
+from novaspeech.inference.pooling import FrameBlock
 from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.vocabulary import Vocabulary
 
-LONGEST_PAUSE = 50  # frames between the words of a phrase: 1 s
+LONGEST_PAUSE = 1.0  # seconds between the words of a phrase
 
 
 class WordDecoder:
@@ -63,15 +63,17 @@ class WordDetector:
     """Keywords among recognised words, see `WordMatcher`.
 
     Args:
-        keywords, tolerance: see `WordMatcher`.
-        vocabulary: of the model.
+        keywords, tolerance, frame_seconds: see `WordMatcher`.
+        vocabulary: the model's letters.
     """
 
     reads = LETTERS
 
-    def __init__(self, keywords: Mapping[str, str], tolerance: int, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, keywords: Mapping[str, str], tolerance: int, vocabulary: Vocabulary, frame_seconds: float
+    ) -> None:
         self._decoder = WordDecoder(vocabulary)
-        self._matcher = WordMatcher(keywords, tolerance)
+        self._matcher = WordMatcher(keywords, tolerance, frame_seconds)
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
         for word in self._decoder.add(block):
@@ -84,11 +86,13 @@ class WordMatcher:
     Args:
         keywords: as the user writes each → as the model writes it.
         tolerance: edits (letters put in, left out or exchanged) that are allowed.
+        frame_seconds: from one frame to the next.
     """
 
-    def __init__(self, keywords: Mapping[str, str], tolerance: int) -> None:
+    def __init__(self, keywords: Mapping[str, str], tolerance: int, frame_seconds: float) -> None:
         self._keywords = {name: (text, text.count(" ") + 1) for name, text in keywords.items()}
         self._tolerance = tolerance
+        self._longest_pause = round(LONGEST_PAUSE / frame_seconds)
         self._recent: list[Hit] = []
         self._most = max((count for _, count in self._keywords.values()), default=1)
 
@@ -97,7 +101,7 @@ class WordMatcher:
         self._recent = [*self._recent, word][-self._most :]
         for name, (text, count) in self._keywords.items():
             words = self._recent[-count:]
-            together = all(following.start - before.end <= LONGEST_PAUSE for before, following in pairwise(words))
+            together = all(following.start - before.end <= self._longest_pause for before, following in pairwise(words))
             # A word that could be left out as a whole would match anything.
             allowed = min(self._tolerance, min(map(len, text.split())) - 1)
             edits = Levenshtein.distance(text, " ".join(part.name for part in words), score_cutoff=allowed)

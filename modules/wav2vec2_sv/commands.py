@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from tqdm import tqdm
-from transformers.utils.logging import disable_progress_bar
+from novaspeech.command.arguments import add_model_arguments, load_model
+from novaspeech.errors import NovaspeechError, OptionError, RequestError
 
-from novaspeech.audio.buffer import FloatArray
-from novaspeech.audio.recording import Recording
-from novaspeech.errors import NovaspeechError, RequestError
-from novaspeech.inference.encoder import choose_device
-from novaspeech.models import weights
-from wav2vec2_sv.encoder import SpeakerEncoder, speaker_of
-from wav2vec2_sv.network import PUBLISHED, THRESHOLD
-from wav2vec2_sv.trials import draw_det, equal_error_rate, error_rates, read_trials
+if TYPE_CHECKING:
+    from novaspeech.arrays import FloatArray
+    from novaspeech.inference.engine import Inference
 
 WINDOW_MS = 3000  # as in the module's trainer
 
 
-def load_encoder(model: str | None, device: str = "auto") -> SpeakerEncoder:
-    """The encoder in a Hub id or folder; None for the published one.
+def add_commands(commands: Any) -> None:
+    """Adds `verify` to the subparsers of `novaspeech`."""
+    verify = commands.add_parser("verify", help="compare speakers", description=_verify.__doc__)
+    verify.add_argument("audio", nargs="*", type=Path, help="two recordings; with --against as many as you like")
+    verify.add_argument("--against", nargs="+", type=Path, metavar="AUDIO", help="recordings of the other speaker")
+    verify.add_argument("--trials", type=Path, metavar="FILE", help="a list, lines as `1 a.wav b.wav` (1: the same)")
+    verify.add_argument("--root", type=Path, metavar="DIR", help="where the list's paths start (default: its folder)")
+    verify.add_argument("--out", type=Path, metavar="PNG", help="the DET curve of a list (default: beside it)")
+    verify.add_argument("--threshold", type=float, help="cosine from which on it is the same speaker (0.86)")
+    add_model_arguments(verify)
+    verify.set_defaults(command=_verify)
 
-    Raises:
-        OptionError, WeightsError: no such device or model.
-    """
-    disable_progress_bar()  # of loading weights
-    return SpeakerEncoder(weights.model_folder(model or PUBLISHED, "wav2vec2"), choose_device(device))
+
+def _verify(given: argparse.Namespace) -> int:
+    """Says whether two recordings have the same speaker, or with --trials how often such an answer is wrong."""
+    first, second = (given.audio, given.against) if given.against else (given.audio[:1], given.audio[1:])
+    pair = bool(first and second) and (given.against is not None or len(second) == 1)
+    listed = given.trials is not None and not (given.audio or given.against or given.threshold is not None)
+    if not listed and (not pair or given.trials or given.root or given.out):
+        raise RequestError(
+            "verify takes two recordings, or some --against some, and --threshold; or --trials FILE, --root and --out"
+        )
+    if given.threshold is not None and not -1 <= given.threshold <= 1:
+        raise OptionError(f"--threshold is {given.threshold}; it must be a cosine, from -1 to 1")
+    model = load_model("wav2vec2_sv", model=given.model, device=given.device)
+    inference = model.processor.inference(partial(print, file=sys.stderr))
+    if listed:
+        return verify_trials(given.trials, given.root, inference, given.out)
+    return verify(first, second, inference, given.threshold)
 
 
-def verify(first: Sequence[Path], second: Sequence[Path], encoder: SpeakerEncoder, threshold: float | None) -> int:
+def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, threshold: float | None) -> int:
     """Prints the cosine of two speakers, each known by one or several recordings, and what it means; gives 0.
 
     Args:
@@ -43,8 +60,10 @@ def verify(first: Sequence[Path], second: Sequence[Path], encoder: SpeakerEncode
     Raises:
         RecordingError, RequestError: a recording that cannot be used.
     """
+    from wav2vec2_sv.network import THRESHOLD
+
     threshold = THRESHOLD if threshold is None else threshold
-    cosine = float(_vector(first, encoder) @ _vector(second, encoder))
+    cosine = float(_vector(first, inference) @ _vector(second, inference))
     answer = "the same speaker" if cosine >= threshold else "different speakers"
     print(f"cosine {cosine:.4f}: {answer}")
     print(
@@ -54,7 +73,7 @@ def verify(first: Sequence[Path], second: Sequence[Path], encoder: SpeakerEncode
     return 0
 
 
-def verify_trials(file: Path, root: Path | None, encoder: SpeakerEncoder, picture: Path | None) -> int:
+def verify_trials(file: Path, root: Path | None, inference: Inference, picture: Path | None) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
     A recording that cannot be used is listed on standard error, and its trials are left out.
@@ -69,6 +88,11 @@ def verify_trials(file: Path, root: Path | None, encoder: SpeakerEncoder, pictur
     Raises:
         RequestError: the list cannot be read, or too few trials are left.
     """
+    import numpy as np
+    from tqdm import tqdm
+
+    from wav2vec2_sv.trials import draw_det, equal_error_rate, error_rates, read_trials
+
     trials = read_trials(file, root)
     picture = picture or file.with_suffix(".det.png")
     if picture.suffix != ".png" or not os.access(picture.parent, os.W_OK):
@@ -77,7 +101,7 @@ def verify_trials(file: Path, root: Path | None, encoder: SpeakerEncoder, pictur
     files = sorted({path for trial in trials for path in (trial.first, trial.second)})
     for path in tqdm(files, unit="recording", dynamic_ncols=True, disable=None):
         try:
-            vectors[path] = _vector([path], encoder)
+            vectors[path] = _vector([path], inference)
         except NovaspeechError as error:
             print(f"novaspeech: left out: {error}", file=sys.stderr)
     scored = [trial for trial in trials if trial.first in vectors and trial.second in vectors]
@@ -91,10 +115,14 @@ def verify_trials(file: Path, root: Path | None, encoder: SpeakerEncoder, pictur
     return 0 if len(scored) == len(trials) else 1
 
 
-def _vector(files: Sequence[Path], encoder: SpeakerEncoder) -> FloatArray:
+def _vector(files: Sequence[Path], inference: Inference) -> FloatArray:
     """(D,) of unit length: the mean of some recordings' vectors."""
+    import numpy as np
+
+    from novaspeech.audio.recording import Recording
+    from wav2vec2_sv.encoder import speaker_of
+
     recordings = [Recording.open(file) for file in files]
-    log = partial(print, file=sys.stderr)
-    vectors = [speaker_of(one, encoder, min(WINDOW_MS, one.duration_ms), log=log) for one in recordings]
+    vectors = [speaker_of(one, inference, min(WINDOW_MS, one.duration_ms)) for one in recordings]
     mean = np.sum(vectors, axis=0)
     return np.asarray(mean / np.linalg.norm(mean), np.float32)

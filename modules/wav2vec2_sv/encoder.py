@@ -1,19 +1,22 @@
-"""From windows to a speaker: the encoder, and the one vector of a recording."""
+"""Windows → speakers: the encoder, and the one vector of a recording."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from novaspeech.audio.buffer import FloatArray, WindowBatch, WindowGrid
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
+from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.engine import encode_recording
+from novaspeech.inference.engine import Inference
 from wav2vec2_sv.network import SpeakerModel
 
 HOP_MS = 500  # between the windows that a recording's one vector is the mean of
@@ -25,7 +28,7 @@ class SpeakerEncoder(Encoder):
 
     Args:
         folder: a model as `save_pretrained` writes it, with its preprocessor_config.json.
-        device, dtype: where and in which number format wav2vec 2.0 computes; the head stays in float32.
+        compute: where and in which number format wav2vec 2.0 computes; the head stays in float32.
 
     Attributes:
         reference: (D,) of unit length, which `similarity` is the cosine to; see `with_reference`.
@@ -33,20 +36,21 @@ class SpeakerEncoder(Encoder):
 
     reference: torch.Tensor | None = None
 
-    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        self.model = SpeakerModel(folder).to(device)
-        self.model.model.wav2vec2.to(dtype)
+    def __init__(self, folder: Path, compute: Compute | None = None) -> None:
+        compute = compute or Compute()
+        self.model = SpeakerModel(folder).to(compute.device)
+        self.model.model.wav2vec2.to(compute.dtype)
         super().__init__(
             sampling_rate=self.model.sampling_rate,
             min_length=self.model.min_length,
-            device=device,
             dimensions={"embeddings": self.model.width, "energy": 1, "similarity": 1},
+            compute=compute,
         )
 
     def with_reference(self, vector: FloatArray) -> SpeakerEncoder:
         """A copy that gives the similarity to a vector (D,) of unit length."""
         encoder = copy.copy(self)
-        encoder.reference = torch.from_numpy(vector).to(self.device)
+        encoder.reference = torch.from_numpy(vector).to(self.compute.device)
         return encoder
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
@@ -69,37 +73,27 @@ def weighted_mean(embeddings: FloatArray, energy: FloatArray) -> FloatArray | No
     return np.asarray(mean / length, np.float32) if length > 0 else None
 
 
-def speaker_of(
-    recording: Recording,
-    encoder: SpeakerEncoder,
-    window_ms: int,
-    *,
-    batch_size: int = 250,
-    precision: str = "auto",
-    log: Callable[[str], None] = print,
-) -> FloatArray:
+def speaker_of(recording: Recording, inference: Inference, window_ms: int) -> FloatArray:
     """The vector (D,) of unit length of who speaks in a recording: of windows every 500 ms that lie in it as a whole.
 
     Args:
+        inference: of a `SpeakerEncoder`.
         window_ms: length of a window.
-        batch_size, precision: the options of these names.
-        log: takes a line about what the user should know.
 
     Raises:
         RequestError: it is shorter than a window or than what the model takes, silent, or holds no window without NaN
             or infinite samples.
     """
-    shortest = max(window_ms, encoder.min_length_ms)
+    shortest = max(window_ms, inference.encoder.min_length_ms)
     if recording.duration_ms < shortest:
         raise RequestError(
             f"{recording.name} has {recording.duration_ms} ms; to know a speaker by, {shortest} ms are needed, one "
             f"window"
         )
     grid = WindowGrid(window_ms, HOP_MS, 0, 0, count=(recording.duration_ms - window_ms) // HOP_MS + 1)
-    names = ["embeddings", "energy"]
-    encoded = encode_recording(recording, grid, encoder, names, batch_size=batch_size, precision=precision, log=log)
-    vector = weighted_mean(encoded.values["embeddings"], encoded.values["energy"])
+    found = inference.windows(recording, grid, ["embeddings", "energy"])
+    vector = weighted_mean(found["embeddings"].values, found["energy"].values)
     if vector is None:
-        found = "silence" if encoded.usable.any() else "NaN or infinite samples in every window"
-        raise RequestError(f"{recording.name} holds {found}; to know a speaker by, some seconds of speech are needed")
+        what = "silence" if found["energy"].usable.any() else "NaN or infinite samples in every window"
+        raise RequestError(f"{recording.name} holds {what}; to know a speaker by, some seconds of speech are needed")
     return vector

@@ -8,11 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForXVector
+from transformers import Wav2Vec2ForXVector
 
-from novaspeech.errors import WeightsError
-from novaspeech.models import weights
-from novaspeech.models.wav2vec2 import frame_geometry, prepare_for_inference, standardise
+from novaspeech.models.wav2vec2 import frame_geometry, load_wav2vec2, prepare_for_inference, standardise
 
 PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
 THRESHOLD = 0.86  # of the cosine from which on two voices count as one
@@ -35,16 +33,12 @@ class SpeakerModel(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        extractor: Any = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
-        config: Any = weights.load_config(Wav2Vec2Config, folder)
-        if config.add_adapter:
-            raise WeightsError(f"{folder}: a model without adapter is needed; this one has add_adapter=True")
-        self.model: Any = weights.load_pretrained(Wav2Vec2ForXVector, folder, may_miss=_NOT_USED)
+        loaded = load_wav2vec2(Wav2Vec2ForXVector, folder, may_miss=_NOT_USED)
+        self.model = loaded.model
         prepare_for_inference(self.model.wav2vec2)
-        self.standardised: bool = extractor.do_normalize
-        self.sampling_rate = int(extractor.sampling_rate)
-        self.min_length = shortest_window(config)
-        self.width = int(config.xvector_output_dim)
+        self.standardised, self.sampling_rate = loaded.standardised, loaded.sampling_rate
+        self.min_length = shortest_window(loaded.config)
+        self.width = int(loaded.config.xvector_output_dim)
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Unit vectors (B, D) float32 of windows (B, N) float32; the head is computed in float32."""
@@ -65,7 +59,7 @@ class SpeakerModel(nn.Module):
 
 
 # The loss's centres and the layer before it: only training uses them.
-_NOT_USED = ("wav2vec2.masked_spec_embed", "objective.weight", "classifier.weight", "classifier.bias")
+_NOT_USED = ("objective.weight", "classifier.weight", "classifier.bias")
 
 
 def shortest_window(config: Any) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from byols.log_mel import LogMel, divisor, mean_and_deviation
+from byols.log_mel import LogMel, mean_and_deviation, safe_std
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RecordingError
 from tests.byols.references import log_mel
@@ -78,6 +78,6 @@ def test_silence_and_nothing_have_no_deviation_to_divide_by() -> None:
     mean, deviation, _ = mean_and_deviation(FRONT_END.of_signal(torch.zeros(100_000).split(3333)))
     assert math.isclose(mean, math.log(2**-23), rel_tol=1e-6)
     assert deviation < 1e-6
-    assert divisor(deviation) == 1
+    assert safe_std(deviation) == 1
     assert mean_and_deviation([torch.full((64, 3), torch.nan)]) == (0, 0, 3)
-    assert divisor(0.001) == 0.001
+    assert safe_std(0.001) == 0.001

@@ -14,18 +14,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
-from emow2v.emow2v import EmoW2V, EmoW2VEncoder, EmoW2VOptions
+from emow2v.emow2v import EmoW2V, EmoW2VOptions
+from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import SCORES, EmotionModel
-from novaspeech.audio.buffer import WindowBatch, WindowGrid
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
-from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.encoder import HIDDEN
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows
 
 Run = Callable[..., Job]
 Speech = Callable[..., Path]
-CPU = torch.device("cpu")
 
 
 def reference(path: Path, model: Path, grid: WindowGrid) -> dict[str, np.ndarray]:
@@ -55,7 +57,7 @@ def assert_scores(job: Job, expected: dict[str, np.ndarray]) -> None:
 def test_batch_sizes(
     speech: Speech, run_emow2v: Run, small_emow2v: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Encoder, "best_batch", None)  # as on a GPU: the whole batch at once
+    monkeypatch.setattr(Compute, "on_cpu", False)  # as on a GPU: the whole batch at once
     wav = speech("16k.wav", "-ac", "1", "-ar", "16000", seconds=11)
     job = run_emow2v(wav, {"batch_size": batch_size})
     expected = reference(wav, small_emow2v, WindowGrid(40, 40, 960, 0, 275))
@@ -69,7 +71,7 @@ def test_scores_before_rounding(small_emow2v: Path, speech: Speech) -> None:
     windows = torch.from_numpy(np.stack(cut_windows(wav, grid)))
     signal = torch.cat([windows[0], *(window[-640:] for window in windows[1:])])
     with torch.inference_mode():
-        found = EmoW2VEncoder(small_emow2v, CPU).encode(WindowBatch(signal, 16000, 640), ["embedding", *SCORES])
+        found = EmoW2VEncoder(small_emow2v).encode(WindowBatch(signal, 16000, 640), ["embedding", *SCORES])
     for name, values in reference(wav, small_emow2v, grid).items():
         assert_close(found[name].numpy().reshape(values.shape), values)
 
@@ -152,7 +154,7 @@ def copy(small_emow2v: Path, tmp_path: Path) -> Path:
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
-    return EmoW2VEncoder(folder, CPU).model.state_dict()
+    return EmoW2VEncoder(folder).model.state_dict()
 
 
 def test_a_pickled_checkpoint_with_the_older_names_of_weight_norm(small_emow2v: Path, copy: Path) -> None:
@@ -172,7 +174,7 @@ def test_a_checkpoint_without_the_head(copy: Path) -> None:
     weights = {k: v for k, v in load_file(copy / "model.safetensors").items() if not k.startswith("classifier")}
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(WeightsError, match=r"4 are missing and 0 have another shape \(classifier\.dense\.bias"):
-        EmoW2VEncoder(copy, CPU)
+        EmoW2VEncoder(copy)
 
 
 def test_a_head_with_values_in_another_number(copy: Path) -> None:
@@ -181,7 +183,7 @@ def test_a_head_with_values_in_another_number(copy: Path) -> None:
         weights[f"classifier.out_proj.{name}"] = weights[f"classifier.out_proj.{name}"][:2].clone()
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(WeightsError, match=r"0 are missing and 2 have another shape \(classifier\.out_proj"):
-        EmoW2VEncoder(copy, CPU)
+        EmoW2VEncoder(copy)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_models_of_another_kind(copy: Path, changes: dict[str, Any], message: st
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(WeightsError, match=message):
-        EmoW2VEncoder(copy, CPU)
+        EmoW2VEncoder(copy)
 
 
 def test_an_extractor_that_does_not_normalise_is_followed(small_emow2v: Path, copy: Path) -> None:
@@ -209,7 +211,7 @@ def test_an_extractor_that_does_not_normalise_is_followed(small_emow2v: Path, co
     batch = WindowBatch(torch.randn(16000) * 3, 16000, 640)
     with torch.inference_mode():
         expected = Wav2Vec2Model.from_pretrained(small_emow2v).eval()(batch.windows).last_hidden_state
-        assert_close(EmoW2VEncoder(copy, CPU).frames(batch).numpy(), expected.numpy())
+        assert_close(EmoW2VEncoder(copy).frames(batch, [HIDDEN])[HIDDEN].numpy(), expected.numpy())
 
 
 def test_a_model_with_a_group_norm(small_emow2v: Path, tmp_path: Path) -> None:
@@ -222,15 +224,15 @@ def test_a_model_with_a_group_norm(small_emow2v: Path, tmp_path: Path) -> None:
         values = Wav2Vec2FeatureExtractor()(list(batch.windows.numpy()), sampling_rate=16000, return_tensors="pt")
         network = Wav2Vec2Model.from_pretrained(tmp_path / "group").eval()
         expected = network(values.input_values).last_hidden_state
-        assert_close(EmoW2VEncoder(tmp_path / "group", CPU).frames(batch).numpy(), expected.numpy())
+        assert_close(EmoW2VEncoder(tmp_path / "group").frames(batch, [HIDDEN])[HIDDEN].numpy(), expected.numpy())
 
 
 def test_it_is_a_frame_encoder_of_20_ms(small_emow2v: Path) -> None:
-    encoder = EmoW2VEncoder(small_emow2v, CPU)
+    encoder = EmoW2VEncoder(small_emow2v)
     assert (encoder.frame_hop, encoder.frame_length, encoder.min_length) == (320, 400, 400)
     for length in (400, 719, 720, 16000):
         with torch.inference_mode():
-            frames = encoder.frames(WindowBatch(torch.randn(length + 640), length, 640))
+            frames = encoder.frames(WindowBatch(torch.randn(length + 640), length, 640), [HIDDEN])[HIDDEN]
         assert frames.shape == (2, (length - 400) // 320 + 1, 64)
 
 

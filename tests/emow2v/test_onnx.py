@@ -18,16 +18,17 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from emow2v.emow2v import EmoW2VEncoder
+from emow2v.encoder import EmoW2VEncoder
 from emow2v.export import export
 from emow2v.network import SCORES
 from emow2v.onnx_encoder import OnnxEncoder, choose_providers, onnx_file
-from novaspeech.audio.buffer import WindowBatch, WindowGrid
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.command import main as cli
+from novaspeech.command.main import main
 from novaspeech.errors import ModelError, OptionError, WeightsError
-from novaspeech.inference.engine import encode_recording
+from novaspeech.inference.engine import Inference
 from novaspeech.models.downloads import fetch
 from tests.conftest import Job, Site
 from tests.references import assert_close
@@ -39,9 +40,9 @@ Run = Callable[..., Job]
 def test_float32_equals_torch(exported: dict[str, Path], small_emow2v: Path) -> None:
     encoder, torchs = (
         OnnxEncoder(exported["float32"] / "model.onnx"),
-        EmoW2VEncoder(small_emow2v, torch.device("cpu")),
+        EmoW2VEncoder(small_emow2v),
     )
-    assert (encoder.dimensions, encoder.min_length, encoder.best_batch) == (torchs.dimensions, 400, 25)
+    assert (encoder.dimensions, encoder.min_length, encoder.max_batch) == (torchs.dimensions, 400, 25)
     for count, length in ((1, 400), (7, 16000), (3, 15888), (2, 48000)):
         batch = WindowBatch(torch.randn(length + (count - 1) * 640) * 0.1 + 0.05, length, 640)
         with torch.inference_mode():
@@ -109,9 +110,9 @@ def test_an_export_that_differs_is_not_written(
 
 def test_export_and_run_from_the_command_line(small_emow2v: Path, speech: Any, tmp_path: Path) -> None:
     out, recording = tmp_path / "onnx", speech("a.wav")
-    assert cli.main(["export", "emow2v", "--model", str(small_emow2v), "--precision", "int8", "--out", str(out)]) == 0
+    assert main(["export", "emow2v", "--model", str(small_emow2v), "--precision", "int8", "--out", str(out)]) == 0
     options = ["--set", "backend=onnx", "--set", f"model={out}"]
-    assert cli.main(["run", "emow2v", str(recording), *options, "--output", "valence"]) == 0
+    assert main(["run", "emow2v", str(recording), *options, "--output", "valence"]) == 0
     assert (tmp_path / "a.valence.annotation~").is_file()
 
 
@@ -132,7 +133,7 @@ def test_int8_leaves_the_first_convolution_and_the_head(exported: dict[str, Path
     ],
 )
 def test_wrong_exports_get_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(arguments) == 1
+    assert main(arguments) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert message in line
 
@@ -165,13 +166,13 @@ def test_a_foreign_file_with_one_window_at_a_time(tmp_path: Path) -> None:
     encoder = OnnxEncoder(
         identity(tmp_path / "one.onnx", {"signal": [1, "t"]}, {"hidden_states": [1, 8], "logits": [1, 3]}), CPU
     )
-    assert (encoder.best_batch, encoder.dimensions["embedding"]) == (1, 8)
+    assert (encoder.max_batch, encoder.dimensions["embedding"]) == (1, 8)
 
 
 def test_a_batch_that_is_free_in_name_only(tmp_path: Path) -> None:
     # Its outputs are those of one window, whatever comes in.
     encoder = OnnxEncoder(identity(tmp_path / "free.onnx", {"signal": ["b", "t"]}, RIGHT))
-    assert encoder.best_batch == 1
+    assert encoder.max_batch == 1
 
 
 @pytest.mark.parametrize(
@@ -318,11 +319,11 @@ def test_a_full_gpu_is_known_by_its_words(exported: dict[str, Path], monkeypatch
 
     signal = np.random.default_rng(0).standard_normal(16000 + 9 * 640).astype(np.float32)
     recording, grid = Recording("noise", ArraySource(signal, 16000)), WindowGrid(1000, 40, 0, 0, 10)
-    expected = encode_recording(recording, grid, encoder, ["embedding"], batch_size=10).values["embedding"]
+    expected = Inference(encoder, 10).windows(recording, grid, ["embedding"])["embedding"].values
     monkeypatch.setattr(encoder, "_session", Full())
     said: list[str] = []
-    found = encode_recording(recording, grid, encoder, ["embedding"], batch_size=10, log=said.append)
-    assert_close(found.values["embedding"], expected)
+    found = Inference(encoder, 10, said.append).windows(recording, grid, ["embedding"])
+    assert_close(found["embedding"].values, expected)
     assert said == ["out of GPU memory: going on with 2 windows at once"]
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from novaspeech.segments import find_stretches, mean_confidence
+from novaspeech.segments import find_segments, mean_confidence
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_gaps_are_closed_then_short_ones_left_out(
 ) -> None:
     values = np.array([0.9 if score == "1" else 0.1 for score in scores], np.float32)
     usable = np.array([score != "?" for score in scores], bool)
-    found = find_stretches(values, usable, 100, threshold=0.9, min_gap_ms=gap, min_duration_ms=duration)
+    found = find_segments(values, usable, 100, threshold=0.9, min_gap_ms=gap, min_duration_ms=duration)
     assert list(found) == expected
 
 

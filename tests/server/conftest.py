@@ -1,38 +1,77 @@
-"""Real servers on loopback, and the requests of the seeds."""
+"""Real servers on loopback, and the requests of the seeds and of the modules' READMEs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from demo.__main__ import REFERENCE, recording_for
-from demo.standins import STANDINS
+from demo.__main__ import inputs_of
+from demo.standins import lay_out
+from novaspeech.server.catalogue import MODULES, load_trainer, module_names
 from tests.conftest import ROOT
 
-REQUESTS = ROOT / "tests" / "data" / "requests"
+SEEDS = ROOT / "tests" / "data" / "requests"
 
 
 @pytest.fixture(scope="session")
-def offline_hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def hub_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hf-home")
+
+
+@pytest.fixture(scope="session")
+def standin_places(hub_home: Path) -> Mapping[str, Path]:
+    """Where the caches hold a stand-in for each module's published model."""
+    return {name: lay_out(name, hub_home) for name in module_names()}
+
+
+@pytest.fixture(scope="session")
+def offline_hub(hub_home: Path, standin_places: Mapping[str, Path]) -> dict[str, str]:
     """Environment in which the caches hold a stand-in for every published model, and no network is asked."""
-    home = tmp_path_factory.mktemp("hf-home")
-    for standin in STANDINS.values():
-        standin.lay_out(home)
-    return {"HF_HUB_CACHE": str(home / "hub"), "HF_ASSETS_CACHE": str(home / "assets"), "HF_HUB_OFFLINE": "1"}
+    return {"HF_HUB_CACHE": str(hub_home / "hub"), "HF_ASSETS_CACHE": str(hub_home / "assets"), "HF_HUB_OFFLINE": "1"}
+
+
+def readme_request(module: str) -> dict[str, str]:
+    """The form fields that the example in a module's README posts."""
+    text = (MODULES / module / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"^### Request\n+```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    posted: dict[str, Any] = {}
+
+    class Answer:
+        text = ""
+
+    def post(url: str, **fields: Any) -> Answer:
+        posted.update(fields["data"])
+        return Answer()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests, "post", post)
+        exec(code, {})  # noqa: S102
+    return posted
+
+
+def seed_request_of(module: str) -> dict[str, str]:
+    """The seed's own request, word for word; of modules that no seed has one for, their README's."""
+    file = SEEDS / f"{module}.json"
+    request: dict[str, str] = json.loads(file.read_text()) if file.is_file() else readme_request(module)
+    return request
 
 
 @pytest.fixture
 def seed_request(tmp_path: Path) -> Callable[..., dict[str, str]]:
-    """A request of `shared/requests` with nothing but its paths replaced (and its job id, to tell jobs apart)."""
+    """`seed_request_of` with nothing but its paths replaced (and its job id, to tell jobs apart)."""
 
     def make(name: str, job: str, audio: Path | None = None) -> dict[str, str]:
-        request: dict[str, str] = json.loads((REQUESTS / f"{name}.json").read_text())
-        text = request["data"].replace("path/to/my/file.wav", str(audio or recording_for(name)))
-        text = text.replace("path/to/my/reference.wav", str(REFERENCE))
+        request = seed_request_of(name)
+        text = request["data"]
+        for input_id, file in inputs_of(load_trainer(name)).items():
+            placeholder = "path/to/my/file.wav" if input_id == "audio" else f"path/to/my/{input_id}.wav"
+            text = text.replace(placeholder, str(audio or file) if input_id == "audio" else str(file))
         return request | {"jobID": job, "data": text.replace("path/to/my/", f"{tmp_path}/")}
 
     return make

@@ -19,9 +19,10 @@ import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
 
-from demo.__main__ import WORDS
-from demo.standins import SMALL_SPELLER, make_wav2vec2_sv
+from demo.__main__ import recording_for
+from demo.standins import make_standin
 from tests.conftest import ROOT
+from wav2vec2_kws.standin import SMALL
 
 Client = mongomock.MongoClient
 
@@ -126,14 +127,14 @@ def test_formats_and_leftovers_that_the_hosts_own_handler_refuses(
 def test_keywords_and_words(database: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     session = tmp_path / "data" / "my_dataset" / "session_1"
     session.mkdir(parents=True)
-    soundfile.write(session / "speaker.audio.wav", *soundfile.read(WORDS))
+    soundfile.write(session / "speaker.audio.wav", *soundfile.read(recording_for("wav2vec2_kws")))
     place = {"type": "output", "annotator": "emow2v", "role": "speaker"}
     data = [
         {"src": "db:stream:Audio", "type": "input", "id": "audio", "role": "speaker", "name": "audio"},
         place | {"src": "db:annotation:Discrete", "id": "keywords", "scheme": "spotted"},
         place | {"src": "db:annotation:Free", "id": "words", "scheme": "transcript"},
     ]
-    words = database_job("wav2vec2_kws", data, {"model": str(SMALL_SPELLER), "keywords": "money, thank you"}, tmp_path)
+    words = database_job("wav2vec2_kws", data, {"model": str(SMALL), "keywords": "money, thank you"}, tmp_path)
     schemes = database["my_dataset"]["Schemes"]
     labels = [
         {"id": number, "name": name, "color": "#0"} for number, name in enumerate(("other", "Thank_You", "MONEY"))
@@ -157,7 +158,7 @@ def test_keywords_and_words(database: Client, tmp_path: Path, capfd: pytest.Capt
 def test_stretches_with_the_classes_of_the_scheme(
     database: Client, tmp_path: Path, speech: Callable[..., Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make_wav2vec2_sv(tmp_path / "model")
+    make_standin("wav2vec2_sv", tmp_path / "model")
     place_recording(tmp_path, speech)
     reference = speech("reference.wav", "-ss", "5", seconds=9)
     entry = {"src": "db:annotation:Discrete", "type": "output", "id": "same_speaker", "scheme": "turns"}

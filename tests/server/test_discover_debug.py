@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,10 @@ import requests
 
 from demo.server import Server, ServerError, Status
 from emow2v.export import export
-from novaspeech.server.catalogue import trainers
+from novaspeech.server.catalogue import module_names
 from tests.conftest import ROOT
-from tests.server.checks import OPTIONS, check_request
+from tests.server.checks import check_request, with_standin
+from tests.server.conftest import SEEDS, readme_request
 from w2v_bert_2.w2v_bert_2 import W2VBert2Options
 
 Request = Callable[..., dict[str, str]]
@@ -27,15 +28,28 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
         yield running
 
 
-@pytest.mark.parametrize("module", ["byols", "emow2v", "w2v_bert_2", "wav2vec2_kws", "wav2vec2_sv"])
-def test_the_request_of_the_modules_own_readme(server: Server, seed_request: Request, module: str) -> None:
-    check_request(server, seed_request(module, module) | OPTIONS.get(module, {}))
+@pytest.mark.parametrize("module", module_names())
+def test_the_request_of_the_modules_own_readme(
+    server: Server, seed_request: Request, standin_places: Mapping[str, Path], module: str
+) -> None:
+    check_request(server, with_standin(seed_request(module, module)), standin_places[module])
+
+
+@pytest.mark.parametrize("file", sorted(SEEDS.glob("[!n]*.json")), ids=lambda file: str(file.stem))
+def test_the_readme_posts_what_the_seed_posts(file: Path) -> None:
+    seed, readme = json.loads(file.read_text()), readme_request(file.stem)
+    assert [json.loads(request.pop("data")) for request in (seed, readme)] == 2 * [json.loads(seed_data(file))]
+    assert seed == readme
+
+
+def seed_data(file: Path) -> str:
+    return str(json.loads(file.read_text())["data"])
 
 
 def test_emow2v_by_onnxruntime(server: Server, seed_request: Request, small_emow2v: Path, tmp_path: Path) -> None:
     export(str(small_emow2v), "float32", tmp_path / "onnx")
     options = json.dumps({"backend": "onnx", "model": str(tmp_path / "onnx")})
-    check_request(server, seed_request("emow2v", "onnx") | {"options": options})
+    check_request(server, seed_request("emow2v", "onnx") | {"options": options}, tmp_path / "onnx")
     assert any("onnxruntime's CPUExecutionProvider" in line for line in server.output)
 
 
@@ -43,7 +57,7 @@ def test_novas_window_lists_every_module_with_its_options(server: Server) -> Non
     info = requests.post(f"{server.url}/cml_info", timeout=30).json()
     assert not info["trainer_faulty"]
     listed = {Path(path).stem: json.loads(text) for path, text in info["trainer_ok"].items()}
-    assert sorted(listed) == [trainer.name for trainer in trainers()]
+    assert sorted(listed) == module_names()
     assert listed["w2v_bert_2"]["model_option_string"] == W2VBert2Options.optstr()
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
 import soundfile
-from transformers import Wav2Vec2Config
 
 from demo.server import Server, Status
 from tests.conftest import ROOT, SPEECH
@@ -32,8 +30,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]
     shutil.rmtree(folder / "cache", ignore_errors=True)  # gigabytes
 
 
-def test_the_seeds_request_word_for_word(server: Server, seed_request: Request) -> None:
-    check_request(server, seed_request("w2v_bert_2", "seed"))
+def test_the_seeds_request_word_for_word(
+    server: Server, seed_request: Request, standin_places: Mapping[str, Path]
+) -> None:
+    check_request(server, seed_request("w2v_bert_2", "seed"), standin_places["w2v_bert_2"])
     assert "dummy_session: 350 of 350 windows (100%)" in server.log("seed")
     jobs = requests.get(f"{server.url}/job_status_all", timeout=30).json()
     assert [job["progress"] for job in jobs if job["job_key"] == "seed"] == ["dummy_session 100%"]
@@ -55,31 +55,14 @@ def test_what_cannot_be_read_gets_its_line_and_the_rest_goes_on(
     assert sorted(path.name for path in tmp_path.glob("*.stream*")) == ["good.stream", "good.stream~"]
 
 
-def wrong_model(folder: Path) -> Path:
-    Wav2Vec2Config().save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text("{}")
-    (folder / "model.safetensors").touch()
-    return folder
-
-
 def test_jobs_that_cannot_begin_say_why(server: Server, make_request: Request, tmp_path: Path) -> None:
-    other, empty = wrong_model(tmp_path / "other"), tmp_path / "empty"
-    empty.mkdir()
+    """Two of `tests/novaspeech/server/test_messages.py`, which has them all."""
     cases = {
         "unknown": (
             {"speed": 2},
             "unknown option 'speed'; this module's options are batch_size, model, device, precision",
         ),
-        "zero": ({"batch_size": 0}, "option 'batch_size' is 0; it must be a whole number of at least 1"),
-        "negative": ({"batch_size": -3}, "option 'batch_size' is -3; it must be"),
-        "word": ({"batch_size": "many"}, "option 'batch_size' is 'many'; it must be"),
-        "device": ({"device": "tpu"}, "option 'device' is 'tpu'; it must be one of auto, cpu, cuda, mps"),
         "id": ({"model": "no/such"}, "model 'no/such' is not in "),
-        "folder": ({"model": str(empty)}, f"{empty} is no model folder: it needs config.json"),
-        "other": (
-            {"model": str(other)},
-            f"{other} holds a 'wav2vec2' model; this module needs one of type 'wav2vec2-bert'",
-        ),
     }
     for job, (options, message) in cases.items():
         assert server.run(make_request(job, ["s"], options)) is Status.ERROR, job
@@ -89,20 +72,14 @@ def test_jobs_that_cannot_begin_say_why(server: Server, make_request: Request, t
 
 
 def test_requests_that_cannot_be_served_say_why(server: Server, make_request: Request, tmp_path: Path) -> None:
+    """Two of `tests/novaspeech/server/test_messages.py`, which has them all."""
     shutil.copy(SPEECH, tmp_path / "s.wav")
-    no_input = make_request("input", ["s"])
-    no_input["data"] = json.dumps(json.loads(no_input["data"])[1:])
     cases = [
         (
             make_request("id", ["s"], output_id="arousal"),
             "the request asks for output 'arousal'; this module gives embeddings",
         ),
-        (no_input, "the request needs an audio input with the id 'audio'; its inputs are: none"),
         (make_request("tiny", ["s"], frameSize="20ms"), "windows of 20 ms (frame 20, left 0, right 0) are too short"),
-        (
-            make_request("stride", ["s"], frameSize="40ms", stride="0"),
-            "frame size 40 ms and stride 0 ms must be more than 0",
-        ),
     ]
     for request, message in cases:
         assert server.run(request) is Status.ERROR

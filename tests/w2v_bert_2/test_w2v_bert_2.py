@@ -13,13 +13,16 @@ import pytest
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-from novaspeech.audio.buffer import WindowBatch, WindowGrid
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
-from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.encoder import HIDDEN
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, decoded
-from w2v_bert_2.w2v_bert_2 import W2VBert2, W2VBert2Encoder, W2VBert2Options
+from w2v_bert_2.encoder import W2VBert2Encoder
+from w2v_bert_2.w2v_bert_2 import W2VBert2, W2VBert2Options
 
 Run = Callable[..., Job]
 Speech = Callable[..., Path]
@@ -49,7 +52,7 @@ def wav(speech: Speech) -> Path:
 def test_batch_sizes(
     speech: Speech, run_job: Run, small_model: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Encoder, "best_batch", None)  # as on a GPU: the whole batch at once
+    monkeypatch.setattr(Compute, "on_cpu", False)  # as on a GPU: the whole batch at once
     wav = speech("16k.wav", "-ac", "1", "-ar", "16000", seconds=12)
     job = run_job(wav, {"batch_size": batch_size})
     assert_close(job.load().data, reference(wav, small_model, WindowGrid(40, 40, 960, 0, 300)))
@@ -106,7 +109,7 @@ def test_rates_channels_and_formats(speech: Speech, run_job: Run, small_model: P
 def test_the_references_own_features_give_its_own_embeddings(wav: Path, small_model: Path) -> None:
     signal = torch.from_numpy(decoded(wav)[0][:, 0])
     batch = WindowBatch(signal[:31360], 16000, 640)
-    encoder = W2VBert2Encoder(small_model, torch.device("cpu"))
+    encoder = W2VBert2Encoder(small_model)
     extractor = SeamlessM4TFeatureExtractor.from_pretrained(small_model)
     features = extractor(list(batch.windows.numpy()), sampling_rate=16000, return_tensors="pt")
     encoder.filter_banks = lambda batch: features["input_features"]  # type: ignore[assignment]
@@ -116,12 +119,12 @@ def test_the_references_own_features_give_its_own_embeddings(wav: Path, small_mo
 
 
 def test_it_is_a_frame_encoder_of_20_ms(small_model: Path) -> None:
-    encoder = W2VBert2Encoder(small_model, torch.device("cpu"))
+    encoder = W2VBert2Encoder(small_model)
     assert (encoder.frame_hop, encoder.frame_length, encoder.min_length) == (320, 560, 560)
     for length, frames in ((560, 1), (879, 1), (880, 2), (15888, 48), (16000, 49)):
         batch = WindowBatch(torch.randn(length + 640), length, 640)
         with torch.inference_mode():
-            assert encoder.frames(batch).shape == (2, frames, 64)
+            assert encoder.frames(batch, [HIDDEN])[HIDDEN].shape == (2, frames, 64)
         assert frames == (length - encoder.frame_length) // encoder.frame_hop + 1
 
 
@@ -145,7 +148,7 @@ def test_models_whose_parts_do_not_fit(
     stated = json.loads((folder / "preprocessor_config.json").read_text())
     (folder / "preprocessor_config.json").write_text(json.dumps(stated | extractor))
     with pytest.raises(WeightsError, match=message):
-        W2VBert2Encoder(folder, torch.device("cpu"))
+        W2VBert2Encoder(folder)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,17 @@ import soundfile
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
-from demo.standins import SMALL_SPELLER, save_speller
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.frames import FrameBlock
+from novaspeech.inference.engine import Inference
+from novaspeech.inference.pooling import FrameBlock
 from tests.conftest import ROOT, Job
 from training.speech import RATE, Spoken, concatenate
 from training.utterances import LETTERS
 from wav2vec2_kws.encoder import KeywordEncoder
+from wav2vec2_kws.hits import Detector, Hit
+from wav2vec2_kws.standin import SMALL, save_speller
 
-CPU = torch.device("cpu")
 SIZES = {
     "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96, "conv_dim": (24,) * 7,
     "num_conv_pos_embedding_groups": 4, "vocab_size": len(LETTERS), "pad_token_id": 0,
@@ -35,6 +36,7 @@ TAKES = {
     for word, voice, start, end in json.loads((ROOT / "tests" / "data" / "takes.json").read_text())
 }
 VOICE = "en-us+f1"
+FRAME_SECONDS = 0.02  # from one frame to the next, as published
 Say = Callable[..., tuple[np.ndarray, list[Spoken]]]
 
 
@@ -48,6 +50,11 @@ def recording(samples: np.ndarray, name: str = "made") -> Recording:
     return Recording(name, ArraySource(samples, RATE))
 
 
+def frame_blocks(samples: np.ndarray, encoder: KeywordEncoder, name: str) -> list[FrameBlock]:
+    """All frames `name` of samples (N,) at 16 kHz."""
+    return list(Inference(encoder).frames(recording(samples), [name]))
+
+
 def cut_blocks(name: str, rows: np.ndarray, edges: Sequence[int] = (), bad: Sequence[int] = ()) -> list[FrameBlock]:
     """Frames (F, D) of the encoder's output `name` in blocks that end at `edges`, some of them unusable."""
     usable = np.ones(len(rows), bool)
@@ -59,10 +66,15 @@ def cut_blocks(name: str, rows: np.ndarray, edges: Sequence[int] = (), bad: Sequ
     ]
 
 
+def hits_in(blocks: Iterable[FrameBlock], detector: Detector) -> list[Hit]:
+    """All hits that a detector, or a decoder of words, has in consecutive blocks."""
+    return [hit for block in blocks for hit in detector.add(block)]
+
+
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Name → folder: "small" spells, "group" and "layer" are random, with the norms of the base and large models."""
-    found = {"small": SMALL_SPELLER}
+    found = {"small": SMALL}
     for name, sizes in {"group": {}, "layer": LAYER_NORM}.items():
         torch.manual_seed(3)
         found[name] = tmp_path_factory.mktemp(name)
@@ -72,7 +84,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def speller() -> KeywordEncoder:
-    return KeywordEncoder(SMALL_SPELLER, -1, CPU)
+    return KeywordEncoder(SMALL)
 
 
 @pytest.fixture
@@ -86,7 +98,7 @@ def run_kws(run_module: Callable[..., Job]) -> Callable[..., Job]:
         example: Path | None = None,
         **arguments: Any,
     ) -> Job:
-        options = {"model": str(SMALL_SPELLER)} | options
+        options = {"model": str(SMALL)} | options
         inputs = {"keyword": example} if example else {}
         return run_module("wav2vec2_kws", audio, options, outputs, arguments.pop("name", "out"), inputs, **arguments)
 

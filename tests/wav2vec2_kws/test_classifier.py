@@ -14,16 +14,16 @@ import torch
 from matplotlib.image import imread
 from transformers import Wav2Vec2ForCTC
 
-from demo.standins import SMALL_SPELLER
 from novaspeech.command.main import main
 from novaspeech.errors import RequestError, WeightsError
-from novaspeech.inference.frames import encode_frames
-from tests.wav2vec2_kws.conftest import CPU, TAKES, cut_blocks, recording, say
+from novaspeech.inference.encoder import HIDDEN
+from tests.wav2vec2_kws.conftest import TAKES, cut_blocks, frame_blocks, hits_in, say
 from training.speech import RATE
 from wav2vec2_kws.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows
-from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder
+from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits
 from wav2vec2_kws.material import augment, centred, loudest_part
+from wav2vec2_kws.standin import SMALL
 
 KEYWORDS = ("money", "question")
 OTHERS = ["doctor", "always", "river", "summer", "children", "music", "letter", "sister", "tomorrow", "seven"]
@@ -45,19 +45,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def train(folder: Path, out: Path, *words: str) -> int:
+    return main(["train-keywords", str(folder), "--out", str(out), "--model", str(SMALL), *words])
+
+
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
     """The classifier that the command makes of it."""
     file = folder.parent / "keywords.skops"
-    words = ["train-keywords", str(folder), "--out", str(file), "--model", str(SMALL_SPELLER)]
-    assert main([*words, "--window", "800ms", "--augment", "1"]) == 0
+    assert train(folder, file, "--window", "800ms", "--augment", "1") == 0
     return file
 
 
 def detect(file: Path, samples: np.ndarray, encoder: KeywordEncoder) -> list[Hit]:
     detector = ClassifierDetector(load_classifier(file, encoder))
-    blocks = encode_frames(recording(samples), encoder, [HIDDEN], batch_size=1)
-    return [hit for hit in best_hits(hit for block in blocks for hit in detector.add(block)) if hit.score > 0.5]
+    hits = best_hits(hits_in(frame_blocks(samples, encoder, HIDDEN), detector))
+    return [hit for hit in hits if hit.score > 0.5]
 
 
 def test_what_it_was_trained_on_is_found_in_a_recording(trained: Path, speller: KeywordEncoder) -> None:
@@ -73,8 +76,7 @@ def test_the_command_says_how_often_it_is_wrong(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "forest.skops"
-    words = ["train-keywords", str(folder), "--out", str(out), "--model", str(SMALL_SPELLER)]
-    assert main([*words, "--classifier", "forest"]) == 0
+    assert train(folder, out, "--classifier", "forest") == 0
     printed = capsys.readouterr().out
     assert "cross-validated by file; rows: what it is, columns: what it is taken for" in printed
     rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if len(line.split()) == 4}
@@ -87,9 +89,8 @@ def test_the_command_says_how_often_it_is_wrong(
 
 def test_mlp_too(folder: Path, tmp_path: Path, speller: KeywordEncoder) -> None:
     out = tmp_path / "mlp.skops"
-    words = ["train-keywords", str(folder), "--out", str(out), "--model", str(SMALL_SPELLER), "--layer", "2"]
-    assert main([*words, "--classifier", "mlp", "--window", "600ms"]) == 0
-    classifier = load_classifier(out, KeywordEncoder(SMALL_SPELLER, 2, CPU))
+    assert train(folder, out, "--layer", "2", "--classifier", "mlp", "--window", "600ms") == 0
+    classifier = load_classifier(out, KeywordEncoder(SMALL, 2))
     assert (classifier.names, classifier.layer, classifier.window) == (KEYWORDS, 2, 30)
     with pytest.raises(RequestError, match=r"mlp\.skops was trained on layer 2, not 3; set layer=2"):
         load_classifier(out, speller)
@@ -97,15 +98,13 @@ def test_mlp_too(folder: Path, tmp_path: Path, speller: KeywordEncoder) -> None:
 
 def test_blocks_have_no_seams(trained: Path, speller: KeywordEncoder) -> None:
     samples, _ = say(["always", "money", "river", "question", "music"])
-    [block] = encode_frames(recording(samples), speller, [HIDDEN], batch_size=1)
+    [block] = frame_blocks(samples, speller, HIDDEN)
     classifier = load_classifier(trained, speller)
     frames = block.values[HIDDEN]
 
     def hits(edges: tuple[int, ...]) -> list[tuple[str, int, int, float]]:
-        detector, found = ClassifierDetector(classifier), []
-        for part in cut_blocks(HIDDEN, frames, edges):
-            found += [(hit.name, hit.start, hit.end, round(hit.score, 5)) for hit in detector.add(part)]
-        return found
+        found = hits_in(cut_blocks(HIDDEN, frames, edges), ClassifierDetector(classifier))
+        return [(hit.name, hit.start, hit.end, round(hit.score, 5)) for hit in found]
 
     whole = hits(())
     assert len(whole) >= 2
@@ -151,7 +150,7 @@ def test_augmented_copies_differ_in_speed_level_and_noise() -> None:
 
 def test_a_file_of_another_model(trained: Path, folders: dict[str, Path]) -> None:
     with pytest.raises(RequestError, match=r"was trained with the model '.*small', whose weights are others"):
-        load_classifier(trained, KeywordEncoder(folders["layer"], -1, CPU))
+        load_classifier(trained, KeywordEncoder(folders["layer"]))
 
 
 class Evil:
@@ -194,10 +193,6 @@ def test_what_a_file_holds_is_looked_at_before_it_is_loaded(
     KeywordClassifier(**{**vars(whole), "keywords": {"money": 20}}).save(file)
     with pytest.raises(WeightsError, match="does not hold together; train it again"):
         load_classifier(file, speller)
-
-
-def train(folder: Path, out: Path, *words: str) -> int:
-    return main(["train-keywords", str(folder), "--out", str(out), "--model", str(SMALL_SPELLER), *words])
 
 
 def test_folders_that_hold_too_little(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,27 +265,30 @@ def test_a_folder_of_which_nothing_can_be_used(tmp_path: Path, capsys: pytest.Ca
 def test_hits_lie_in_the_recording(trained: Path, speller: KeywordEncoder) -> None:
     for word in ("money", "question"):
         samples = TAKES[word, "en-us+f1"]
-        classifier = load_classifier(trained, speller)
-        detector = ClassifierDetector(classifier)
-        blocks = list(encode_frames(recording(samples), speller, [HIDDEN], batch_size=1))
-        hits = [hit for block in blocks for hit in detector.add(block)]
+        blocks = frame_blocks(samples, speller, HIDDEN)
+        hits = hits_in(blocks, ClassifierDetector(load_classifier(trained, speller)))
         assert max(hits, key=lambda hit: hit.score).name == word
         assert all(0 <= hit.start < hit.end <= len(blocks[0].usable) for hit in hits)
 
 
 def test_a_model_with_one_other_weight_is_another(trained: Path, tmp_path: Path) -> None:
-    model = Wav2Vec2ForCTC.from_pretrained(SMALL_SPELLER)
+    model = Wav2Vec2ForCTC.from_pretrained(SMALL)
     with torch.no_grad():
         model.wav2vec2.encoder.layers[1].attention.k_proj.weight[3, 5] += 0.01
-    shutil.copytree(SMALL_SPELLER, tmp_path / "other")
+    shutil.copytree(SMALL, tmp_path / "other")
     model.save_pretrained(tmp_path / "other")
     with pytest.raises(RequestError, match="whose weights are others"):
-        load_classifier(trained, KeywordEncoder(tmp_path / "other", -1, CPU))
+        load_classifier(trained, KeywordEncoder(tmp_path / "other"))
 
 
 def test_windows_and_copies_that_make_no_sense(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in (("--window", "100ms"), ("--window", "soon"), ("--window", "1m"), ("--augment", "-1")):
+    for words, sentence in (
+        (("--window", "100ms"), "--window must be a time from 200ms to 10s"),
+        (("--window", "soon"), "--window 'soon' is no time; write 40ms or 1.5s"),
+        (("--window", "1m"), "--window '1m' is no time"),
+        (("--augment", "-1"), "--augment 0 or more"),
+    ):
         assert train(folder, tmp_path / "out.skops", *words) == 1
-        assert "--window must be a time from 200ms to 10s" in capsys.readouterr().err
+        assert sentence in capsys.readouterr().err

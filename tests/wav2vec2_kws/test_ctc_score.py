@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.wav2vec2_kws.conftest import cut_blocks
+from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, hits_in
 from tests.wav2vec2_kws.test_words import VOCABULARY, best_path
 from wav2vec2_kws.ctc_score import SpellingDetector
 from wav2vec2_kws.encoder import LETTERS
@@ -30,8 +30,9 @@ def random_letters(frames: int, seed: int) -> np.ndarray:
 def detect(
     letters: np.ndarray, keywords: Sequence[str], vocabulary: Vocabulary, edges: Sequence[int] = ()
 ) -> list[Hit]:
-    detector = SpellingDetector({word: vocabulary.spell(word) for word in keywords}, vocabulary)
-    return [hit for block in cut_blocks(LETTERS, letters, edges) for hit in detector.add(block)]
+    ids = {word: vocabulary.spell(word) for word in keywords}
+    detector = SpellingDetector(ids, vocabulary, FRAME_SECONDS)
+    return hits_in(cut_blocks(LETTERS, letters, edges), detector)
 
 
 def plain_program(letters: np.ndarray, ids: Sequence[int]) -> dict[int, tuple[float, int, int, int]]:
@@ -154,7 +155,7 @@ def test_the_recordings_ends_are_words_ends(text: str, place: tuple[int, int]) -
 
 
 def test_unusable_frames_are_words_ends_and_nothing_reaches_over_them() -> None:
-    detector = SpellingDetector({"cat": VOCABULARY.spell("cat")}, VOCABULARY)
+    detector = SpellingDetector({"cat": VOCABULARY.spell("cat")}, VOCABULARY, FRAME_SECONDS)
     letters = best_path("IZCATZZCAAT")
-    hits = best_hits(hit for block in cut_blocks(LETTERS, letters, bad=[1, 5, 9]) for hit in detector.add(block))
+    hits = best_hits(hits_in(cut_blocks(LETTERS, letters, bad=[1, 5, 9]), detector))
     assert [(hit.start, hit.end) for hit in hits if hit.score == 1.0] == [(2, 5)]

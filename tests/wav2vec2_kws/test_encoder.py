@@ -11,11 +11,13 @@ from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RecordingError, WeightsError
-from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.frames import FrameBlock, encode_frames
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+from novaspeech.inference.engine import Inference
+from novaspeech.inference.pooling import FrameBlock
 from tests.references import assert_close
-from tests.wav2vec2_kws.conftest import CPU, TAKES, recording, say
-from wav2vec2_kws.encoder import HIDDEN, LETTERS, KeywordEncoder
+from tests.wav2vec2_kws.conftest import TAKES, recording, say
+from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 
 MODELS = ("small", "group", "layer")
 WORDS = sorted({word for word, _ in TAKES})
@@ -42,7 +44,7 @@ def reference(samples: np.ndarray, folder: Path) -> tuple[list[np.ndarray], np.n
 def frames(
     source: Recording, encoder: KeywordEncoder, batch_size: int = 1
 ) -> tuple[dict[str, np.ndarray], np.ndarray, list[FrameBlock]]:
-    blocks = list(encode_frames(source, encoder, [HIDDEN, LETTERS], batch_size=batch_size))
+    blocks = list(Inference(encoder, batch_size).frames(source, [HIDDEN, LETTERS]))
     assert [block.first for block in blocks] == np.cumsum([0, *(len(block.usable) for block in blocks)])[:-1].tolist()
     assert [block.last for block in blocks] == [False] * (len(blocks) - 1) + [True]
     values = {name: np.concatenate([block.values[name] for block in blocks]) for name in (HIDDEN, LETTERS)}
@@ -55,11 +57,11 @@ def test_a_recording_of_one_chunk_equals_transformers(folders: dict[str, Path], 
     samples = talk(seconds)
     states, letters = reference(samples, folders[model])
     for layer, expected in enumerate(states):
-        found, usable, _ = frames(recording(samples), KeywordEncoder(folders[model], layer, CPU))
+        found, usable, _ = frames(recording(samples), KeywordEncoder(folders[model], layer))
         assert usable.all()
         assert_close(found[HIDDEN], expected)
         assert_close(found[LETTERS], letters)
-    last, _, _ = frames(recording(samples), KeywordEncoder(folders[model], -1, CPU))
+    last, _, _ = frames(recording(samples), KeywordEncoder(folders[model]))
     assert_close(last[HIDDEN], states[-1])
 
 
@@ -69,7 +71,7 @@ def test_what_does_not_attend_equals_transformers_on_the_whole_of_any_length(
 ) -> None:
     """The layers' input hears a second only: over chunks it must be that of the whole recording, norms included."""
     samples = talk(83.1)
-    found, _, blocks = frames(recording(samples), KeywordEncoder(folders[model], 0, CPU))
+    found, _, blocks = frames(recording(samples), KeywordEncoder(folders[model], 0))
     assert len(blocks) == 4
     assert_close(found[HIDDEN], reference(samples, folders[model])[0][0])
 
@@ -78,7 +80,7 @@ def test_what_does_not_attend_equals_transformers_on_the_whole_of_any_length(
 def test_each_chunk_equals_transformers_on_it(folders: dict[str, Path], model: str) -> None:
     """Chunk 1 of a recording that repeats itself every 6 s, so that it is normalised as the whole is."""
     samples = np.tile(talk(6.0), 16)
-    found, _, blocks = frames(recording(samples), KeywordEncoder(folders[model], -1, CPU))
+    found, _, blocks = frames(recording(samples), KeywordEncoder(folders[model]))
     states, letters = reference(samples[24 * 16000 : 54 * 16000], folders[model])
     assert (blocks[1].first, len(blocks[1].usable)) == (1350, 1200)
     assert_close(found[HIDDEN][1350:2550], states[-1][150:1350])
@@ -90,11 +92,11 @@ def test_chunks_are_the_same_at_any_batch_size(
     folders: dict[str, Path], samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signal = recording(np.resize(talk(60), samples))
-    encoder = KeywordEncoder(folders["layer"], -1, CPU)
+    encoder = KeywordEncoder(folders["layer"])
     one, _, blocks = frames(signal, encoder)
     assert len(one[HIDDEN]) == (samples - 400) // 320 + 1
     assert len(blocks) == 1 + max(0, -(-(samples - 480_000) // 384_000))
-    monkeypatch.setattr(KeywordEncoder, "best_batch", None)  # as on a large GPU
+    monkeypatch.setattr(KeywordEncoder, "max_chunks", None)  # as on a large GPU
     many, _, same = frames(signal, encoder, 250)
     assert [block.first for block in same] == [block.first for block in blocks]
     for name in (HIDDEN, LETTERS):
@@ -106,28 +108,28 @@ def test_nan_is_silence_for_the_frames_around_it(folders: dict[str, Path], model
     samples = talk(40)
     samples[16000 * 10 : 16000 * 11] = np.nan
     samples[16000 * 33] = np.inf
-    found, usable, _ = frames(recording(samples), KeywordEncoder(folders[model], -1, CPU))
+    found, usable, _ = frames(recording(samples), KeywordEncoder(folders[model]))
     bad = [number for number in range(len(usable)) if not np.isfinite(samples[320 * number : 320 * number + 400]).all()]
     assert np.flatnonzero(~usable).tolist() == bad
     assert all(np.isfinite(values).all() for values in found.values())
     whole = np.nan_to_num(samples, nan=np.nanmean(samples[np.isfinite(samples)]), posinf=0.05)
-    intact, _, _ = frames(recording(whole), KeywordEncoder(folders[model], -1, CPU))
+    intact, _, _ = frames(recording(whole), KeywordEncoder(folders[model]))
     # The statistics leave NaN out, so that what is far from it hardly changes.
     assert_close(found[HIDDEN][-300:], intact[HIDDEN][-300:], 0.05)
 
 
 def test_half_precision_is_close(folders: dict[str, Path]) -> None:
     samples = recording(talk(8))
-    full, _, _ = frames(samples, KeywordEncoder(folders["small"], -1, CPU))
-    half, _, _ = frames(samples, KeywordEncoder(folders["small"], -1, CPU, torch.bfloat16))
+    full, _, _ = frames(samples, KeywordEncoder(folders["small"]))
+    half, _, _ = frames(samples, KeywordEncoder(folders["small"], compute=Compute(dtype=torch.bfloat16)))
     assert half[LETTERS].dtype == np.float32
     cosines = (full[HIDDEN] * half[HIDDEN]).sum(1) / np.linalg.norm(full[HIDDEN], axis=1)
     assert (cosines / np.linalg.norm(half[HIDDEN], axis=1)).min() > 0.97
 
 
 def test_on_a_cpu_a_pass_holds_one_chunk(speller: KeywordEncoder) -> None:
-    assert speller.best_batch == 1
-    assert isinstance(speller, Encoder)
+    assert speller.max_chunks == 1
+    assert isinstance(speller, FrameEncoder)
 
 
 def test_shorter_than_a_frame(speller: KeywordEncoder) -> None:
@@ -138,14 +140,14 @@ def test_shorter_than_a_frame(speller: KeywordEncoder) -> None:
 @pytest.mark.parametrize("layer", [3, -4, 100])
 def test_a_layer_that_is_not_there(folders: dict[str, Path], layer: int) -> None:
     with pytest.raises(OptionError, match=f"option 'layer' is {layer}; this model has the layers 0 to 2"):
-        KeywordEncoder(folders["group"], layer, CPU)
+        KeywordEncoder(folders["group"], layer)
 
 
 def test_a_fingerprint_is_of_the_weights(folders: dict[str, Path], tmp_path: Path) -> None:
-    prints = {name: KeywordEncoder(folder, -1, CPU).fingerprint for name, folder in folders.items()}
+    prints = {name: KeywordEncoder(folder).fingerprint for name, folder in folders.items()}
     assert len(set(prints.values())) == 3
     shutil.copytree(folders["group"], tmp_path / "moved")
-    assert KeywordEncoder(tmp_path / "moved", 0, CPU).fingerprint == prints["group"]
+    assert KeywordEncoder(tmp_path / "moved", 0).fingerprint == prints["group"]
 
 
 def test_a_folder_without_letters(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_folder_without_letters(folders: dict[str, Path], tmp_path: Path) -> N
     shutil.copytree(folders["group"], folder)
     (folder / "vocab.json").write_text(json.dumps({"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "A": 99}))
     with pytest.raises(WeightsError, match="letters with ids below 32"):
-        KeywordEncoder(folder, -1, CPU)
+        KeywordEncoder(folder)
     (folder / "vocab.json").unlink()
     with pytest.raises(WeightsError, match=r"has no vocab\.json, which says the letters"):
-        KeywordEncoder(folder, -1, CPU)
+        KeywordEncoder(folder)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import RequestError
-from novaspeech.inference.frames import FrameBlock, encode_frames
-from tests.wav2vec2_kws.conftest import CPU, cut_blocks, recording, say
-from wav2vec2_kws.encoder import HIDDEN, KeywordEncoder
+from novaspeech.inference.encoder import HIDDEN
+from novaspeech.inference.engine import Inference
+from novaspeech.inference.pooling import FrameBlock
+from tests.wav2vec2_kws.conftest import cut_blocks, frame_blocks, hits_in, recording, say
+from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.example import PENALTIES, STEPS, WEIGHTS, ExampleDetector, example_frames
 from wav2vec2_kws.hits import Hit, best_hits
 
@@ -17,22 +19,21 @@ SENTENCE = ["doctor", "always", "money", "river", "summer", "question", "childre
 
 
 def detect(example: np.ndarray, blocks: list[FrameBlock]) -> list[Hit]:
-    detector = ExampleDetector("it", example)
-    return [hit for block in blocks for hit in detector.add(block)]
+    return hits_in(blocks, ExampleDetector("it", example))
 
 
 @pytest.mark.parametrize("model", ["small", "layer"])
 @pytest.mark.parametrize("layer", [0, 1, 2, -1])
 @pytest.mark.parametrize("word", ["money", "question", "music"])
 def test_a_keyword_cut_out_is_found_at_its_place(folders: dict[str, Path], model: str, layer: int, word: str) -> None:
-    encoder = KeywordEncoder(folders[model], layer, CPU)
+    encoder = KeywordEncoder(folders[model], layer)
     samples, spoken = say(SENTENCE)
     place = next(one for one in spoken if one.word == word)
     start, end = place.start, place.end
     if model == "layer":  # to random weights a signal half a millisecond later is another one: on whole frames
         start, end = start // 320 * 320, -(-end // 320) * 320
-    example = example_frames(recording(samples[start:end]), encoder)
-    hits = best_hits(detect(example, list(encode_frames(recording(samples), encoder, [HIDDEN], batch_size=1))))
+    example = example_frames(recording(samples[start:end]), Inference(encoder))
+    hits = best_hits(detect(example, frame_blocks(samples, encoder, HIDDEN)))
     best = max(hits, key=lambda hit: hit.score)
     assert best.start * 20 == pytest.approx(place.start / 16, abs=40)
     assert best.end * 20 == pytest.approx(place.end / 16, abs=40)
@@ -83,7 +84,7 @@ def test_a_recording_shorter_than_the_example_holds_none() -> None:
 def test_silence_at_an_examples_ends_is_left_out(speller: KeywordEncoder) -> None:
     samples, _ = say(["money"], gap=0.0)
     padded = np.concatenate([np.zeros(8000, np.float32), samples, np.zeros(16000, np.float32)])
-    bare, trimmed = (example_frames(recording(signal), speller) for signal in (samples, padded))
+    bare, trimmed = (example_frames(recording(signal), Inference(speller)) for signal in (samples, padded))
     assert abs(len(trimmed) - len(bare)) <= 3
 
 
@@ -100,4 +101,4 @@ def test_silence_at_an_examples_ends_is_left_out(speller: KeywordEncoder) -> Non
 )
 def test_an_example_that_is_none(speller: KeywordEncoder, samples: np.ndarray, sentence: str) -> None:
     with pytest.raises(RequestError, match=sentence):
-        example_frames(recording(samples.astype(np.float32)), speller)
+        example_frames(recording(samples.astype(np.float32)), Inference(speller))

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.standins import SMALL_SPELLER
 from novaspeech.command.main import main
 from tests.wav2vec2_kws.conftest import TAKES, say
 from training.speech import Spoken
+from wav2vec2_kws.standin import SMALL
 
 Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -24,7 +24,7 @@ def talk(mono: Write) -> tuple[Path, list[Spoken]]:
 
 
 def find(*words: object) -> int:
-    return main(["find", *map(str, words), "--model", str(SMALL_SPELLER)])
+    return main(["find", *map(str, words), "--model", str(SMALL)])
 
 
 def test_a_table(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) -> None:

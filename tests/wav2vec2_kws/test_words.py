@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from transformers import Wav2Vec2CTCTokenizer
 
-from demo.standins import SMALL_SPELLER
 from novaspeech.errors import OptionError
-from novaspeech.inference.frames import FrameBlock, encode_frames
-from tests.wav2vec2_kws.conftest import cut_blocks, recording, say
+from novaspeech.inference.pooling import FrameBlock
+from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, frame_blocks, hits_in, say
 from training.utterances import LETTERS as ALPHABET
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits, strongest
 from wav2vec2_kws.search import split_keywords
+from wav2vec2_kws.standin import SMALL
 from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import WordDecoder, WordMatcher
 
-TOKENIZER = Wav2Vec2CTCTokenizer.from_pretrained(SMALL_SPELLER)
+TOKENIZER = Wav2Vec2CTCTokenizer.from_pretrained(SMALL)
 VOCABULARY = Vocabulary.of(TOKENIZER, len(ALPHABET))
 
 
@@ -31,8 +31,7 @@ def best_path(text: str, probability: float = 0.9) -> np.ndarray:
 
 
 def decode(blocks: Sequence[FrameBlock]) -> list[Hit]:
-    decoder = WordDecoder(VOCABULARY)
-    return [word for block in blocks for word in decoder.add(block)]
+    return hits_in(blocks, WordDecoder(VOCABULARY))
 
 
 def by_transformers(letters: np.ndarray) -> list[tuple[str, int, int]]:
@@ -56,7 +55,7 @@ def test_random_paths_give_transformers_words_and_offsets(seed: int) -> None:
 
 def test_speech_gives_transformers_words_and_offsets(speller: KeywordEncoder) -> None:
     samples, spoken = say(["money", "children", "always", "letter", "summer", "question"] * 6)
-    blocks = list(encode_frames(recording(samples), speller, [LETTERS], batch_size=1))
+    blocks = frame_blocks(samples, speller, LETTERS)
     letters = np.concatenate([block.values[LETTERS] for block in blocks])
     found = decode(blocks)
     assert [(word.name, word.start, word.end) for word in found] == by_transformers(letters)
@@ -91,7 +90,7 @@ def words(text: str) -> list[Hit]:
 
 
 def matches(text: str, keywords: dict[str, str], tolerance: int) -> list[tuple[str, int, int, float]]:
-    matcher = WordMatcher(keywords, tolerance)
+    matcher = WordMatcher(keywords, tolerance, FRAME_SECONDS)
     hits = [hit for word in words(text) for hit in matcher.match(word)]
     return [(hit.name, hit.start, hit.end, round(hit.score, 3)) for hit in hits]
 

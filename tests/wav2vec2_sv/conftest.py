@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from demo.standins import make_wav2vec2_sv, random_speaker_model, save_speaker_model, speech
+from demo.standins import make_standin, speech
 from tests.conftest import Job
+from wav2vec2_sv.standin import random_speaker_model, save_speaker_model
 
 SMALL = {
     "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
@@ -23,8 +24,7 @@ LAYER_NORM = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Name → folder. "demo" is the demo's stand-in."""
-    folders = {"demo": tmp_path_factory.mktemp("demo")}
-    make_wav2vec2_sv(folders["demo"])
+    folders = {"demo": make_standin("wav2vec2_sv", tmp_path_factory.mktemp("demo"))}
     for name, sizes in {"group": {}, "layer": LAYER_NORM}.items():
         for weighted in (True, False):
             torch.manual_seed(1)

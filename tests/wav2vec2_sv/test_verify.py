@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.command.main import main
 from tests.conftest import ROOT
 from tests.references import cut_windows
@@ -20,7 +20,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def voices(mono: Write) -> dict[str, Path]:
-    """Two stretches of either voice of the demo's recordings."""
+    """Two parts of either voice of the demo's recordings."""
     samples, rate = soundfile.read(ROOT / "demo" / "recording.flac", dtype="float32")
     talk = samples.mean(axis=1)
     other, other_rate = soundfile.read(ROOT / "demo" / "reference.flac", dtype="float32")
@@ -41,6 +41,11 @@ def verify(models: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Calla
         return code, *capsys.readouterr()
 
     return run
+
+
+def loaded(models: dict[str, Path]) -> str:
+    """The line on standard error that says where the model computes."""
+    return f"{models['demo']} on cpu, float32"
 
 
 def cosine(printed: str) -> float:
@@ -120,13 +125,17 @@ def test_calls_that_make_no_sense(verify: Callable[..., tuple[int, str, str]], w
 
 
 def test_trials(
-    verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path], tmp_path: Path, mono: Write
+    verify: Callable[..., tuple[int, str, str]],
+    voices: dict[str, Path],
+    models: dict[str, Path],
+    tmp_path: Path,
+    mono: Write,
 ) -> None:
     mono("silence.wav", np.zeros(64000, np.float32))
     lines = ["1 he.wav he-again.wav", "1 she.wav she-again.wav", "0 he.wav she.wav", "0 he-again.wav she-again.wav"]
     (tmp_path / "all.txt").write_text("\n".join(lines))
     code, printed, errors = verify("--trials", tmp_path / "all.txt")
-    assert (code, errors) == (0, "")
+    assert (code, errors) == (0, f"{loaded(models)}\n")
     scores = [cosine(verify(*(tmp_path / word for word in line.split()[1:]))[1]) for line in lines]
     rate, threshold = equal_error_rate(*error_rates(np.array(scores), np.array([True, True, False, False])))
     assert printed.splitlines()[:2] == [
@@ -140,17 +149,20 @@ def test_trials(
     assert again.splitlines()[0] == "4 of 6 trials, 2 of the same speaker"
     assert again.splitlines()[1] == printed.splitlines()[1]
     assert (tmp_path / "det.png").is_file()
-    first, second = errors.splitlines()
+    before, first, second = errors.splitlines()
+    assert before == loaded(models)
     assert "left out: " in first
     assert "nobody.wav does not exist" in first
     assert "silence.wav holds silence" in second
 
 
 def test_a_curve_that_cannot_be_written_is_said_before_the_work(
-    verify: Callable[..., tuple[int, str, str]], tmp_path: Path
+    verify: Callable[..., tuple[int, str, str]], models: dict[str, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "list.txt").write_text("1 a.wav b.wav")
     for place in (tmp_path / "nowhere" / "det.png", tmp_path / "det.doc"):
         code, _, errors = verify("--trials", tmp_path / "list.txt", "--out", place)
         assert code == 1
-        assert errors.startswith(f"novaspeech: the DET curve cannot be written to {place}; name a .png in a folder")
+        before, line = errors.splitlines()
+        assert before == loaded(models)
+        assert line.startswith(f"novaspeech: the DET curve cannot be written to {place}; name a .png in a folder")

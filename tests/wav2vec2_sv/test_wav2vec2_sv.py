@@ -12,12 +12,12 @@ import torch
 from discover_utils.data.handler.file_handler import FileHandler
 from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec2Config
 
-from novaspeech.audio.buffer import WindowGrid
-from novaspeech.command.plot import plot_outputs
+from novaspeech.audio.grid import WindowGrid
+from novaspeech.command.pictures import plot_outputs
 from novaspeech.errors import OptionError
-from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.compute import Compute
 from novaspeech.server.catalogue import load_trainer
-from tests.conftest import Job
+from tests.conftest import ROOT, Job
 from tests.references import cut_windows
 from wav2vec2_sv.network import SpeakerModel, shortest_window
 from wav2vec2_sv.wav2vec2_sv import Wav2Vec2SVOptions
@@ -53,7 +53,7 @@ def talk(speech: Write) -> Path:
 @pytest.fixture
 def somebody(mono: Write) -> Path:
     """The second voice alone."""
-    samples, rate = soundfile.read(Path(__file__).parents[2] / "demo" / "reference.flac", dtype="float32")
+    samples, rate = soundfile.read(ROOT / "demo" / "reference.flac", dtype="float32")
     return mono("somebody.wav", samples, rate)
 
 
@@ -62,7 +62,7 @@ def somebody(mono: Write) -> Path:
 def test_transformers_vectors(
     run_sv: Run, talk: Path, models: dict[str, Path], model: str, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Encoder, "best_batch", None)  # as on a GPU: the whole batch at once
+    monkeypatch.setattr(Compute, "on_cpu", False)  # as on a GPU: the whole batch at once
     stream = run_sv(talk, model=model, options={"batch_size": batch_size}, stride="1s").load()
     assert stream.meta_data.sample_rate == 1
     assert stream.data.shape == (14, 48)
@@ -261,9 +261,9 @@ def test_each_session_has_its_own_reference(
     assert np.abs(alone["somebody"] - alone["other"]).max() > 0.2
 
 
-def test_no_stretch_is_an_annotation_without_rows(run_sv: Run, talk: Path, somebody: Path) -> None:
+def test_no_segment_is_an_annotation_without_rows(run_sv: Run, talk: Path, somebody: Path) -> None:
     job = run_sv(talk, ("embeddings", "same_speaker"), somebody, options={"threshold": 1})
-    assert "0 stretches of the same speaker" in job.printed
+    assert "0 segments of the same speaker" in job.printed
     assert not len(job.load("same_speaker").data)
     plot_outputs(list(job.outputs.values()), talk, talk.with_suffix(".png"), "talk")
     assert talk.with_suffix(".png").stat().st_size > 10_000

@@ -1,4 +1,4 @@
-"""Which windows a request means, and the batches of them."""
+"""Blocks of a recording → batches of windows: padded, overlapping, each sample held once."""
 
 from __future__ import annotations
 
@@ -6,74 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from novaspeech.errors import RequestError
-
-FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
+from novaspeech.arrays import BoolArray, FloatArray, runs
+from novaspeech.audio.grid import WindowGrid, samples_per_ms
 
 BATCH_SECONDS = 60  # of signal in a batch, at the most, unless one window is longer
-
-
-@dataclass(frozen=True)
-class WindowGrid:
-    """`count` windows; window i is `[i*stride - left, i*stride + frame + right)`, all in milliseconds.
-
-    Output i stands for window i: no window is dropped and none moves.
-    """
-
-    frame_ms: int
-    stride_ms: int
-    left_ms: int
-    right_ms: int
-    count: int
-
-    def __post_init__(self) -> None:
-        if self.frame_ms <= 0 or self.stride_ms <= 0:
-            raise RequestError(
-                f"frame size {self.frame_ms} ms and stride {self.stride_ms} ms must be more than 0, for example 40 ms"
-            )
-        if self.left_ms < 0 or self.right_ms < 0:
-            raise RequestError(
-                f"left context {self.left_ms} ms and right context {self.right_ms} ms must not be negative"
-            )
-
-    @classmethod
-    def fit(cls, frame_ms: int, stride_ms: int, left_ms: int, right_ms: int, end_ms: int) -> WindowGrid:
-        """The grid of all windows whose stride ends at `end_ms` or before.
-
-        Raises:
-            RequestError: not even one window fits, or a length is negative.
-        """
-        grid = cls(frame_ms, stride_ms, left_ms, right_ms, count=max(0, end_ms) // stride_ms if stride_ms > 0 else 0)
-        if not grid.count:
-            raise RequestError(
-                f"{end_ms / 1000:.3f} s of audio are shorter than one step of {stride_ms} ms: there is no window"
-            )
-        return grid
-
-    def __str__(self) -> str:
-        return (
-            f"{self.count} windows, one every {self.stride_ms} ms: {self.frame_ms} ms with {self.left_ms} ms before "
-            f"and {self.right_ms} ms after"
-        )
-
-    @property
-    def rate(self) -> float:
-        """Windows per second, in Hz."""
-        return 1000 / self.stride_ms
-
-    @property
-    def drift_ms(self) -> float:
-        """What the last window's time is off by for a reader of a file, where rates have three decimals only."""
-        return abs(self.rate / round(self.rate, 3) - 1) * self.count * self.stride_ms if round(self.rate, 3) else 0.0
-
-    @property
-    def length_ms(self) -> int:
-        """Length of one window with its contexts, in ms."""
-        return self.left_ms + self.frame_ms + self.right_ms
 
 
 @dataclass(frozen=True)
@@ -104,7 +42,7 @@ class WindowBatch:
         return WindowBatch(self.signal[first:last], self.length, self.hop)
 
     def to(self, device: torch.device) -> WindowBatch:
-        """The same batch with its signal on `device`."""
+        """A copy with its signal on `device`."""
         return WindowBatch(self.signal.to(device), self.length, self.hop)
 
 
@@ -146,15 +84,36 @@ def window_batches(
             yield first + begin, whole[begin:end]
 
 
-def samples_per_ms(sampling_rate: int) -> int:
-    """Samples in a millisecond.
+def chunk_batches(
+    blocks: Iterable[FloatArray], length: int, hop: int, batch_size: int
+) -> Iterator[tuple[int, WindowBatch, bool]]:
+    """A recording in overlapping chunks of `length` samples, one every `hop`; the last one is as long as what is left.
 
-    Raises:
-        RequestError: `sampling_rate` is no multiple of 1000 Hz, so that windows would fall between samples.
+    Which chunks there are depends on the recording alone, not on `batch_size`.
+
+    Args:
+        blocks: the recording, consecutive pieces (n,) float32.
+        batch_size: the most chunks in a batch.
+
+    Yields:
+        index of the batch's first chunk, the chunks, and whether they are the last one, which comes alone.
     """
-    if sampling_rate <= 0 or sampling_rate % 1000:
-        raise RequestError(f"a model at {sampling_rate} Hz cannot be aligned to milliseconds; multiples of 1000 Hz can")
-    return sampling_rate // 1000
+    source, first = PaddedSignal(blocks, 0, "zeros"), 0
+    while True:
+        start = first * hop
+        # One sample more tells whether the recording goes on.
+        signal = torch.from_numpy(source.read(start, start + (batch_size - 1) * hop + length + 1).copy())
+        inner = batch_size
+        if source.total is not None:
+            inner = min(batch_size, max(0, -((length + start - source.total) // hop)))
+        if inner:
+            yield first, WindowBatch(signal[: (inner - 1) * hop + length], length, hop), False
+        first += inner
+        if inner < batch_size:
+            assert source.total is not None
+            rest = signal[inner * hop : source.total - start]
+            yield first, WindowBatch(rest, len(rest), hop), True
+            return
 
 
 class PaddedSignal:
@@ -211,9 +170,3 @@ def usable_windows(signal: FloatArray, size: int, length: int, hop: int) -> Bool
     bad = np.concatenate([[0], np.cumsum(~finite)])
     starts = np.arange(size) * hop
     return np.asarray(bad[starts + length] == bad[starts])
-
-
-def runs(values: BoolArray) -> Iterator[tuple[int, int]]:
-    """Begin and end of each stretch of True in (n,) bool."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], values, [False]]).astype(np.int8)))
-    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from novaspeech.audio.buffer import FloatArray, runs
+from novaspeech.arrays import FloatArray, runs
 from novaspeech.audio.sources import FfmpegSource, SoundfileSource, Source
 from novaspeech.errors import RecordingError
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from novaspeech.audio.buffer import FloatArray
+from novaspeech.arrays import FloatArray
 from novaspeech.errors import RecordingError
 
 BLOCK_SECONDS = 5

@@ -1,4 +1,4 @@
-"""The panels of a picture: waveform, curves, stretches, and maps of embeddings."""
+"""The panels of a picture: waveform, curves, segments, and maps of embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from novaspeech.audio.recording import Recording
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from novaspeech.audio.buffer import FloatArray
+    from novaspeech.arrays import FloatArray
 
 COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
 LAGS = 50  # rows of the self-similarity at least, and
@@ -117,20 +117,20 @@ def column_means(scores: FloatArray) -> tuple[FloatArray, int]:
     return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), group
 
 
-def draw_stretches(name: str, annotation: Any, figure: Figure, axis: Any) -> None:
+def draw_segments(name: str, annotation: Any, figure: Figure, axis: Any) -> None:
     """The rows of a discrete annotation, a line for each class, the fainter the less confident."""
     classes = {int(key): str(value["name"]) for key, value in annotation.annotation_scheme.classes.items()}
     rows = {key: row for row, key in enumerate(classes)}
-    for stretch in annotation.data:
-        if int(stretch["id"]) not in rows:  # NOVA's garbage class, say
+    for segment in annotation.data:
+        if int(segment["id"]) not in rows:  # NOVA's garbage class, say
             continue
-        begin, length = stretch["from"] / 1000, (stretch["to"] - stretch["from"]) / 1000
-        row = rows[int(stretch["id"])]
-        opacity = 0.25 + 0.75 * float(np.clip(stretch["conf"], 0, 1))
+        begin, length = segment["from"] / 1000, (segment["to"] - segment["from"]) / 1000
+        row = rows[int(segment["id"])]
+        opacity = 0.25 + 0.75 * float(np.clip(segment["conf"], 0, 1))
         axis.broken_barh([(begin, length)], (row - 0.4, 0.8), color=COLORS[row % len(COLORS)], alpha=opacity, lw=0)
     axis.set_yticks(range(len(classes)), list(classes.values()))
     axis.set_ylim(-0.6, max(1, len(classes)) - 0.4)
-    axis.set_title(f"{name.removesuffix('.annotation')}: {len(annotation.data)} stretches")
+    axis.set_title(f"{name.removesuffix('.annotation')}: {len(annotation.data)} segments")
 
 
 def draw_texts(name: str, annotation: Any, figure: Figure, axis: Any) -> None:

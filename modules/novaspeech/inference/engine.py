@@ -1,150 +1,167 @@
-"""Recording × grid × encoder → arrays: each window on its own. Here is what runs a model."""
+"""Recording → arrays. Here is what runs a model, the same for server, command line and Python."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from novaspeech.audio.buffer import BoolArray, FloatArray, WindowBatch, WindowGrid, window_batches
+from novaspeech.arrays import BoolArray, FloatArray
+from novaspeech.audio.buffer import chunk_batches, usable_windows, window_batches
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import ModelError
-from novaspeech.inference.encoder import Encoder, float32_products
-from novaspeech.segments import Stretch
+from novaspeech.errors import RecordingError, RequestError
+from novaspeech.hooks import Log, Progress, ignore_progress
+from novaspeech.inference.encoder import HIDDEN, Encoder, FrameEncoder
+from novaspeech.inference.passes import Passes, check_rows, read_ahead, to_numpy
+from novaspeech.inference.pooling import FrameBlock, FramePool
 
-Progress = Callable[[int, int], None]
-T = TypeVar("T")
+CHUNK_SECONDS = 30  # of a recording that is encoded piece by piece: what speech models are trained on at the longest
+CONTEXT_SECONDS = 3  # of a chunk's start and end, heard but not used
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A session's outputs.
+class Windows:
+    """An output over the windows of a grid.
 
     Attributes:
-        values: output's name → (count, D) float32, row i for window i, or (1, D) for an output of the whole recording;
-            zeros where there was no usable audio.
-        usable: (count,) bool, which windows had usable audio; all of them if nothing was asked of windows.
-        stretches: name of each discrete annotation → its rows.
+        values: (count, D) float32, row i for window i; zeros where there was no usable audio.
+        usable: (count,) bool, which windows had usable audio.
     """
 
-    values: dict[str, FloatArray]
+    values: FloatArray
     usable: BoolArray
-    stretches: dict[str, list[Stretch]] = field(default_factory=dict)
 
 
-def encode_recording(
-    recording: Recording,
-    grid: WindowGrid,
-    encoder: Encoder,
-    names: Sequence[str],
-    *,
-    batch_size: int,
-    precision: str = "auto",
-    whole: Sequence[str] = (),
-    progress: Progress = lambda completed, total: None,
-    log: Callable[[str], None] = print,
-) -> Encoded:
-    """Encodes every window of `grid`; while the encoder works, the next batch is read.
+@dataclass(frozen=True)
+class Inference:
+    """Runs an encoder over recordings; while it works on one batch, the next is read.
 
-    Args:
-        names: the outputs wanted of windows, of those in `encoder.dimensions`.
-        batch_size: the most windows in one pass through the model.
-        precision: the option of that name.
-        whole: the outputs wanted of the recording as a whole.
-        progress: called with the windows done and their total.
+    Attributes:
+        encoder: the model.
+        batch_size: the most windows, or chunks, in one pass through it.
         log: takes a line about what the user should know.
-
-    Raises:
-        RecordingError: the recording cannot be read to its end.
-        ModelError: usable audio gave NaN or infinite values.
+        progress: called with the windows done and their total.
     """
-    windows = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
-    usable = np.full(grid.count, not names)
-    with torch.inference_mode(), float32_products(precision, encoder.device):
-        encoder = encoder.adapted(recording, log)
-        wholes = _encode_whole(recording, encoder, whole, precision, log) if whole else {}
-        blocks = recording.blocks(encoder.sampling_rate)
-        batches = window_batches(blocks, grid, encoder.sampling_rate, batch_size, padding=encoder.padding)
-        runner = Runner(encoder, names, batch_size, log)
-        for first, batch in read_ahead(batches) if names else ():
-            for rows, outputs in runner.run(first, batch):
-                for name, values in windows.items():
-                    values[rows] = outputs[name].float().cpu().numpy()
-                    check_finite(values[rows], rows.start * grid.stride_ms, grid.stride_ms, precision)
-                usable[rows] = True
-                progress(rows.stop, grid.count)
-    if not names or not usable[-1]:
-        progress(grid.count, grid.count)
-    return Encoded(windows | wholes, usable)
+
+    encoder: Encoder
+    batch_size: int = 250
+    log: Log = print
+    progress: Progress = ignore_progress
+
+    def windows(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
+        """Each window of `grid` encoded on its own.
+
+        Args:
+            names: the outputs wanted, of those in `encoder.dimensions`.
+
+        Raises:
+            RequestError: the windows are too short for the model.
+            RecordingError: the recording cannot be read to its end.
+            ModelError: usable audio gave NaN or infinite values.
+        """
+        values = {name: np.zeros((grid.count, self.encoder.dimensions[name]), np.float32) for name in names}
+        usable = np.zeros(grid.count, bool)
+        if names:
+            self._check_length(grid)
+            encoder = self._prepared(recording)
+            passes = Passes(encoder.encode, encoder.compute, names, self._size(encoder.max_batch), "windows", self.log)
+            blocks = recording.blocks(encoder.sampling_rate)
+            batches = window_batches(blocks, grid, encoder.sampling_rate, self.batch_size, padding=encoder.padding)
+            for first, batch in read_ahead(batches):
+                for rows, outputs in passes.run(first, batch):
+                    for name, part in outputs.items():
+                        check_rows(part, rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
+                        values[name][rows] = part
+                    usable[rows] = True
+                    self.progress(rows.stop, grid.count)
+        if not usable[-1]:
+            self.progress(grid.count, grid.count)
+        return {name: Windows(rows, usable) for name, rows in values.items()}
+
+    def frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
+        """All frames of a recording, in order, from long overlapping chunks of it.
+
+        Of each chunk the frames are kept that are `CONTEXT_SECONDS` from its ends, so that they hang together. Which
+        chunks there are depends on the recording alone, not on `batch_size`.
+
+        Args:
+            names: the frames wanted, of those that the `FrameEncoder` has.
+
+        Raises:
+            RecordingError: the recording cannot be read to its end, or is shorter than a frame.
+            ModelError: usable audio gave NaN or infinite values.
+        """
+        encoder = self._prepared(recording)
+        assert isinstance(encoder, FrameEncoder)
+        per_second = encoder.sampling_rate // encoder.frame_hop
+        context, step = CONTEXT_SECONDS * per_second, (CHUNK_SECONDS - 2 * CONTEXT_SECONDS) * per_second
+        size = self._size(encoder.max_chunks)
+        passes = Passes(encoder.frames, encoder.compute, names, size, "chunks", self.log)
+        blocks, hop = recording.blocks(encoder.sampling_rate), encoder.frame_hop
+        for first, batch, last in read_ahead(chunk_batches(blocks, (2 * context + step) * hop, step * hop, size)):
+            if batch.length < encoder.frame_length:
+                needed = -(-encoder.frame_length * 1000 // encoder.sampling_rate)
+                raise RecordingError(f"{recording.name} has {recording.duration_ms} ms; this model needs {needed} ms")
+            for rows, outputs in passes.run(first, batch):
+                for row, chunk in enumerate(range(rows.start, rows.stop)):
+                    kept = slice(context if chunk else 0, None if last else context + step)
+                    values = {name: frames[row, kept] for name, frames in outputs.items()}
+                    usable = _usable_frames(batch.windows[chunk - first].numpy(), encoder)[kept]
+                    for part in values.values():
+                        start_ms = (chunk * step + kept.start) * 1000 * encoder.frame_seconds
+                        check_rows(part[usable], start_ms, 1000 * encoder.frame_seconds, encoder.compute)
+                    yield FrameBlock(chunk * step + kept.start, values, usable, last)
+
+    def pooled(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
+        """The recording encoded once in long chunks; each window pools the frames whose middle lies in it.
+
+        Args:
+            names: the outputs wanted, of those in `encoder.dimensions`.
+
+        Raises:
+            RecordingError, ModelError: as `frames`.
+        """
+        encoder = self.encoder
+        assert isinstance(encoder, FrameEncoder)
+        pool: FramePool | None = None
+        for block in self.frames(recording, [HIDDEN]):
+            pool = pool or FramePool(grid, encoder, block.values[HIDDEN].shape[1])
+            pool.add(block)
+            self.progress(min(grid.count - 1, int(block.end * encoder.frame_seconds * grid.rate)), grid.count)
+            if block.end >= pool.end:
+                break
+        assert pool is not None
+        hidden, usable = pool.finish(recording)
+        values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
+        for first in range(0, grid.count, self.batch_size):
+            rows = slice(first, first + self.batch_size)
+            with encoder.compute.active():
+                outputs = encoder.head(torch.from_numpy(hidden[rows]).to(encoder.compute.device), names)
+            for name, part in values.items():
+                part[rows] = np.where(usable[rows, None], to_numpy(outputs[name]), 0)
+        self.progress(grid.count, grid.count)
+        return {name: Windows(rows, usable) for name, rows in values.items()}
+
+    def _prepared(self, recording: Recording) -> Encoder:
+        with self.encoder.compute.active():
+            return self.encoder.prepared_for(recording, self.log)
+
+    def _size(self, most: int | None) -> int:
+        return min(self.batch_size, most or self.batch_size)
+
+    def _check_length(self, grid: WindowGrid) -> None:
+        needed = self.encoder.min_length_ms
+        if grid.length_ms < needed:
+            raise RequestError(
+                f"windows of {grid.length_ms} ms (frame {grid.frame_ms}, left {grid.left_ms}, right {grid.right_ms}) "
+                f"are too short for this model, which needs {needed} ms; make the frame or a context longer"
+            )
 
 
-def _encode_whole(
-    recording: Recording, encoder: Encoder, names: Sequence[str], precision: str, log: Callable[[str], None]
-) -> dict[str, FloatArray]:
-    """Each output (1, D) of the recording as a whole."""
-    outputs = encoder.encode_whole(recording, names)
-    values = {name: np.zeros((1, encoder.dimensions[name]), np.float32) for name in names}
-    for name in names:
-        if name not in outputs:
-            log(f"{recording.name} holds NaN or infinite samples: zeros in {name}, which is of the whole recording")
-            continue
-        values[name][0] = outputs[name].float().cpu().numpy()
-        if not np.isfinite(values[name]).all():
-            raise _not_finite("of the whole recording", precision)
-    return values
-
-
-class Runner:
-    """Passes batches through an encoder, in parts that fit its memory."""
-
-    def __init__(self, encoder: Encoder, names: Sequence[str], batch_size: int, log: Callable[[str], None]) -> None:
-        self._encoder = encoder
-        self._names = names
-        self._size = min(batch_size, encoder.best_batch or batch_size)
-        self._log = log
-        self._shrunk = False
-
-    def run(self, first: int, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
-        """Rows of each part, and its outputs (B, D); `first` is the row of the batch's first window."""
-        done = 0
-        batch = batch.to(self._encoder.device)
-        while done < len(batch):
-            part = batch[done : min(done + self._size, len(batch))]
-            try:
-                outputs = self._encoder.encode(part, self._names)
-            except RuntimeError as error:  # CUDA has a class of its own for it, MPS has not
-                if "out of memory" not in str(error) or len(part) == 1:
-                    raise
-                self._size, self._shrunk = len(part) // 2, True
-                torch.cuda.empty_cache()
-                continue
-            if self._shrunk:
-                self._log(f"out of GPU memory: going on with {self._size} windows at once")
-                self._shrunk = False
-            yield slice(first + done, first + done + len(part)), outputs
-            done += len(part)
-
-
-def read_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items; the next is made in a thread while the caller works on one."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="novaspeech-reader") as reader:
-        upcoming = reader.submit(next, items, None)
-        while (item := upcoming.result()) is not None:
-            upcoming = reader.submit(next, items, None)
-            yield item
-
-
-def check_finite(rows: FloatArray, start_ms: float, step_ms: float, precision: str) -> None:
-    """Raises ModelError if a row (n, D), of which there is one every `step_ms`, has NaN or infinite values."""
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(bad):
-        raise _not_finite(f"at {(start_ms + int(bad[0]) * step_ms) / 1000:.3f} s", precision)
-
-
-def _not_finite(place: str, precision: str) -> ModelError:
-    remedy = "use precision=float32" if precision in ("float16", "bfloat16") else "the weights may be damaged"
-    return ModelError(f"the model gave NaN or infinite values for intact audio {place}; {remedy}")
+def _usable_frames(chunk: FloatArray, encoder: FrameEncoder) -> BoolArray:
+    """(F,) bool: which frames of a chunk (N,) hear finite samples only."""
+    count = (len(chunk) - encoder.frame_length) // encoder.frame_hop + 1
+    return usable_windows(chunk, count, encoder.frame_length, encoder.frame_hop)

@@ -10,7 +10,6 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from novaspeech.errors import WeightsError, first_line
+from novaspeech.hooks import Log
 from novaspeech.models.weights import asset_cache
 
 BLOCK = 1 << 20  # bytes that are read at once
@@ -30,7 +30,7 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 _FAILURES = (OSError, HTTPException, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
-def fetch(uri: Any, log: Callable[[str], None] = print) -> Path:
+def fetch(uri: Any, log: Log = print) -> Path:
     """The file of a `<uri>`, from the cache or fetched.
 
     Args:
@@ -70,7 +70,7 @@ def place_of(uri: Any) -> Path:
     return folder / (Path(name).stem if uri.uri_tar else name)
 
 
-def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Callable[[str], None]) -> None:
+def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) -> None:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

@@ -1,17 +1,71 @@
-"""What the modules on wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) share: its input and its convolutions."""
+"""What modules on wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) share: loading, input, fast convolutions."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+from novaspeech.errors import WeightsError
+from novaspeech.models import weights
 
 # Samples that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200 steps of 512
 # channels, 6.5 MB: many windows at once only fall out of its caches.
 CHUNK_SAMPLES = 80_000
+
+
+@dataclass(frozen=True)
+class Wav2Vec2:
+    """A model on a wav2vec 2.0, in float32 on the CPU.
+
+    Attributes:
+        model: of transformers, or one of ours; its backbone is `model.wav2vec2`.
+        config: its `Wav2Vec2Config`.
+        standardised: whether it hears windows of zero mean and unit variance.
+        sampling_rate: in Hz.
+    """
+
+    model: Any
+    config: Any
+    standardised: bool
+    sampling_rate: int
+
+
+def load_wav2vec2(model_class: type, folder: Path, may_miss: tuple[str, ...] = ()) -> Wav2Vec2:
+    """A model on a wav2vec 2.0 from a folder.
+
+    Args:
+        model_class: has the backbone as `wav2vec2`.
+        folder: as `save_pretrained` writes it, with its preprocessor_config.json.
+        may_miss: weights that inference does not use.
+
+    Raises:
+        WeightsError: the folder cannot be used, or holds a model with an adapter, whose frames are others.
+    """
+    extractor: Any = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
+    config: Any = weights.load_config(Wav2Vec2Config, folder)
+    if config.add_adapter:
+        raise WeightsError(f"{folder}: a model without adapter is needed; this one has add_adapter=True")
+    # masked_spec_embed stands in for masked frames, which only training has.
+    model: Any = weights.load_pretrained(model_class, folder, may_miss=("wav2vec2.masked_spec_embed", *may_miss))
+    return Wav2Vec2(model, config, bool(extractor.do_normalize), int(extractor.sampling_rate))
+
+
+def prepare_for_inference(model: Any) -> None:
+    """Makes a transformers `Wav2Vec2Model`, or one of its kin such as HuBERT, compute the same faster.
+
+    It cannot be saved any more then.
+    """
+    convolution = getattr(model.encoder.pos_conv_embed, "conv", None)  # data2vec has several, without such a norm
+    if convolution is not None and parametrize.is_parametrized(convolution):  # its weight norm is for training
+        parametrize.remove_parametrizations(convolution, "weight")
+    model.feature_extractor = fast_convolutions(model.feature_extractor, model.config)
 
 
 def standardise(windows: torch.Tensor) -> torch.Tensor:
@@ -35,14 +89,6 @@ def frame_geometry(config: Any) -> tuple[int, int]:
         length += (kernel - 1) * hop
         hop *= stride
     return hop, length
-
-
-def prepare_for_inference(model: Any) -> None:
-    """Makes a transformers `Wav2Vec2Model` compute the same faster; it cannot be saved any more then."""
-    convolution = model.encoder.pos_conv_embed.conv
-    if parametrize.is_parametrized(convolution):  # its weight norm is for training
-        parametrize.remove_parametrizations(convolution, "weight")
-    model.feature_extractor = fast_convolutions(model.feature_extractor, model.config)
 
 
 def fast_convolutions(extractor: Any, config: Any) -> Any:
@@ -76,7 +122,7 @@ class ChannelsLastConvolutions(nn.Module):
         super().__init__()
         self.hop, self.length = frame_geometry(config)
         self.chunk_samples: int | None = CHUNK_SAMPLES
-        grouped = config.feat_extract_norm == "group"
+        grouped = getattr(config, "feat_extract_norm", "layer") == "group"  # data2vec has nothing but layer norms
         self.first = extractor.conv_layers[0] if grouped else None
         self.first_hop = config.conv_stride[0] if grouped else 1
         self.layers = nn.ModuleList(_Layer(layer) for layer in extractor.conv_layers[int(grouped) :])

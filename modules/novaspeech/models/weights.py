@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from novaspeech.errors import WeightsError, first_line
+from novaspeech.hooks import Log
 
 T = TypeVar("T")
 
@@ -42,12 +43,12 @@ def _cache(variable: str, name: str) -> Path:
     return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / name
 
 
-def model_folder(model: str, model_type: str, log: Callable[[str], None] = print) -> Path:
+def model_folder(model: str, model_types: Collection[str], log: Log = print) -> Path:
     """The folder that holds a transformers model.
 
     Args:
         model: a folder, or a Hub id such as "facebook/w2v-bert-2.0".
-        model_type: the `model_type` that its config.json must state.
+        model_types: one of these is the `model_type` that its config.json must state.
         log: takes a line when something is fetched.
 
     Raises:
@@ -64,8 +65,9 @@ def model_folder(model: str, model_type: str, log: Callable[[str], None] = print
             f"(or pytorch_model.bin), as save_pretrained() writes them"
         )
     found = _read_json(folder / "config.json").get("model_type")
-    if found != model_type:
-        raise WeightsError(f"{folder} holds a {found!r} model; this module needs one of type {model_type!r}")
+    if found not in model_types:
+        listed = " or ".join(map(repr, model_types))
+        raise WeightsError(f"{folder} holds a {found!r} model; this module needs one of type {listed}")
     return folder
 
 
@@ -104,9 +106,10 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
     try:
         # transformers opens pickles with weights_only=True, all versions that we allow do.
         # Weights of another shape are listed in `info`, and refused below with their names.
-        model, info = loader.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
-        )
+        with _no_progress_bar():
+            model, info = loader.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+            )
     except Exception as error:  # safetensors, pickle, json and transformers each have their own
         raise WeightsError(f"the model in {folder} cannot be loaded: {first_line(error)}") from error
     missing = sorted(set(info["missing_keys"]) - set(may_miss))
@@ -119,6 +122,20 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
         )
     loaded: T = model.eval().float()
     return loaded
+
+
+@contextlib.contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Inside, transformers draws no bar of its own into logs and terminals."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def load_extractor(extractor_class: type[T], folder: Path) -> T:
@@ -146,7 +163,7 @@ def load_tokenizer(tokenizer_class: type[T], folder: Path) -> T:
 
 
 def _from_json(described: type[T], path: Path) -> T:
-    """What a JSON file in a model's folder describes, as transformers makes it."""
+    """The object that a JSON file in a model's folder describes, as transformers makes it."""
     loader: Any = described
     try:
         made: T = loader.from_pretrained(path.parent, local_files_only=True)
@@ -155,7 +172,7 @@ def _from_json(described: type[T], path: Path) -> T:
     return made
 
 
-def _from_hub(model: str, log: Callable[[str], None]) -> Path:
+def _from_hub(model: str, log: Log) -> Path:
     """The snapshot of a Hub model, from the cache if it is there whole, else fetched."""
     from huggingface_hub import snapshot_download
 

@@ -1,13 +1,19 @@
-"""The modules that are installed, as their trainer files describe them."""
+"""The modules that are here: their trainer files, processors, commands and stand-ins, each found by its folder."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import RequestError
-from novaspeech.server import host
+from novaspeech.hooks import Log
+
+if TYPE_CHECKING:
+    from novaspeech.models.standin import StandIn
+    from novaspeech.server.processor import SpeechProcessor
 
 MODULES = Path(__file__).resolve().parents[2]
 
@@ -46,9 +52,14 @@ class Trainer:
         return {name: default for name, _, default in entries}
 
 
+def module_names() -> list[str]:
+    """Names of all modules."""
+    return sorted(file.parent.name for file in MODULES.glob("*/*.trainer"))
+
+
 def trainers() -> list[Trainer]:
-    """All modules, by name."""
-    return [load_trainer(file.parent.name) for file in sorted(MODULES.glob("*/*.trainer"))]
+    """The trainers of all modules, by name."""
+    return [load_trainer(name) for name in module_names()]
 
 
 def load_trainer(name: str) -> Trainer:
@@ -57,10 +68,39 @@ def load_trainer(name: str) -> Trainer:
     Raises:
         RequestError: there is no such module.
     """
-    path = MODULES / name / f"{name}.trainer"
-    if not path.is_file():
-        known = ", ".join(sorted(file.parent.name for file in MODULES.glob("*/*.trainer")))
-        raise RequestError(f"there is no module {name!r}; there are: {known}")
+    from novaspeech.server import host  # takes a second to import, which `novaspeech --help` has no use for
+
+    if name not in module_names():
+        raise RequestError(f"there is no module {name!r}; there are: {', '.join(module_names())}")
     content = host.module("utils.ssi_xml_utils").Trainer()
-    content.load_from_file(path)
+    content.load_from_file(MODULES / name / f"{name}.trainer")
     return Trainer(name, content)
+
+
+def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log) -> SpeechProcessor:
+    """The module's processor, as the server makes it.
+
+    Raises:
+        OptionError, WeightsError: wrong options, or a model that cannot be had.
+    """
+    script = importlib.import_module(f"{trainer.name}.{Path(trainer.content.model_script_path).stem}")
+    made: SpeechProcessor = getattr(script, trainer.content.model_create)(
+        model_io=trainer.content.meta_io, opts=options, trainer=trainer.content, log=log
+    )
+    return made
+
+
+def command_modules() -> list[Any]:
+    """The `commands` of each module that has some: `add_commands(subparsers)` adds them to `novaspeech`."""
+    return [importlib.import_module(f"{name}.commands") for name in module_names() if _has(name, "commands")]
+
+
+def standins() -> dict[str, StandIn]:
+    """Name of each module → what takes its published model's place."""
+    return {
+        name: importlib.import_module(f"{name}.standin").STANDIN for name in module_names() if _has(name, "standin")
+    }
+
+
+def _has(module: str, part: str) -> bool:
+    return (MODULES / module / f"{part}.py").is_file()

@@ -9,7 +9,8 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,27 +48,52 @@ DiscreteAnnotationScheme: Any = module("data.annotation").DiscreteAnnotationSche
 FreeAnnotation: Any = module("data.annotation").FreeAnnotation
 FreeAnnotationScheme: Any = module("data.annotation").FreeAnnotationScheme
 
-_this_job = threading.local()
+_this_thread = threading.local()  # .processor: weak reference to the processor of the job that runs in it
 
 
-def defer_loading() -> None:
-    """Keeps the host from loading the sessions' inputs of this job; call it when the job's processor is made.
+def defer_loading(processor: Any) -> None:
+    """Keeps the host from loading the sessions' inputs of a job, as long as the job's processor lives.
 
     du-process loads every input of a session before the module sees it, although `DatasetIterator` would load it
     again when iterated: a whole recording as float64 (2.8 GB for an hour of 48 kHz stereo), from .wav, .mp3 and
-    .mp4 only. Our modules read blocks from the file instead. A server runs each job in a thread of its own, so that
-    what is said here for this thread holds for this job and leaves the modules of others alone.
+    .mp4 only. Our modules read blocks from the file instead. A server runs each job in a thread of its own, and lets go
+    of the processor when the job ends: other jobs, and later ones in the same thread, load as ever.
     """
-    _this_job.deferred = True
+    _this_thread.processor = weakref.ref(processor)
     iterator = module("data.provider.dataset_iterator").DatasetIterator
-    load = iterator.load
-    if load.__name__ != "load_unless_deferred":
+    if not hasattr(iterator.load, _MARK):
+        iterator.load = _unless_deferred(iterator.load)
 
-        def load_unless_deferred(self: Any) -> None:
-            if not getattr(_this_job, "deferred", False):
-                load(self)
 
-        iterator.load = load_unless_deferred
+_MARK = "novaspeech_defers"
+
+
+def _unless_deferred(load: Callable[[Any], None]) -> Callable[[Any], None]:
+    def load_unless_deferred(self: Any) -> None:
+        if getattr(_this_thread, "processor", _nobody)() is None:
+            load(self)
+
+    setattr(load_unless_deferred, _MARK, True)
+    return load_unless_deferred
+
+
+def _nobody() -> None:
+    """A reference to a processor that is not there."""
+
+
+def parse_time(value: object, name: str) -> int:
+    """Milliseconds of a time as the host reads it: "40ms", "1.5s", 40 (ms), 1.5 (s).
+
+    Args:
+        name: name of the setting, for the message.
+
+    Raises:
+        RequestError: it is no time.
+    """
+    try:
+        return int(module("utils.string_utils").parse_time_string_to_ms(value, suppress_warn=True))
+    except (TypeError, ValueError):
+        raise RequestError(f"{name} {value!r} is no time; write 40ms or 1.5s") from None
 
 
 def describe(description: Description) -> tuple[str, str, str]:
@@ -135,7 +161,7 @@ def database_scheme(manager: Any, description: Description) -> Any:
 
 
 def require(description: Description, key: str) -> str:
-    """What an entry must say.
+    """The value of a key that an entry must have.
 
     Raises:
         RequestError: it does not.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from typing_extensions import Self
 
 from novaspeech.errors import OptionError
+from novaspeech.inference.compute import Compute
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -39,7 +41,7 @@ def option(
 
 @dataclass(frozen=True)
 class Options:
-    """What every module understands; a module's own class adds fields made with `option`."""
+    """The options of every module; a module's own class adds fields made with `option`."""
 
     batch_size: int = option(250, text="windows that go through the model at once", minimum=1)
     model: str = option("", text="Hub id or folder of the model")
@@ -47,6 +49,15 @@ class Options:
     precision: str = option(
         "auto", text="number format of the model: auto is float32, with TF32 products on CUDA", choices=PRECISIONS
     )
+
+    @property
+    def compute(self) -> Compute:
+        """Device and number format that `device` and `precision` mean on this machine.
+
+        Raises:
+            OptionError: there is no such device.
+        """
+        return Compute.of(self.device, self.precision)
 
     @classmethod
     def parse(cls, given: Mapping[str, object] | None) -> Self:
@@ -130,8 +141,8 @@ def _to_bool(value: object) -> bool:
 
 
 def _to_str(value: object) -> str:
-    # A text box that holds only digits arrives as a number.
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+    # A text box that holds only digits arrives as a number; from Python come paths.
+    if not isinstance(value, (str, int, float, PurePath)) or isinstance(value, bool):
         raise ValueError
     return str(value).strip()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from novaspeech.errors import RequestError
+from novaspeech.segments import plain_name
 from novaspeech.server import host
 
 _SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
@@ -29,8 +29,7 @@ class Output:
         aliases: other names that requests use for it.
         low, high: the range of a continuous annotation's scores.
         whole: a stream of one sample, which stands for the recording as a whole.
-        needs: outputs of the encoder that it is derived from once all windows are encoded; none if that gives it.
-        classes: names of a discrete annotation's classes.
+        classes: names of a discrete annotation's classes; none if each session says which (`Session.name_classes`).
     """
 
     id: str
@@ -39,7 +38,6 @@ class Output:
     low: float = 0.0
     high: float = 1.0
     whole: bool = False
-    needs: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
     @property
@@ -48,28 +46,24 @@ class Output:
         return self.data.split(":")[0]
 
     @property
-    def whole_id(self) -> str | None:
-        """Its id if the encoder gives it of the whole recording, else None."""
-        return self.id if self.whole and not self.needs else None
-
-    @property
     def subtype(self) -> str:
-        """What stands after it, in small letters, as the host compares it."""
+        """The word after the kind, in small letters: "ssistream", "continuous", "discrete" or "free"."""
         return self.data.split(":")[1].lower()
 
 
 @dataclass(frozen=True)
-class Wanted:
+class OutputRequest:
     """An output that a request asks for, all that can be wrong with it checked.
 
     Attributes:
         description: the entry of the request.
         output: what it means here.
-        scheme_name: of an annotation.
-        rate: in Hz, if the request names one for an annotation in a file.
+        scheme_name: name of an annotation's scheme.
+        rate: Hz, if the request names a rate for an annotation in a file.
         low, high: the range that an annotation's scores are to have.
-        classes: of a discrete annotation's scheme: id → attributes, "name" among them.
-        class_ids: id of each class of the output.
+        scheme_classes: of a discrete annotation's scheme, id → attributes, "name" among them; None if the request names
+            no scheme, so that the module's classes are numbered as they come.
+        class_ids: name of each class of the output → its id.
     """
 
     description: host.Description
@@ -78,16 +72,56 @@ class Wanted:
     rate: float | None = None
     low: float = 0.0
     high: float = 1.0
-    classes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scheme_classes: Mapping[str, Mapping[str, Any]] | None = None
     class_ids: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_file(cls, output: Output) -> OutputRequest:
+        """The request of a file that we choose ourselves, for `output`."""
+        return cls({"id": output.id}, output, output.id, low=output.low, high=output.high)
 
     @property
     def key(self) -> str:
         """The id that the request used, under which the host expects the result."""
         return str(self.description["id"])
 
+    @property
+    def in_database(self) -> bool:
+        """Whether it goes to the database, not to a file."""
+        return "src" in self.description and host.describe(self.description)[0] == "db"
 
-def wanted_outputs(manager: Any, outputs: Sequence[Output]) -> list[Wanted]:
+    def with_classes(self, names: Sequence[str]) -> OutputRequest:
+        """A copy for a discrete annotation with these classes.
+
+        Raises:
+            RequestError: the scheme lacks one of them, or two are the same.
+        """
+        given = self.scheme_classes
+        if given is None:
+            given = {str(number): {"name": name} for number, name in enumerate(names)}
+        ids = {plain_name(str(attributes["name"])): int(key) for key, attributes in given.items()}
+        for place, name in enumerate(names):
+            self._check_class(name, names[:place], ids, [str(attributes["name"]) for attributes in given.values()])
+        # NOVA-Server writes a class's id only if it is among its attributes.
+        classes = {key: {"id": key, **attributes} for key, attributes in given.items()}
+        return replace(self, scheme_classes=classes, class_ids={name: ids[plain_name(name)] for name in names})
+
+    def _check_class(self, name: str, before: Sequence[str], ids: Mapping[str, int], there: Sequence[str]) -> None:
+        plain = plain_name(name)
+        if plain in map(plain_name, before):
+            raise RequestError(f"output {self.key!r}: the class {name!r} is there twice, written in different ways")
+        if plain not in ids:
+            listed = ", ".join(map(repr, there)) or "none"
+            raise RequestError(f"output {self.key!r}: its scheme has no class {name!r}, only {listed}; add it")
+        if self.in_database and ids[plain] == len(there):
+            # The server takes this id for the class of rest, and drops its labels.
+            raise RequestError(
+                f"output {self.key!r}: the class {name!r} has the id {len(there)}, which the server keeps for REST; "
+                f"number the scheme's classes from 0"
+            )
+
+
+def requested_outputs(manager: Any, outputs: Sequence[Output]) -> list[OutputRequest]:
     """The outputs that the request asks for and has not unticked.
 
     What is wrong is found here, before the hours of work, not after them.
@@ -115,7 +149,7 @@ def wanted_outputs(manager: Any, outputs: Sequence[Output]) -> list[Wanted]:
     return wanted
 
 
-def _check(manager: Any, description: host.Description, output: Output) -> Wanted:
+def _check(manager: Any, description: host.Description, output: Output) -> OutputRequest:
     name = description["id"]
     origin, kind, subtype = host.describe(description)
     if kind != output.kind or subtype not in ("", output.subtype):
@@ -125,15 +159,15 @@ def _check(manager: Any, description: host.Description, output: Output) -> Wante
             host.require(description, key)
     _check_path(manager, description, output)
     if kind == "stream":
-        return Wanted(description, output)
+        return OutputRequest(description, output)
     if output.subtype == "discrete":
-        return _check_classes(manager, description, output)
+        return _discrete_request(manager, description, output)
     scheme_name = str(description.get("scheme") or name)
     if origin == "db":  # has a range of its own, and resamples by itself
         scheme_name = host.database_scheme(manager, description).name
-        return Wanted(description, output, scheme_name, None, output.low, output.high)
+        return OutputRequest(description, output, scheme_name, None, output.low, output.high)
     if output.subtype == "free":
-        return Wanted(description, output, scheme_name)
+        return OutputRequest(description, output, scheme_name)
     try:
         rate = float(description["sample_rate"]) if "sample_rate" in description else None
         low, high = float(description.get("min_val", output.low)), float(description.get("max_val", output.high))
@@ -143,45 +177,27 @@ def _check(manager: Any, description: host.Description, output: Output) -> Wante
         raise RequestError(
             f"output {name!r}: sample_rate {rate} must be above 0, min_val {low:g} below max_val {high:g}"
         )
-    return Wanted(description, output, scheme_name, rate, low, high)
+    return OutputRequest(description, output, scheme_name, rate, low, high)
 
 
-def _check_classes(manager: Any, description: host.Description, output: Output) -> Wanted:
-    name, in_database = description["id"], host.describe(description)[0] == "db"
-    scheme_name = str(description.get("scheme") or name)
-    classes: Any = description.get("classes") or {str(index): text for index, text in enumerate(output.classes)}
-    if in_database:
+def _discrete_request(manager: Any, description: host.Description, output: Output) -> OutputRequest:
+    scheme_name = str(description.get("scheme") or description["id"])
+    given: Any = description.get("classes") or None
+    if host.describe(description)[0] == "db":
         scheme = host.database_scheme(manager, description)
-        scheme_name, classes = scheme.name, scheme.classes
+        scheme_name, given = scheme.name, scheme.classes
     try:
-        named = {str(key): {"name": value} if isinstance(value, str) else dict(value) for key, value in classes.items()}
-        ids = {plain_name(str(attributes["name"])): int(key) for key, attributes in named.items()}
+        named = given and {
+            str(int(key)): {"name": value} if isinstance(value, str) else {**value, "name": str(value["name"])}
+            for key, value in given.items()
+        }
     except (AttributeError, KeyError, TypeError, ValueError):
         example = {"0": {"name": next(iter(output.classes), "some class")}}
         raise RequestError(
-            f"output {name!r}: classes must be numbers with names, such as {json.dumps(example)}"
+            f"output {description['id']!r}: classes must be numbers with names, such as {json.dumps(example)}"
         ) from None
-    for place, wanted in enumerate(output.classes):
-        if plain_name(wanted) in map(plain_name, output.classes[:place]):
-            raise RequestError(f"output {name!r}: the class {wanted!r} is there twice, written in different ways")
-        if plain_name(wanted) not in ids:
-            there = ", ".join(repr(attributes["name"]) for attributes in named.values())
-            raise RequestError(f"output {name!r}: its scheme has no class {wanted!r}, only {there or 'none'}; add it")
-        if in_database and ids[plain_name(wanted)] == len(named):
-            # The server takes this id for the class of rest, and drops its labels.
-            raise RequestError(
-                f"output {name!r}: the class {wanted!r} has the id {len(named)}, which the server keeps for REST; "
-                f"number the scheme's classes from 0"
-            )
-    # NOVA-Server writes a class's id only if it is among its attributes.
-    classes = {key: {"id": key} | attributes for key, attributes in named.items()}
-    class_ids = {wanted: ids[plain_name(wanted)] for wanted in output.classes}
-    return Wanted(description, output, scheme_name, classes=classes, class_ids=class_ids)
-
-
-def plain_name(name: str) -> str:
-    """Names of classes are compared without case, blanks, hyphens and underscores."""
-    return re.sub(r"[\s_-]", "", name).casefold()
+    request = OutputRequest(description, output, scheme_name, scheme_classes=named)
+    return request.with_classes(output.classes) if output.classes else request
 
 
 def _check_path(manager: Any, description: host.Description, output: Output) -> None:

@@ -6,20 +6,15 @@ import json
 import os
 import urllib.request
 from collections.abc import Callable
-from functools import partial
 from http.client import HTTPException
 from time import monotonic
 
 SECONDS_BETWEEN_REPORTS = 5.0
 
 
-# Where log lines go: standard output, which is the job's log on a server. The command line has its own place.
-sink: Callable[[str], object] = partial(print, flush=True)
-
-
 def log(message: str) -> None:
-    """A line in the job's log."""
-    sink(message)
+    """A line in the job's log, which is a server's standard output."""
+    print(message, flush=True)
 
 
 class LogProgress:
@@ -47,10 +42,6 @@ class LogProgress:
             except (OSError, HTTPException, ValueError) as error:
                 log(f"the server's progress field cannot be set ({error}); see this log instead")
                 self._post = None
-
-
-# What a session reports to; the command line puts a progress bar here.
-reporter: Callable[[str], Callable[[int, int], None]] = LogProgress
 
 
 def _discover_field() -> Callable[[str], None] | None:

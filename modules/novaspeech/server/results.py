@@ -1,54 +1,63 @@
-"""Arrays and stretches → the streams and annotations that a request names."""
+"""Arrays and segments → the host's streams and annotations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from novaspeech.audio.buffer import BoolArray, FloatArray, WindowGrid
-from novaspeech.inference.engine import Encoded
-from novaspeech.segments import Stretch
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.grid import WindowGrid
+from novaspeech.inference.engine import Windows
+from novaspeech.segments import Segment
 from novaspeech.server import host
-from novaspeech.server.outputs import Wanted
+from novaspeech.server.outputs import Output, OutputRequest
+from novaspeech.server.session import Results, Session, Value
 
 LOWEST_RATE = 0.001  # in Hz: the servers write three decimals, and readers divide by what they find
 
 
-def build_outputs(
-    manager: Any, wanted: Sequence[Wanted], encoded: Encoded, grid: WindowGrid, recording_ms: int
-) -> dict[str, Any]:
+def build_outputs(session: Session, results: Results, name: str, dataset: str) -> dict[str, Any]:
     """The host's objects for one session, under the ids that the request used.
 
-    Role and name are the request's, session and dataset those of `manager`.
+    Args:
+        name, dataset: the session's, at the host. Role and stream name are the request's.
     """
-    built = {}
-    for item in wanted:
-        annotator = item.description.get("annotator")
-        place = {key: item.description.get(key) for key in ("role", "name")}
-        place |= {"session": manager.session, "dataset": manager.dataset}
-        if item.output.kind == "stream":
-            values = encoded.values[item.output.id]
-            rate = max(LOWEST_RATE, 1000 / recording_ms) if item.output.whole else grid.rate
-            built[item.key] = host.SSIStream(
-                data=values, sample_rate=rate, sample_shape=values.shape[1:], media_type="feature", **place
-            )
-        elif item.output.subtype == "discrete":
-            built[item.key] = _discrete(encoded.stretches[item.output.id], item, annotator=annotator, **place)
-        elif item.output.subtype == "free":
-            built[item.key] = _free(encoded.stretches[item.output.id], item, annotator=annotator, **place)
-        else:
-            scores = encoded.values[item.output.id][:, 0]
-            built[item.key] = _continuous(scores, encoded.usable, item, grid, annotator=annotator, **place)
-    return built
+    place = {"session": name, "dataset": dataset}
+    return {item.key: build_output(item, results[item.output.id], session, place) for item in session.requests}
 
 
-def _continuous(scores: FloatArray, usable: BoolArray, item: Wanted, grid: WindowGrid, **place: Any) -> Any:
-    """Scores (count,) float32 → ContinuousAnnotation, in the range and at the rate wanted."""
+def build_output(item: OutputRequest, value: Value, session: Session, place: Mapping[str, Any]) -> Any:
+    """The host's object of one output."""
+    description = item.description
+    place = {"role": description.get("role"), "name": description.get("name"), **place}
+    if isinstance(value, list):
+        annotator = description.get("annotator")
+        if item.output.subtype == "discrete":
+            item = item.with_classes(session.classes.get(item.output.id, item.output.classes))
+            return _discrete(value, item, annotator=annotator, **place)
+        return _free(value, item, annotator=annotator, **place)
+    if item.output.kind == "annotation":
+        assert isinstance(value, Windows)
+        return _continuous(value, item, session.grid, annotator=description.get("annotator"), **place)
+    rate, values = session.grid.rate, value.values if isinstance(value, Windows) else value[None]
+    if item.output.whole:
+        rate = max(LOWEST_RATE, 1000 / max(1, session.recording.duration_ms))
+    return host.SSIStream(data=values, sample_rate=rate, sample_shape=values.shape[1:], media_type="feature", **place)
+
+
+def scores_of(value: Windows, output: Output) -> FloatArray:
+    """A continuous annotation's scores (count,) float32: within the output's range, NaN where there is no value."""
+    scores = np.clip(value.values[:, 0], output.low, output.high)
+    return np.where(value.usable, scores, np.nan).astype(np.float32)
+
+
+def _continuous(value: Windows, item: OutputRequest, grid: WindowGrid, **place: Any) -> Any:
+    """Scores → ContinuousAnnotation, in the range and at the rate wanted."""
     low, high = item.output.low, item.output.high
-    share = (np.clip(scores, low, high) - low) / (high - low)
-    scores = np.where(usable, item.low + share * (item.high - item.low), np.nan).astype(np.float32)
+    share = (scores_of(value, item.output) - low) / (high - low)
+    scores = (item.low + share * (item.high - item.low)).astype(np.float32)
     rate = item.rate or grid.rate
     if rate != grid.rate:
         scores = _resample(scores, grid.rate, rate)
@@ -68,26 +77,26 @@ def _resample(scores: FloatArray, rate: float, new_rate: float) -> FloatArray:
     return resampled
 
 
-def _discrete(stretches: Sequence[Stretch], item: Wanted, **place: Any) -> Any:
-    """Stretches → DiscreteAnnotation."""
-    scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.classes)
-    data = _rows(stretches, scheme.label_dtype)
-    data["id"] = [item.class_ids[stretch.name] for stretch in stretches]
+def _discrete(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:
+    """Segments → DiscreteAnnotation."""
+    scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.scheme_classes)
+    data = _rows(segments, scheme.label_dtype)
+    data["id"] = [item.class_ids[segment.name] for segment in segments]
     return host.DiscreteAnnotation(scheme=scheme, data=data, **place)
 
 
-def _free(stretches: Sequence[Stretch], item: Wanted, **place: Any) -> Any:
-    """Stretches → FreeAnnotation."""
+def _free(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:
+    """Segments → FreeAnnotation."""
     scheme = host.FreeAnnotationScheme(name=item.scheme_name)
-    data = _rows(stretches, scheme.label_dtype)
-    data["name"] = [stretch.name for stretch in stretches]
+    data = _rows(segments, scheme.label_dtype)
+    data["name"] = [segment.name for segment in segments]
     return host.FreeAnnotation(scheme=scheme, data=data, **place)
 
 
-def _rows(stretches: Sequence[Stretch], dtype: Any) -> Any:
+def _rows(segments: Sequence[Segment], dtype: Any) -> Any:
     """Times in ms, and confidences."""
-    data = np.zeros(len(stretches), dtype)
-    data["from"] = [stretch.start_ms for stretch in stretches]
-    data["to"] = [stretch.end_ms for stretch in stretches]
-    data["conf"] = [stretch.confidence for stretch in stretches]
+    data = np.zeros(len(segments), dtype)
+    data["from"] = [segment.start_ms for segment in segments]
+    data["to"] = [segment.end_ms for segment in segments]
+    data["conf"] = [segment.confidence for segment in segments]
     return data

@@ -17,28 +17,28 @@ from discover_utils.data.stream import SSIStream
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from demo.standins import make_wav2vec2_sv
-from novaspeech.command import main as cli
-from novaspeech.command import run as batch
+from demo.standins import make_standin
 from novaspeech.command.drawing import Waveform, column_means, self_similarity
 from novaspeech.command.main import main
-from novaspeech.command.plot import _panels, _tick_seconds, format_time
-from novaspeech.server import progress
+from novaspeech.command.pictures import _panels, _tick_seconds, format_time
 
 Speech = Callable[..., Path]
 
 
 @pytest.fixture
-def novaspeech(monkeypatch: pytest.MonkeyPatch, small_model: Path) -> Callable[..., int]:
-    """The command, with the small model; what it sets for its process is put back."""
-    monkeypatch.setattr(progress, "sink", progress.sink)
-    monkeypatch.setattr(progress, "reporter", progress.reporter)
+def novaspeech(small_model: Path) -> Callable[..., int]:
+    """The command, with the small model."""
 
     def run(*arguments: object) -> int:
         words: Sequence[str] = [str(argument) for argument in arguments]
-        return cli.main([*words, *(["--set", f"model={small_model}"] if words[0] == "run" else [])])
+        return main([*words, *(["--set", f"model={small_model}"] if words[0] == "run" else [])])
 
     return run
+
+
+def problems_of(captured: str) -> list[str]:
+    """The lines on standard error that say what is wrong, without those of bars and progress."""
+    return [line for line in captured.splitlines() if line.startswith("novaspeech: ")]
 
 
 def test_run_writes_beside_each_recording(
@@ -65,7 +65,7 @@ def test_a_broken_recording_is_named_and_the_others_are_done(
 ) -> None:
     (tmp_path / "text.wav").write_text("no audio")
     assert novaspeech("run", "w2v_bert_2", tmp_path / "text.wav", tmp_path / "missing.wav", speech("good.wav")) == 1
-    problems = capsys.readouterr().err.splitlines()
+    problems = problems_of(capsys.readouterr().err)
     assert len(problems) == 2
     assert problems[0].startswith(
         f"novaspeech: text: {tmp_path}/text.wav is not audio that libsndfile or ffmpeg can read"
@@ -80,7 +80,7 @@ def test_a_broken_recording_is_named_and_the_others_are_done(
         (["run", "w2v", "a.wav"], "there is no module 'w2v'; there are: "),
         (["run", "w2v_bert_2", "a.wav", "--set", "speed=2"], "unknown option 'speed'"),
         (["run", "w2v_bert_2", "a.wav", "--set", "speed"], "--set 'speed' must be OPTION=VALUE"),
-        (["run", "w2v_bert_2", "a.wav", "--frame", "fast"], "--frame 'fast' is no time; write 40ms or 1.5s"),
+        (["run", "w2v_bert_2", "a.wav", "--frame", "fast"], "frame 'fast' is no time; write 40ms or 1.5s"),
         (["run", "w2v_bert_2", "x/a.wav", "y/a.wav", "--out", "."], "x/a.wav and y/a.wav would both write"),
         (["run", "w2v_bert_2", "a.wav", "a.mp3"], "a.wav and a.mp3 would both write"),
         (["plot", "/no/such/folder"], "/no/such/folder is not a folder"),
@@ -100,7 +100,7 @@ def test_an_output_that_does_not_exist(
     novaspeech: Callable[..., int], speech: Speech, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert novaspeech("run", "w2v_bert_2", speech("a.wav"), "--output", "arousal") == 1
-    assert "asks for output 'arousal'; this module gives embeddings" in capsys.readouterr().err
+    assert "w2v_bert_2 has no output 'arousal'; it has embeddings" in capsys.readouterr().err
 
 
 def test_modules_come_from_the_trainers(novaspeech: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +192,7 @@ def test_one_sample_of_the_whole_recording_is_left_out(
 
 
 def test_further_inputs_and_stretches(speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_wav2vec2_sv(tmp_path / "model")
+    make_standin("wav2vec2_sv", tmp_path / "model")
     recording = speech("a {b}.wav", seconds=8)
     common = ["run", "wav2vec2_sv", str(recording), "--set", f"model={tmp_path}/model", "--set", "threshold=-1"]
     common += ["--output", "embeddings", "--output", "same_speaker"]
@@ -238,7 +238,7 @@ def test_what_cannot_be_drawn_or_written_gets_one_line(
     assert novaspeech("plot", tmp_path, "--out", tmp_path / "nowhere" / "a.png") == 1
     (tmp_path / "a.embeddings.stream").write_text("<stream>")
     assert novaspeech("plot", tmp_path) == 1
-    problems = [line for line in capsys.readouterr().err.splitlines() if line.startswith("novaspeech: ")]
+    problems = problems_of(capsys.readouterr().err)
     for problem, message in zip(
         problems, ("File exists", "No such file", "a.embeddings.stream cannot be read"), strict=True
     ):
@@ -286,10 +286,3 @@ def test_self_similarity() -> None:
     long, step = self_similarity(np.random.default_rng(0).standard_normal((9000, 3)).astype(np.float32), rate=25)
     assert long.shape == (50, 1800)
     assert step == pytest.approx(5 / 25)
-
-
-def test_the_bar_counts_windows() -> None:
-    bar = batch._Bar("a")
-    for completed in (3, 7, 10):
-        bar(completed, 10)
-    assert (bar._bar.n, bar._bar.total) == (10, 10)

@@ -1,29 +1,30 @@
 from __future__ import annotations
 
 import copy
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from novaspeech.audio.buffer import WindowBatch, WindowGrid
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.errors import ModelError, OptionError
-from novaspeech.inference.encoder import Encoder, FrameEncoder, choose_device, choose_dtype, float32_products
-from novaspeech.inference.engine import encode_recording
-
-CPU = torch.device("cpu")
+from novaspeech.errors import ModelError, RecordingError, RequestError
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.encoder import HIDDEN, Encoder, FrameEncoder
+from novaspeech.inference.engine import Inference
 
 
 class FirstAndMean(Encoder):
     """Gives each window's first sample and its mean. A stand-in for models, so that rows can be written down."""
 
     def __init__(self) -> None:
-        super().__init__(sampling_rate=16000, min_length=1, device=CPU, dimensions={"first": 1, "both": 2})
+        super().__init__(sampling_rate=16000, min_length=1, dimensions={"first": 1, "both": 2})
         self.sizes: list[int] = []
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
@@ -33,32 +34,34 @@ class FirstAndMean(Encoder):
 
 
 class LessItsMean(FirstAndMean):
-    """Takes the recording's mean off each window's first sample, and gives the mean as an output of the whole."""
+    """Takes the recording's mean off each window's first sample."""
 
     mean = 0.0
 
-    def adapted(self, recording: Recording, log: Callable[[str], None]) -> LessItsMean:
-        adapted = copy.copy(self)
-        adapted.mean = float(np.mean(np.concatenate(list(recording.blocks(16000)))))
-        log(f"mean {adapted.mean:g}")
-        return adapted
+    def prepared_for(self, recording: Recording, log: Callable[[str], None]) -> LessItsMean:
+        prepared = copy.copy(self)
+        prepared.mean = float(np.mean(np.concatenate(list(recording.blocks(16000)))))
+        log(f"mean {prepared.mean:g}")
+        return prepared
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"first": super().encode(batch, names)["first"] - self.mean}
-
-    def encode_whole(self, recording: Recording, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return {} if np.isnan(self.mean) else {"both": torch.tensor([self.mean, 1.0 if self.mean > 1 else np.inf])}
 
 
 class SmallMemory(FirstAndMean):
     """Raises what torch raises when a GPU is full, for more than 3 windows. A mock: there may be no GPU here."""
 
-    best_batch = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.max_batch = None
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         if len(batch) > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return super().encode(batch, names)
+
+
+GRID = WindowGrid.fit(40, 40, 0, 0, 1000)
 
 
 def ramp(seconds: float) -> Recording:
@@ -69,64 +72,52 @@ def ramp(seconds: float) -> Recording:
 def test_row_i_is_window_i(batch_size: int) -> None:
     grid = WindowGrid.fit(40, 40, 0, 0, 2000)
     calls: list[tuple[int, int]] = []
-    encoded = encode_recording(
-        ramp(2), grid, FirstAndMean(), ["first", "both"], batch_size=batch_size, progress=lambda *c: calls.append(c)
-    )
+    inference = Inference(FirstAndMean(), batch_size, progress=lambda *call: calls.append(call))
+    found = inference.windows(ramp(2), grid, ["first", "both"])
     starts = np.arange(50, dtype=np.float32) * 640
-    np.testing.assert_array_equal(encoded.values["first"], starts[:, None])
-    np.testing.assert_allclose(encoded.values["both"][:, 1], starts + 319.5)
-    assert encoded.values["both"].dtype == np.float32
-    assert encoded.usable.all()
+    np.testing.assert_array_equal(found["first"].values, starts[:, None])
+    np.testing.assert_allclose(found["both"].values[:, 1], starts + 319.5)
+    assert found["both"].values.dtype == np.float32
+    assert found["first"].usable.all()
     assert calls[-1] == (50, 50)
     assert [done for done, _ in calls] == sorted({done for done, _ in calls})
 
 
 def test_only_what_is_asked_for_is_kept() -> None:
-    encoded = encode_recording(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), FirstAndMean(), ["both"], batch_size=5)
-    assert list(encoded.values) == ["both"]
+    found = Inference(FirstAndMean(), 5).windows(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), ["both"])
+    assert list(found) == ["both"]
 
 
 def test_an_encoder_may_look_at_the_whole_recording_first() -> None:
     encoder, grid, said = LessItsMean(), WindowGrid.fit(40, 40, 0, 0, 1000), []
-    arguments = {"batch_size": 7, "log": said.append}
-    encoded = encode_recording(ramp(1), grid, encoder, ["first"], whole=["both"], **arguments)
-    np.testing.assert_array_equal(encoded.values["first"][:, 0], np.arange(25) * 640 - 7999.5)
-    np.testing.assert_array_equal(encoded.values["both"], [[7999.5, 1]])
+    found = Inference(encoder, 7, said.append).windows(ramp(1), grid, ["first"])
+    np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640 - 7999.5)
     assert encoder.mean == 0, "the next recording must not meet this one's mean"
     assert said == ["mean 7999.5"]
 
 
 def test_nothing_asked_of_windows_nothing_computed_of_them() -> None:
     encoder, calls = LessItsMean(), []
-    encoded = encode_recording(
-        ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), encoder, [], whole=["both"], batch_size=7,
-        progress=lambda *c: calls.append(c), log=lambda line: None,
-    )  # fmt: skip
-    assert list(encoded.values) == ["both"]
-    assert encoded.usable.all()
+    encoder.min_length = 16000  # windows that the model could not take do not matter then
+    inference = Inference(encoder, 7, progress=lambda *call: calls.append(call))
+    assert inference.windows(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), []) == {}
     assert calls == [(25, 25)]
     assert not encoder.sizes
 
 
-def test_a_recording_without_usable_audio_as_a_whole_gives_zeros_and_a_line() -> None:
-    recording, said = Recording("a.wav", ArraySource(np.full(16000, np.nan, np.float32), 16000)), []
-    grid = WindowGrid.fit(40, 40, 0, 0, 1000)
-    encoded = encode_recording(recording, grid, LessItsMean(), [], whole=["both"], batch_size=7, log=said.append)
-    np.testing.assert_array_equal(encoded.values["both"], [[0, 0]])
-    assert said[-1] == "a.wav holds NaN or infinite samples: zeros in both, which is of the whole recording"
-
-
-def test_numbers_of_the_whole_that_are_none_are_an_error() -> None:
-    silence = Recording("silence", ArraySource(np.zeros(16000, np.float32), 16000))
-    grid = WindowGrid.fit(40, 40, 0, 0, 1000)
-    with pytest.raises(ModelError, match="infinite values for intact audio of the whole recording; the weights may"):
-        encode_recording(silence, grid, LessItsMean(), ["first"], whole=["both"], batch_size=7)
+def test_windows_too_short_for_the_model() -> None:
+    encoder = FirstAndMean()
+    encoder.min_length = 1601
+    with pytest.raises(
+        RequestError, match=r"of 100 ms \(frame 40, left 60, right 0\) are too short .* needs 101 ms; make"
+    ):
+        Inference(encoder).windows(ramp(1), WindowGrid.fit(40, 40, 60, 0, 1000), ["first"])
 
 
 def test_on_a_cpu_a_pass_holds_no_more_than_its_caches_like() -> None:
     encoder = FirstAndMean()
-    encode_recording(ramp(4), WindowGrid.fit(40, 40, 0, 0, 4000), encoder, ["first"], batch_size=250)
-    assert max(encoder.sizes) == encoder.best_batch == 25
+    Inference(encoder).windows(ramp(4), WindowGrid.fit(40, 40, 0, 0, 4000), ["first"])
+    assert max(encoder.sizes) == encoder.max_batch == 25
 
 
 def test_windows_without_usable_audio_are_zeros_and_the_model_does_not_see_them() -> None:
@@ -134,21 +125,53 @@ def test_windows_without_usable_audio_are_zeros_and_the_model_does_not_see_them(
     samples[8000] = np.nan
     encoder = FirstAndMean()
     grid = WindowGrid.fit(40, 40, 80, 0, 3000)  # a session of 3 s with 2 s of audio
-    encoded = encode_recording(Recording("a", ArraySource(samples, 16000)), grid, encoder, ["first"], batch_size=250)
-    empty = np.flatnonzero(~encoded.usable).tolist()
+    found = Inference(encoder).windows(Recording("a", ArraySource(samples, 16000)), grid, ["first"])["first"]
+    empty = np.flatnonzero(~found.usable).tolist()
     assert empty == [12, 13, 14, *range(50, 75)]
-    assert not encoded.values["first"][empty].any()
-    assert (encoded.values["first"][encoded.usable] == 1).all()
+    assert not found.values[empty].any()
+    assert (found.values[found.usable] == 1).all()
     assert sum(encoder.sizes) == 75 - len(empty)
 
 
 def test_a_full_gpu_halves_the_batch_and_goes_on() -> None:
-    encoder, said = SmallMemory(), []
-    encoded = encode_recording(
-        ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), encoder, ["first"], batch_size=16, log=said.append
-    )
-    np.testing.assert_array_equal(encoded.values["first"][:, 0], np.arange(25) * 640)
+    said: list[str] = []
+    found = Inference(SmallMemory(), 16, said.append).windows(ramp(1), GRID, ["first"])
+    np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
     assert said == ["out of GPU memory: going on with 2 windows at once"]
+
+
+def test_memory_is_given_back_when_nothing_refers_to_the_failed_pass_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    large: list[weakref.ref[torch.Tensor]] = []
+    alive: list[bool] = []
+
+    class Greedy(SmallMemory):
+        def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            activations = torch.zeros(1000)  # which the error's traceback holds on to
+            large.append(weakref.ref(activations))
+            return super().encode(batch, names)
+
+    monkeypatch.setattr(Compute, "release_memory", lambda self: alive.append(large[-1]() is not None))
+    gc.disable()  # which would clear up after a cycle, and not as early as a GPU needs it
+    try:
+        Inference(Greedy(), 16, lambda line: None).windows(ramp(1), GRID, ["first"])
+    finally:
+        gc.enable()
+    assert alive == [False, False, False]
+
+
+def test_a_batch_that_does_not_even_fit_when_it_is_copied_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def to(self: WindowBatch, device: torch.device) -> WindowBatch:
+        sizes.append(len(self))
+        if len(self) > 6:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return self
+
+    monkeypatch.setattr(WindowBatch, "to", to)
+    found = Inference(FirstAndMean(), 24, lambda line: None).windows(ramp(1), GRID, ["first"])
+    np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
+    assert sizes[:4] == [24, 12, 6, 6]
 
 
 def test_a_gpu_too_small_for_one_window_is_an_error() -> None:
@@ -157,7 +180,7 @@ def test_a_gpu_too_small_for_one_window_is_an_error() -> None:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        encode_recording(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), NoMemory(), ["first"], batch_size=4)
+        Inference(NoMemory(), 4).windows(ramp(1), GRID, ["first"])
 
 
 def test_other_errors_of_a_model_are_not_taken_for_a_full_memory() -> None:
@@ -166,18 +189,22 @@ def test_other_errors_of_a_model_are_not_taken_for_a_full_memory() -> None:
             raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        encode_recording(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), Broken(), ["first"], batch_size=4)
+        Inference(Broken(), 4).windows(ramp(1), GRID, ["first"])
 
 
-def test_numbers_that_are_none_are_an_error_that_says_where() -> None:
+@pytest.mark.parametrize(
+    ("compute", "remedy"),
+    [(Compute(dtype=torch.float16), "use precision=float32"), (Compute(), "the weights may be damaged")],
+)
+def test_numbers_that_are_none_are_an_error_that_says_where(compute: Compute, remedy: str) -> None:
     class Overflowing(FirstAndMean):
         def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
             return {"first": batch.windows[:, :1] / (batch.windows[:, :1] != 1280)}
 
-    with pytest.raises(ModelError, match=r"NaN or infinite values for intact audio at 0\.080 s; use precision=float32"):
-        encode_recording(
-            ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), Overflowing(), ["first"], batch_size=4, precision="float16"
-        )
+    encoder = Overflowing()
+    encoder.compute = compute
+    with pytest.raises(ModelError, match=rf"NaN or infinite values for intact audio at 0\.080 s; {remedy}"):
+        Inference(encoder, 4).windows(ramp(1), GRID, ["first"])
 
 
 def test_the_next_batch_is_read_while_the_encoder_works() -> None:
@@ -190,7 +217,7 @@ def test_the_next_batch_is_read_while_the_encoder_works() -> None:
                 yield block
 
     recording = Recording("a", Watched(np.ones(16000 * 30, np.float32), 16000))
-    encode_recording(recording, WindowGrid.fit(40, 40, 0, 0, 30000), FirstAndMean(), ["first"], batch_size=25)
+    Inference(FirstAndMean(), 25).windows(recording, WindowGrid.fit(40, 40, 0, 0, 30000), ["first"])
     assert len(read_by) == 1
     assert read_by != {threading.current_thread().name}
 
@@ -203,51 +230,104 @@ def test_an_error_while_reading_reaches_the_caller() -> None:
 
     recording = Recording("a", Failing(np.ones(160000, np.float32), 16000))
     with pytest.raises(OSError, match="the disk is gone"):
-        encode_recording(recording, WindowGrid.fit(40, 40, 0, 0, 10000), FirstAndMean(), ["first"], batch_size=25)
+        Inference(FirstAndMean(), 25).windows(recording, WindowGrid.fit(40, 40, 0, 0, 10000), ["first"])
+
+
+class Frames(FrameEncoder):
+    """Frames of 25 ms every 20 ms: each the mean of its samples and the first one; the head doubles their mean."""
+
+    frame_hop, frame_length = 320, 400
+
+    def __init__(self) -> None:
+        super().__init__(sampling_rate=16000, min_length=400, dimensions={"out": 2})
+
+    def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+        frames = batch.windows.nan_to_num(0.0).unfold(1, 400, 320)
+        return {HIDDEN: torch.stack([frames.mean(dim=2), frames[:, :, 0]], dim=2)}
+
+    def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
+        return {"out": 2 * pooled}
+
+
+def noise(seconds: float, *bad: int) -> Recording:
+    samples = np.random.default_rng(0).normal(0, 1, int(16000 * seconds)).astype(np.float32)
+    samples[list(bad)] = np.nan
+    return Recording("noise", ArraySource(samples, 16000))
 
 
 def test_a_frame_encoder_pools_its_frames_over_time() -> None:
-    class Frames(FrameEncoder):
-        frame_hop, frame_length = 2, 2
-
-        def frames(self, batch: WindowBatch) -> torch.Tensor:
-            return batch.windows.reshape(len(batch), -1, 2)
-
-        def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
-            return {"out": pooled}
-
-    encoder = Frames(sampling_rate=1000, min_length=2, device=CPU, dimensions={"out": 2})
-    batch = WindowBatch(torch.arange(6, dtype=torch.float32), 4, 2)
-    assert encoder.encode(batch, ["out"])["out"].tolist() == [[1, 2], [3, 4]]
+    batch = WindowBatch(torch.arange(1360, dtype=torch.float32), 720, 640)
+    found = Frames().encode(batch, ["out"])["out"].tolist()
+    assert found == [[2 * (199.5 + 160), 2 * 160], [2 * (199.5 + 800), 2 * 800]]
 
 
-def test_devices() -> None:
-    assert choose_device("cpu") == CPU
-    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    assert choose_device("auto").type == best
-    if not torch.cuda.is_available():
-        with pytest.raises(OptionError, match="option 'device' is 'cuda', which torch .* does not see here; use .*cpu"):
-            choose_device("cuda")
+@pytest.mark.parametrize("seconds", [0.025, 30.0, 71.3])
+def test_frames_of_chunks_are_those_of_the_whole(seconds: float) -> None:
+    recording = noise(seconds)
+    blocks = list(Inference(Frames()).frames(recording, [HIDDEN]))
+    assert [block.first for block in blocks] == [0, *(block.end for block in blocks[:-1])]
+    assert [block.last for block in blocks] == [False] * (len(blocks) - 1) + [True]
+    signal = torch.from_numpy(np.concatenate(list(recording.blocks(16000))))
+    whole = Frames().frames(WindowBatch(signal, len(signal), 1), [HIDDEN])[HIDDEN][0].numpy()
+    np.testing.assert_array_equal(np.concatenate([block.values[HIDDEN] for block in blocks]), whole)
 
 
-def test_precisions() -> None:
-    assert [choose_dtype(name) for name in ("auto", "float32", "bfloat16", "float16")] == [
-        torch.float32, torch.float32, torch.bfloat16, torch.float16,
-    ]  # fmt: skip
+def test_frames_that_hear_nan_are_not_usable() -> None:
+    usable = np.concatenate([block.usable for block in Inference(Frames()).frames(noise(40, 16000, 500_000), [HIDDEN])])
+    assert np.flatnonzero(~usable).tolist() == [49, 50, 1562]
 
 
-@pytest.mark.parametrize(("precision", "inside"), [("auto", "tf32"), ("float32", "ieee")])
-def test_the_process_gets_its_product_precision_back(precision: str, inside: str) -> None:
-    backends: Any = torch.backends
-    if not hasattr(backends.cuda.matmul, "fp32_precision"):
-        pytest.skip("torch before 2.9 has only the older settings")
+def test_a_recording_shorter_than_a_frame() -> None:
+    with pytest.raises(RecordingError, match="noise has 24 ms; this model needs 25 ms"):
+        list(Inference(Frames()).frames(Recording("noise", ArraySource(np.zeros(399), 16000)), [HIDDEN]))
 
-    def now() -> tuple[str, str]:
-        return backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
 
-    before = now()
-    with float32_products(precision, torch.device("cuda")):
-        assert now() == (inside, inside)
-    assert now() == before
-    with float32_products(precision, CPU):
-        assert now() == before
+def test_a_gpu_full_of_chunks_says_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FewChunks(Frames):
+        def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            if len(batch) > 1:
+                raise RuntimeError("MPS backend out of memory")
+            return super().frames(batch, names)
+
+    monkeypatch.setattr(Compute, "on_cpu", False)  # chunks go together on a GPU only
+    said: list[str] = []
+    blocks = list(Inference(FewChunks(), 8, said.append).frames(noise(80), [HIDDEN]))
+    assert said == ["out of GPU memory: going on with 1 chunks at once"]
+    assert blocks[-1].end == (80 * 16000 - 400) // 320 + 1
+
+
+def plain_pool(recording: Recording, grid: WindowGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Twice the mean of the frames whose middle lies in each window, or of the nearest, one window after the other."""
+    signal = np.concatenate(list(recording.blocks(16000)))
+    count = (len(signal) - 400) // 320 + 1
+    pieces = [signal[320 * frame : 320 * frame + 400] for frame in range(count)]
+    frames = np.array([(np.nan_to_num(piece).mean(), np.nan_to_num(piece)[0]) for piece in pieces])
+    middles = 320 * np.arange(count) + 200
+    values, usable = np.zeros((grid.count, 2)), np.zeros(grid.count, bool)
+    for index in range(grid.count):
+        begin = 16 * (index * grid.stride_ms - grid.left_ms)
+        end = begin + 16 * grid.length_ms
+        inside = np.flatnonzero((middles >= begin) & (middles < end))
+        if not len(inside):
+            inside = np.array([np.argmin(np.abs(middles - (begin + end) / 2))])
+        heard = all(np.isfinite(pieces[frame]).all() for frame in inside)
+        usable[index] = heard and 16 * index * grid.stride_ms < len(signal)
+        values[index] = 2 * frames[inside].mean(axis=0) if usable[index] else 0
+    return values, usable
+
+
+@pytest.mark.parametrize(
+    "times", [(40, 40, 0, 0), (40, 40, 960, 0), (10, 15, 0, 0), (50, 50, 475, 475), (1000, 250, 0, 33), (5, 500, 0, 0)]
+)
+@pytest.mark.parametrize("bad", [(), (16000, 400_000, 799_999)])
+def test_pooled_windows_are_means_of_the_frames_in_them(times: tuple[int, int, int, int], bad: tuple[int, ...]) -> None:
+    recording = noise(50.01, *bad)
+    grid = WindowGrid.fit(*times, 50_500)  # half a second past the recording's end
+    calls: list[tuple[int, int]] = []
+    found = Inference(Frames(), 99, progress=lambda *call: calls.append(call)).pooled(recording, grid, ["out"])["out"]
+    values, usable = plain_pool(recording, grid)
+    # Where the last frame's middle lies before the window, that frame is the nearest one that there is.
+    np.testing.assert_array_equal(found.usable, usable)
+    np.testing.assert_allclose(found.values, values, atol=2e-6)
+    assert calls[-1] == (grid.count, grid.count)
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2BertModel, Wav2Vec2Config
 
-from demo.standins import lay_out_as_cached, make_w2v_bert_2
+from demo.standins import lay_out_as_cached
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
 
@@ -29,15 +29,15 @@ def test_the_cache_is_the_users_else_the_servers(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_folder_is_taken_as_it_is(small_model: Path) -> None:
-    assert weights.model_folder(str(small_model), "wav2vec2-bert") == small_model
+    assert weights.model_folder(str(small_model), ["wav2vec2-bert"]) == small_model
 
 
 def test_a_cached_model_is_taken_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    snapshot = lay_out_as_cached(tmp_path, "owner/name", make_w2v_bert_2)
+    snapshot = lay_out_as_cached("w2v_bert_2", tmp_path, "owner/name")
     said: list[str] = []
-    assert weights.model_folder("owner/name", "wav2vec2-bert", said.append) == snapshot
+    assert weights.model_folder("owner/name", ["wav2vec2-bert"], said.append) == snapshot
     assert not said
     assert weights.is_cached("owner/name")
 
@@ -45,7 +45,7 @@ def test_a_cached_model_is_taken_without_a_word(tmp_path: Path, monkeypatch: pyt
 def test_a_download_that_was_cut_off_does_not_count_as_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    (lay_out_as_cached(tmp_path, "owner/name", make_w2v_bert_2) / "model.safetensors").unlink()
+    (lay_out_as_cached("w2v_bert_2", tmp_path, "owner/name") / "model.safetensors").unlink()
     assert not weights.is_cached("owner/name")
 
 
@@ -57,7 +57,7 @@ def test_what_cannot_be_had_says_where_it_was_sought_and_what_to_do(
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError) as caught:
-        weights.model_folder(name, "wav2vec2-bert", lambda line: None)
+        weights.model_folder(name, ["wav2vec2-bert"], lambda line: None)
     message = str(caught.value)
     assert f"model '{name}' is not in {tmp_path / 'hub'} and cannot be fetched" in message
     assert "name it in the option 'model'" in message
@@ -67,7 +67,7 @@ def test_what_cannot_be_had_says_where_it_was_sought_and_what_to_do(
 @pytest.mark.parametrize("name", ["/no/such/folder", "no-such-folder", "", "a/b/c", "https://somewhere/model"])
 def test_what_is_neither_folder_nor_id(name: str) -> None:
     with pytest.raises(WeightsError, match="neither a folder on this machine nor a Hub id such as owner/name"):
-        weights.model_folder(name, "wav2vec2-bert")
+        weights.model_folder(name, ["wav2vec2-bert"])
 
 
 def copy_of(model: Path, folder: Path) -> Path:
@@ -80,21 +80,21 @@ def test_a_folder_that_is_no_model(small_model: Path, tmp_path: Path, lacking: s
     folder = copy_of(small_model, tmp_path / "model")
     (folder / lacking).unlink()
     with pytest.raises(WeightsError, match="is no model folder: it needs config.json, preprocessor_config.json and"):
-        weights.model_folder(str(folder), "wav2vec2-bert")
+        weights.model_folder(str(folder), ["wav2vec2-bert"])
 
 
 def test_a_model_of_another_architecture(small_model: Path, tmp_path: Path) -> None:
     folder = copy_of(small_model, tmp_path / "model")
     Wav2Vec2Config().save_pretrained(folder)
     with pytest.raises(WeightsError, match="holds a 'wav2vec2' model; this module needs one of type 'wav2vec2-bert'"):
-        weights.model_folder(str(folder), "wav2vec2-bert")
+        weights.model_folder(str(folder), ["wav2vec2-bert"])
 
 
 def test_a_configuration_that_is_no_json(small_model: Path, tmp_path: Path) -> None:
     folder = copy_of(small_model, tmp_path / "model")
     (folder / "config.json").write_text("{")
     with pytest.raises(WeightsError, match="config.json is not valid JSON"):
-        weights.model_folder(str(folder), "wav2vec2-bert")
+        weights.model_folder(str(folder), ["wav2vec2-bert"])
 
 
 def test_shards_must_all_be_there(small_model: Path, tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_shards_must_all_be_there(small_model: Path, tmp_path: Path) -> None:
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(WeightsError, match="is no model folder"):
-        weights.model_folder(str(folder), "wav2vec2-bert")
+        weights.model_folder(str(folder), ["wav2vec2-bert"])
     (folder / "model-00002-of-00002.safetensors").touch()
-    assert weights.model_folder(str(folder), "wav2vec2-bert") == folder
+    assert weights.model_folder(str(folder), ["wav2vec2-bert"]) == folder
 
 
 def test_weights_from_safetensors_and_from_a_pickle_are_the_same(small_model: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_weights_from_safetensors_and_from_a_pickle_are_the_same(small_model: Pa
     state = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     torch.save(state, folder / "pytorch_model.bin")
-    assert weights.model_folder(str(folder), "wav2vec2-bert") == folder
+    assert weights.model_folder(str(folder), ["wav2vec2-bert"]) == folder
     pickled = weights.load_pretrained(Wav2Vec2BertModel, folder, MAY_MISS).state_dict()
     expected = weights.load_pretrained(Wav2Vec2BertModel, small_model, MAY_MISS).state_dict()
     assert all(torch.equal(pickled[name], expected[name]) for name in expected)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,15 @@ import pytest
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.data.provider.data_manager import SessionManager
 
-from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import RequestError
-from novaspeech.inference.engine import Encoded
-from novaspeech.server.outputs import Output, wanted_outputs
+from novaspeech.inference.engine import Windows
+from novaspeech.segments import Segment
+from novaspeech.server.outputs import Output, requested_outputs
 from novaspeech.server.results import build_outputs
+from novaspeech.server.session import Results, Session
 
 OUTPUTS = (
     Output("embeddings", aliases=("embedding",)),
@@ -22,15 +27,13 @@ OUTPUTS = (
 )
 GRID = WindowGrid.fit(40, 40, 0, 0, 200)
 SCORES = np.array([0.0, 0.5, 1.2, -0.3, 0.25], np.float32)
-ENCODED = Encoded(
-    {
-        "embeddings": np.arange(10, dtype=np.float32).reshape(5, 2),
-        "valence": SCORES[:, None],
-        "similarity": SCORES[:, None],
-        "scene": np.ones((1, 3), np.float32),
-    },
-    np.array([True, True, True, True, False]),
-)
+USABLE = np.array([True, True, True, True, False])
+RESULTS: Results = {
+    "embeddings": Windows(np.arange(10, dtype=np.float32).reshape(5, 2), USABLE),
+    "valence": Windows(SCORES[:, None], USABLE),
+    "similarity": Windows(SCORES[:, None], USABLE),
+    "scene": np.ones(3, np.float32),
+}
 
 
 def manager(folder: Path, *entries: dict[str, Any]) -> SessionManager:
@@ -42,8 +45,17 @@ def manager(folder: Path, *entries: dict[str, Any]) -> SessionManager:
     return SessionManager("dataset", described, "session", {})
 
 
+def opened(session: SessionManager, recording_ms: int = 200, outputs: Sequence[Output] = OUTPUTS) -> Session:
+    """A session of so many milliseconds; nothing is encoded."""
+    recording = Recording("made", ArraySource(np.zeros(recording_ms), 1000))
+    inference: Any = None
+    requests = requested_outputs(session, outputs)
+    asked = frozenset(request.output.id for request in requests)
+    return Session("made", recording, GRID, 200, asked, Recording.open, inference, requests)  # type: ignore[arg-type]
+
+
 def build(session: SessionManager, recording_ms: int = 200) -> dict[str, Any]:
-    return build_outputs(session, wanted_outputs(session, OUTPUTS), ENCODED, GRID, recording_ms)
+    return build_outputs(opened(session, recording_ms), RESULTS, session.session, session.dataset)
 
 
 def save_and_load(session: SessionManager, name: str, recording_ms: int = 200) -> Any:
@@ -59,7 +71,7 @@ def test_a_stream_under_the_id_that_the_request_used(tmp_path: Path, name: str) 
     meta = built[name].meta_data
     assert (meta.role, meta.name, meta.dataset, meta.session) == ("teacher", "features", "dataset", "session")
     loaded = save_and_load(manager(tmp_path, {"id": name}), name)
-    np.testing.assert_array_equal(loaded.data, ENCODED.values["embeddings"])
+    np.testing.assert_array_equal(loaded.data, np.arange(10, dtype=np.float32).reshape(5, 2))
     assert loaded.meta_data.sample_rate == 25
     assert loaded.meta_data.chunks["to"] == pytest.approx(0.2)
 
@@ -137,10 +149,40 @@ def test_what_an_earlier_job_left_there_has_no_say(tmp_path: Path) -> None:
 )
 def test_requests_that_cannot_be_served(tmp_path: Path, entry: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        wanted_outputs(manager(tmp_path, entry), OUTPUTS)
+        requested_outputs(manager(tmp_path, entry), OUTPUTS)
     assert message in str(caught.value)
 
 
 def test_an_annotation_without_a_subtype_is_understood(tmp_path: Path) -> None:
-    [wanted] = wanted_outputs(manager(tmp_path, {"id": "valence", "src": "file:annotation"}), OUTPUTS)
+    [wanted] = requested_outputs(manager(tmp_path, {"id": "valence", "src": "file:annotation"}), OUTPUTS)
     assert wanted.output.id == "valence"
+
+
+KEYWORDS = (Output("keywords", "annotation:Discrete"),)
+
+
+def test_a_session_says_which_classes_it_has(tmp_path: Path) -> None:
+    session = manager(
+        tmp_path, {"id": "keywords", "src": "file:annotation:discrete", "uri": str(tmp_path / "a.annotation")}
+    )
+    one = opened(session, outputs=KEYWORDS)
+    one.name_classes("keywords", ["money", "thank you"])
+    segments = [Segment(0, 40, "thank you", 0.5), Segment(80, 120, "money", 1.0)]
+    [built] = build_outputs(one, {"keywords": segments}, "session", "dataset").values()
+    assert [tuple(row) for row in built.data] == [(0, 40, 1, 0.5), (80, 120, 0, 1.0)]
+    assert {key: entry["name"] for key, entry in built.annotation_scheme.classes.items()} == {
+        "0": "money", "1": "thank you",
+    }  # fmt: skip
+
+
+def test_classes_that_the_scheme_lacks_are_refused_when_they_are_named(tmp_path: Path) -> None:
+    entry = {"id": "keywords", "src": "file:annotation:discrete", "uri": str(tmp_path / "a.annotation")}
+    session = manager(tmp_path, entry | {"classes": {"3": "Money"}})
+    one = opened(session, outputs=KEYWORDS)
+    with pytest.raises(RequestError, match="its scheme has no class 'thank you', only 'Money'; add it"):
+        one.name_classes("keywords", ["money", "thank you"])
+    with pytest.raises(RequestError, match="the class 'MONEY' is there twice, written in different ways"):
+        one.name_classes("keywords", ["money", "MONEY"])
+    one.name_classes("keywords", ["money"])
+    [built] = build_outputs(one, {"keywords": [Segment(0, 40, "money", 1.0)]}, "session", "dataset").values()
+    assert built.data["id"].tolist() == [3]

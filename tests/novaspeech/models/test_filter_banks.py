@@ -9,8 +9,8 @@ from transformers import SeamlessM4TFeatureExtractor
 
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
+from novaspeech.models.filter_banks import FilterBanks
 from tests.conftest import SPEECH
-from w2v_bert_2.filter_banks import FilterBanks
 
 CPU = torch.device("cpu")
 

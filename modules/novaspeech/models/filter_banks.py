@@ -1,4 +1,4 @@
-"""The features of w2v-BERT 2.0 for a whole batch, on the model's device."""
+"""Kaldi's log mel filter banks, which w2v-BERT 2.0 hears, for a whole batch on the model's device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VARIANCE_FLOOR = 1e-7
 
 
 class FilterBanks:
-    """What `SeamlessM4TFeatureExtractor` computes, bit for bit on the CPUs tested.
+    """The features of `SeamlessM4TFeatureExtractor`, bit for bit on the CPUs tested.
 
     Kaldi's log mel filter banks, scaled to zero mean and unit variance per band and window, neighbouring frames
     stacked. An odd last frame, which the extractor pads and masks, is left out: no mask is needed, and no padding
@@ -30,11 +30,18 @@ class FilterBanks:
     Args:
         extractor: made from the model's preprocessor_config.json.
         device: where to compute; in float32 throughout on MPS, which has no float64.
+
+    Attributes:
+        sampling_rate: in Hz.
+        stacked: filter bank frames that make one frame of the model.
+        frame_hop, frame_length: samples from one frame of the model to the next, and of one.
     """
 
     def __init__(self, extractor: SeamlessM4TFeatureExtractor, device: torch.device) -> None:
         self.sampling_rate: int = extractor.sampling_rate
         self.stacked: int = extractor.stride
+        self.frame_hop = FRAME_HOP * self.stacked
+        self.frame_length = FRAME_LENGTH + FRAME_HOP * (self.stacked - 1)
         self._real = torch.float32 if device.type == "mps" else torch.float64
         self._mel = torch.as_tensor(np.asarray(extractor.mel_filters), dtype=self._real, device=device)
         self._taper = torch.as_tensor(np.asarray(extractor.window), dtype=self._real, device=device)

@@ -1,0 +1,40 @@
+"""Windows of a signal at 16 kHz, cut one by one, and encoded with everything around the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.grid import WindowGrid, samples_per_ms
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.engine import Inference
+
+RATE = 16000
+
+
+def cut(signal: FloatArray, length: int, hop: int) -> list[FloatArray]:
+    """The windows of `length` samples, one every `hop`, that lie in a signal (N,)."""
+    return [signal[start : start + length] for start in range(0, len(signal) - length + 1, hop)]
+
+
+def encoding(
+    encoder: Encoder, signal: FloatArray, length: int, hop: int, names: Collection[str], batch: int
+) -> Callable[[], dict[str, FloatArray]]:
+    """What encodes these windows of a signal (N,): name of each output → (count, D).
+
+    Args:
+        length, hop: in samples, whole milliseconds.
+        names: the outputs wanted.
+        batch: the most windows in one pass.
+    """
+    per_ms = samples_per_ms(RATE)
+    # No left context: window i begins at i * hop, and the last lies in the signal as a whole.
+    grid = WindowGrid(length // per_ms, hop // per_ms, 0, 0, (len(signal) - length) // hop + 1)
+    recording, inference = Recording("noise", ArraySource(signal, RATE)), Inference(encoder, batch)
+
+    def run() -> dict[str, FloatArray]:
+        return {name: found.values for name, found in inference.windows(recording, grid, names).items()}
+
+    return run

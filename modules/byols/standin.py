@@ -1,0 +1,19 @@
+"""BYOL-S with random weights; it is small as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from byols.network import build
+from novaspeech.models.standin import StandIn
+
+
+def make(file: Path, speech: torch.Tensor) -> None:
+    """Writes a checkpoint of the default encoder, in its one size."""
+    torch.manual_seed(0)
+    torch.save(build("default").state_dict(), file)
+
+
+STANDIN = StandIn(make, published="GasserElbanna/serab-byols", uri="default")

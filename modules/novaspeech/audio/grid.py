@@ -1,0 +1,85 @@
+"""Which windows a request means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from novaspeech.errors import RequestError
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """`count` windows; window i is `[i*stride - left, i*stride + frame + right)`, all in milliseconds.
+
+    Output i stands for window i: no window is dropped and none moves.
+    """
+
+    frame_ms: int
+    stride_ms: int
+    left_ms: int
+    right_ms: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.frame_ms <= 0 or self.stride_ms <= 0:
+            raise RequestError(
+                f"frame size {self.frame_ms} ms and stride {self.stride_ms} ms must be more than 0, for example 40 ms"
+            )
+        if self.left_ms < 0 or self.right_ms < 0:
+            raise RequestError(
+                f"left context {self.left_ms} ms and right context {self.right_ms} ms must not be negative"
+            )
+
+    @classmethod
+    def fit(cls, frame_ms: int, stride_ms: int, left_ms: int, right_ms: int, end_ms: int) -> WindowGrid:
+        """The grid of all windows whose stride ends at `end_ms` or before.
+
+        Raises:
+            RequestError: not even one window fits, or a length is negative.
+        """
+        grid = cls(frame_ms, stride_ms, left_ms, right_ms, count=max(0, end_ms) // stride_ms if stride_ms > 0 else 0)
+        if not grid.count:
+            raise RequestError(
+                f"{end_ms / 1000:.3f} s of audio are shorter than one step of {stride_ms} ms: there is no window"
+            )
+        return grid
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} windows, one every {self.stride_ms} ms: {self.frame_ms} ms with {self.left_ms} ms before "
+            f"and {self.right_ms} ms after"
+        )
+
+    @property
+    def rate(self) -> float:
+        """Windows per second, in Hz."""
+        return 1000 / self.stride_ms
+
+    @property
+    def drift_ms(self) -> float:
+        """Milliseconds that the last window is off for a reader of a file, where rates have three decimals only."""
+        return abs(self.rate / round(self.rate, 3) - 1) * self.count * self.stride_ms if round(self.rate, 3) else 0.0
+
+    @property
+    def drift_remark(self) -> str:
+        """The line that says so of a `drift_ms` that matters."""
+        return (
+            f"the server writes {self.rate:.6f} Hz (a stride of {self.stride_ms} ms) as {self.rate:.3f}: readers of "
+            f"the file drift by {self.drift_ms:.0f} ms over this session; strides of 20, 40, 50 or 100 ms do not"
+        )
+
+    @property
+    def length_ms(self) -> int:
+        """Length of one window with its contexts, in ms."""
+        return self.left_ms + self.frame_ms + self.right_ms
+
+
+def samples_per_ms(sampling_rate: int) -> int:
+    """Samples in a millisecond.
+
+    Raises:
+        RequestError: `sampling_rate` is no multiple of 1000 Hz, so that windows would fall between samples.
+    """
+    if sampling_rate <= 0 or sampling_rate % 1000:
+        raise RequestError(f"a model at {sampling_rate} Hz cannot be aligned to milliseconds; multiples of 1000 Hz can")
+    return sampling_rate // 1000

@@ -1,0 +1,48 @@
+"""Arguments that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from novaspeech.errors import RequestError
+
+if TYPE_CHECKING:
+    from novaspeech.entry import Model
+
+
+def add_model_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments `model` and `device`."""
+    command.add_argument("--model", help="Hub id or folder (default: the published model)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def load_model(module: str, **options: Any) -> Model:
+    """A module for a command of its own: what happens at loading goes to standard error, later lines do not.
+
+    Raises:
+        OptionError, WeightsError: wrong options, or a model that cannot be had.
+    """
+    from novaspeech.entry import load
+
+    model = load(module, log=partial(print, file=sys.stderr), **options)
+    model.processor.log = lambda line: None  # each recording's windows would stand between the command's own lines
+    return model
+
+
+def pairs(flag: str, entries: Sequence[str], form: str) -> dict[str, str]:
+    """Name → value of each entry `NAME=VALUE`.
+
+    Raises:
+        RequestError: an entry has no "=".
+    """
+    found = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise RequestError(f"{flag} {entry!r} must be {form}")
+        found[name] = value
+    return found

@@ -1,0 +1,176 @@
+"""novaspeech from Python: load a module once, call it with recordings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.errors import RecordingError, RequestError
+from novaspeech.hooks import Log, Progress, ignore_progress
+from novaspeech.inference.encoder import Encoder
+from novaspeech.result import Result
+from novaspeech.server import host
+from novaspeech.server.catalogue import load_processor, load_trainer
+from novaspeech.server.outputs import Output
+from novaspeech.server.processor import missing_input, naming
+from novaspeech.server.session import Session
+
+# A file, or samples (n,) or (n, channels) and their rate in Hz.
+Audio: TypeAlias = "str | Path | tuple[np.ndarray, int]"
+# "40ms", "1.5s", a whole number of milliseconds, or a fraction of seconds.
+Time: TypeAlias = "str | int | float"
+
+
+def load(
+    module: str,
+    /,
+    *,
+    frame: Time | None = None,
+    stride: Time | None = None,
+    left: Time | None = None,
+    right: Time | None = None,
+    log: Log = lambda line: None,
+    **options: object,
+) -> Model:
+    """A module with its model in memory.
+
+    >>> model = novaspeech.load("w2v_bert_2", model="models/w2v-bert-2.0", device="cpu", stride="100ms")
+
+    Args:
+        module: its name, as `novaspeech modules` lists it.
+        frame: time that one output stands for; left out, the module's own.
+        stride: time from one output to the next; left out, the frame.
+        left, right: audio before and after the frame that the model also hears; left out, the module's own.
+        log: takes a line about what happens: where the model computes, what is fetched, what cannot be used.
+        options: the module's options, as `model`, `device`, `precision`, `batch_size`.
+
+    Raises:
+        RequestError: no such module, or a time that is none.
+        OptionError: an unknown option or a wrong value; no such device.
+        WeightsError: the model cannot be had.
+    """
+    given = {"frame": frame, "stride": stride, "left": left, "right": right}
+    return Model(module, options, {name: time for name, time in given.items() if time is not None}, log)
+
+
+class Model:
+    """A module with its model in memory; call it with recordings, from one thread or several, one after the other.
+
+    Args:
+        module, log: see `load`.
+        options: the module's.
+        times: any of frame, stride, left, right.
+
+    Attributes:
+        module: the module's name.
+        outputs: id of each output → what it is.
+        processor: what a server would call.
+    """
+
+    def __init__(self, module: str, options: Mapping[str, object], times: Mapping[str, Time], log: Log) -> None:
+        self._trainer = load_trainer(module)
+        meta = self._trainer.content
+        parsed = {name: host.parse_time(time, name) for name, time in times.items()}
+        self._frame = parsed.get("frame", meta.meta_frame_step)
+        self._stride = parsed.get("stride", self._frame)
+        self._left = parsed.get("left", meta.meta_left_ctx)
+        self._right = parsed.get("right", meta.meta_right_ctx)
+        self._lock = threading.Lock()
+        self.module = module
+        self.processor = load_processor(self._trainer, options, log)
+        self.outputs = {output.id: output for output in self.processor.outputs}
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model as `Inference` runs it."""
+        return self.processor.encoder
+
+    def __repr__(self) -> str:
+        return f"<novaspeech {self.module}: {', '.join(self.outputs)}; {self.encoder}>"
+
+    def __call__(
+        self,
+        recording: Audio,
+        outputs: Collection[str] | None = None,
+        *,
+        inputs: Mapping[str, Audio] | None = None,
+        end: Time | None = None,
+        progress: Progress = ignore_progress,
+    ) -> Result:
+        """Runs the model over a recording.
+
+        >>> result = model("lesson.mp4", outputs=["similarity"], inputs={"reference": "teacher.wav"})
+
+        Args:
+            recording: a file that libsndfile or ffmpeg reads, or samples (n,) or (n, channels) and their rate in Hz.
+            outputs: ids of those wanted; None takes those that the module's trainer ticks.
+            inputs: further inputs by id.
+            end: time at which to stop; None is the recording's end.
+            progress: called with the windows done and their total.
+
+        Raises:
+            RequestError: no such output or input, or windows that cannot be.
+            RecordingError: a recording cannot be read.
+            ModelError: the model gave NaN or infinite values for intact audio.
+        """
+        chosen = self.check(outputs, inputs or {})
+        name = "recording" if isinstance(recording, tuple) else Path(recording).stem
+
+        def log(line: str) -> None:
+            self.processor.log(f"{name}: {line}")
+
+        def open_input(input_id: str) -> Recording:
+            if input_id not in (inputs or {}):
+                raise missing_input(input_id, ["audio", *(inputs or {})])
+            return open_audio((inputs or {})[input_id], f"input {input_id!r}")
+
+        with self._lock, naming(name):
+            opened = open_audio(recording, name)
+            end_ms = min(host.parse_time(end, "end"), opened.duration_ms) if end is not None else opened.duration_ms
+            grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms)
+            asked = frozenset(output.id for output in chosen)
+            inference = self.processor.inference(log, progress)
+            session = Session(name, opened, grid, end_ms, asked, open_input, inference)
+            return Result(session, self.processor.run(session), chosen)
+
+    def check(self, outputs: Collection[str] | None, inputs: Collection[str]) -> list[Output]:
+        """The outputs of these ids or aliases; None means those that the trainer ticks.
+
+        Raises:
+            RequestError: there is no such output or further input.
+        """
+        by_name = {name: output for output in self.outputs.values() for name in (output.id, *output.aliases)}
+        ticked = [entry.io_id for entry in self._trainer.outputs if entry.io_default_active]
+        further = [entry.io_id for entry in self._trainer.inputs[1:]]
+        names = ticked if outputs is None else list(outputs)
+        for kind, asked, known in (("output", names, by_name), ("further input", inputs, further)):
+            for name in asked:
+                if name not in known:
+                    listed = ", ".join(self.outputs if kind == "output" else further) or "none"
+                    raise RequestError(f"{self.module} has no {kind} {name!r}; it has {listed}")
+        if not names:
+            raise RequestError(f"no output is asked for; {self.module} has {', '.join(self.outputs)}")
+        return list({by_name[name].id: by_name[name] for name in names}.values())
+
+
+def open_audio(audio: Audio, name: str) -> Recording:
+    """A recording from a file or from samples.
+
+    Raises:
+        RecordingError: it cannot be read, or the samples are none.
+    """
+    if not isinstance(audio, tuple):
+        return Recording.open(Path(audio).expanduser())
+    samples, rate = np.asarray(audio[0]), int(audio[1])
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] > samples.shape[0]) or rate <= 0:
+        raise RecordingError(
+            f"{name} has samples of shape {samples.shape} at {rate} Hz; (n,) or (n, channels) is needed, a row a sample"
+        )
+    return Recording(name, ArraySource(samples, rate))

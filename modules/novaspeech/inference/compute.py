@@ -1,0 +1,100 @@
+"""Where a model computes, and in which number format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from novaspeech.errors import OptionError
+
+_HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Device and number format of a job, resolved once.
+
+    Attributes:
+        device: where the model computes.
+        dtype: number format of its weights.
+        tf32: whether CUDA may multiply float32 matrices in TF32, which keeps 10 bits of the mantissa.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+    tf32: bool = False
+
+    @classmethod
+    def of(cls, device: str = "auto", precision: str = "auto") -> Compute:
+        """Device and number format that the options of these names mean.
+
+        Args:
+            device: "cpu", "cuda", "mps", or "auto": CUDA, else MPS, else the CPU.
+            precision: "float32", "bfloat16", "float16", or "auto": float32, with TF32 products on CUDA.
+
+        Raises:
+            OptionError: the device asked for is not there.
+        """
+        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        available = [name for name, is_there in there.items() if is_there]
+        if device == "auto":
+            device = available[0]
+        if device not in available:
+            raise OptionError(
+                f"option 'device' is {device!r}, which torch {torch.__version__} does not see here; use "
+                f"{', '.join(available)}"
+            )
+        return cls(
+            torch.device(device), _HALF.get(precision, torch.float32), tf32=device == "cuda" and precision == "auto"
+        )
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it is the CPU, whose caches ask for small batches."""
+        return self.device.type == "cpu"
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Inside, a model runs as it should: without gradients, its products as `products` says."""
+        with torch.inference_mode(), self.products():
+            yield
+
+    @contextmanager
+    def products(self) -> Iterator[None]:
+        """Inside, CUDA multiplies float32 matrices in TF32 or not, as `tf32` says.
+
+        That setting belongs to the process, which other modules may share: it is put back, and left alone for other
+        devices.
+        """
+        places = _float32_settings(self.tf32) if self.device.type == "cuda" else []
+        before = [getattr(place, name) for place, name, _ in places]
+        try:
+            for place, name, value in places:
+                setattr(place, name, value)
+            yield
+        finally:
+            for (place, name, _), value in zip(places, before, strict=True):
+                setattr(place, name, value)
+
+    def release_memory(self) -> None:
+        """Gives back to the device what torch has kept for later tensors."""
+        if self.device.type == "mps":
+            torch.mps.empty_cache()
+        else:
+            torch.cuda.empty_cache()
+
+    def __str__(self) -> str:
+        return f"{self.device}, {str(self.dtype).removeprefix('torch.')}{' with TF32 products' if self.tf32 else ''}"
+
+
+def _float32_settings(tf32: bool) -> list[tuple[Any, str, object]]:
+    """Torch's places for how CUDA multiplies float32 matrices: object, attribute, value."""
+    backends: Any = torch.backends
+    if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch 2.9 and newer
+        kinds = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+        return [(kind, "fp32_precision", "tf32" if tf32 else "ieee") for kind in kinds]
+    return [(kind, "allow_tf32", tf32) for kind in (backends.cuda.matmul, backends.cudnn)]

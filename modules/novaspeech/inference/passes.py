@@ -1,0 +1,100 @@
+"""One pass after another through a model: to its device, within its memory, and no number that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.errors import ModelError
+from novaspeech.hooks import Log
+from novaspeech.inference.compute import Compute
+
+T = TypeVar("T")
+
+
+@dataclass
+class Passes:
+    """Passes batches through a model, in parts that fit the device's memory.
+
+    Attributes:
+        run_model: `encode` or `frames` of an encoder.
+        compute: where it computes.
+        names: outputs that it is to give.
+        size: the most windows in one pass; halved when memory is full.
+        unit: what messages call them, "windows" or "chunks".
+        log: takes a line when memory was full.
+    """
+
+    run_model: Callable[[WindowBatch, Collection[str]], dict[str, torch.Tensor]]
+    compute: Compute
+    names: Collection[str]
+    size: int
+    unit: str
+    log: Log
+
+    def run(self, first: int, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
+        """Rows of each part, and what the model gives of it; `first` is the row of the batch's first window."""
+        done, full = 0, False
+        while done < len(batch):
+            part = batch[done : min(done + self.size, len(batch))]
+            outputs = self._attempt(part)
+            if outputs is None:
+                # Only out here nothing refers to the failed pass's tensors any more, so that their memory is free.
+                self.compute.release_memory()
+                self.size, full = len(part) // 2, True
+                continue
+            if full:
+                self.log(f"out of GPU memory: going on with {self.size} {self.unit} at once")
+                full = False
+            yield slice(first + done, first + done + len(part)), outputs
+            done += len(part)
+
+    def _attempt(self, part: WindowBatch) -> dict[str, FloatArray] | None:
+        """The model's outputs, None if memory is full and a smaller part may fit."""
+        try:
+            with self.compute.active():
+                outputs = self.run_model(part.to(self.compute.device), self.names)
+                return {name: to_numpy(outputs[name]) for name in self.names}
+        except RuntimeError as error:  # CUDA has a class of its own for it, MPS has not
+            if "out of memory" not in str(error) or len(part) == 1:
+                raise
+        return None
+
+
+def to_numpy(values: torch.Tensor) -> FloatArray:
+    """A tensor as an array in float32."""
+    array: FloatArray = values.float().cpu().numpy()
+    return array
+
+
+def read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Passes items on; the next is made in a thread while the caller works on one."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="novaspeech-reader") as reader:
+        upcoming = reader.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = reader.submit(next, items, None)
+            yield item
+
+
+def check_rows(rows: FloatArray, start_ms: float, step_ms: float, compute: Compute) -> None:
+    """Raises ModelError if a row (n, D), of which there is one every `step_ms`, has NaN or infinite values."""
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        check_finite(rows[bad[0]], f"at {(start_ms + int(bad[0]) * step_ms) / 1000:.3f} s", compute)
+
+
+def check_finite(values: FloatArray, place: str, compute: Compute) -> None:
+    """Raises ModelError if there are NaN or infinite values; `place` says of which part of the recording."""
+    if not np.isfinite(values).all():
+        half = compute.dtype != torch.float32
+        raise ModelError(
+            f"the model gave NaN or infinite values for intact audio {place}; "
+            f"{'use precision=float32' if half else 'the weights may be damaged'}"
+        )

@@ -1,0 +1,35 @@
+"""Stand-ins: small models of the modules' real architectures, for demo and tests where the published ones are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A model that takes the place of a module's published one where that cannot be had.
+
+    Its configuration files are those of the published model, only smaller.
+
+    Attributes:
+        make: writes it to a place: a folder, with `uri` a file. Takes some speech (N,) at 16 kHz, too, on which random
+            weights can be centred.
+        published: id of the published model, if it is no Hub id that the option `model` has by default.
+        uri: id of the `<uri>` in the trainer that names the published file, if it is not on the Hub.
+        recording: the demo's recording in which the module finds something.
+        options: of a job on that recording, with any model.
+        own_options: with the stand-in only, where the published model's would show nothing.
+        trained: whether its numbers mean something.
+    """
+
+    make: Callable[[Path, torch.Tensor], None]
+    published: str = ""
+    uri: str = ""
+    recording: str = "recording.flac"
+    options: Mapping[str, str] = field(default_factory=dict)
+    own_options: Mapping[str, str] = field(default_factory=dict)
+    trained: bool = False

@@ -1,0 +1,41 @@
+"""A small speaker model with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForXVector
+
+from novaspeech.models.standin import StandIn
+
+
+def make(folder: Path, speech: torch.Tensor) -> None:
+    """Writes a speaker model of two layers with 64 values per frame into `folder`, like the published one with a group
+    norm, a weighted sum of layers, and no other normalisation.
+    """
+    torch.manual_seed(0)
+    model = random_speaker_model(
+        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, conv_dim=(32,) * 7,
+        num_conv_pos_embedding_groups=4, tdnn_dim=(32, 32, 32, 32, 64), xvector_output_dim=48,
+    )  # fmt: skip
+    # Random vectors hardly change over time: centred on those of some speech, they do.
+    windows = speech.unfold(0, 48000, 16000)
+    with torch.no_grad():
+        model.feature_extractor.bias -= model.eval()(windows).embeddings.mean(dim=0)
+    save_speaker_model(model, folder)
+
+
+def random_speaker_model(**sizes: Any) -> Wav2Vec2ForXVector:
+    """The published speaker model's architecture in other sizes, as `Wav2Vec2Config` names them."""
+    return Wav2Vec2ForXVector(Wav2Vec2Config(**{"use_weighted_layer_sum": True, "num_labels": 4} | sizes))
+
+
+def save_speaker_model(model: Wav2Vec2ForXVector, folder: Path) -> None:
+    """Writes it with a preprocessor_config.json."""
+    model.save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=model.config.feat_extract_norm == "layer").save_pretrained(folder)
+
+
+STANDIN = StandIn(make, own_options={"threshold": "0"})
