@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,12 @@ def main() -> int:
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    print_table(rows, out)
+    return 0
+
+
+def print_table(rows: Sequence[tuple[str, int, float, list[Path]]], out: Path) -> None:
+    """Prints module, windows, seconds and files of each row."""
     width = max(map(len, module_names())) + 2
     print(f"\n{'module':<{width}}{'windows':>8}{'seconds*':>10}{'× real time':>13}  files in {os.path.relpath(out)}")
     for module, count, seconds, files in rows:
@@ -77,7 +83,6 @@ def main() -> int:
         names = ", ".join(file.name for file in files)
         print(f"{module:<{width}}{count:>8}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {names}")
     print("* from the start of the session; loading the model is not counted")
-    return 0
 
 
 def recording_for(module: str) -> Path:

@@ -102,31 +102,11 @@ def get_timestamp_embeddings(
             than a sample.
     """
     clips = _check(audio, model, normalization, SHORTEST)
-    shortest = shortest_signal(model)
-    if not shortest <= frame_duration * SAMPLE_RATE / 1000 < np.inf or not 1 <= hop_size * SAMPLE_RATE / 1000 < np.inf:
-        raise RequestError(
-            f"frame_duration {frame_duration} ms and hop_size {hop_size} ms: this model needs frames of at least "
-            f"{shortest / SAMPLE_RATE * 1000:g} ms, and a hop of at least one sample ({1000 / SAMPLE_RATE} ms)"
-        )
+    _check_frames(frame_duration, hop_size, shortest_signal(model))
     length = round(frame_duration / 1000 * SAMPLE_RATE)
     starts = [_starts(clip, hop_size / 1000 * SAMPLE_RATE) for clip in clips]
-    device, total = clips[0].device, sum(map(len, starts))
-    log_mel, network = LogMel(device), model.for_inference().to(device)
-
-    def spectrograms(index: int) -> Iterator[torch.Tensor]:
-        return _frames(log_mel, clips[index], starts[index], length)
-
-    with torch.no_grad(), Compute(device).products():
-        if normalization == "reference":
-            mean, deviation, _ = mean_and_deviation(chain.from_iterable(map(spectrograms, range(len(clips)))))
-            scales = [(mean / total, safe_std(deviation) / total)] * len(clips)
-        else:
-            statistics = (mean_and_deviation(_pieces(log_mel, clip)) for clip in clips)
-            scales = [(mean, safe_std(deviation)) for mean, deviation, _ in statistics]
-        embeddings = [
-            torch.cat([network(((piece - mean) / scale).unsqueeze(1)) for piece in spectrograms(index)])
-            for index, (mean, scale) in enumerate(scales)
-        ]
+    device = clips[0].device
+    embeddings = _embed(model, clips, starts, length, normalization)
     times = [torch.arange(len(at), device=device, dtype=torch.float32) * hop_size for at in starts]
     if isinstance(audio, torch.Tensor):
         return torch.stack(embeddings), torch.stack(times)
@@ -161,6 +141,38 @@ def _check(audio: torch.Tensor | Clips, model: Network, normalization: str, shor
         if not torch.isfinite(clip).all():
             raise RequestError(f"clip {index} holds NaN or infinite samples; cut them out or replace them")
     return [clip.to(audio[0].device, torch.float32) for clip in audio]
+
+
+def _embed(
+    model: Network, clips: Clips, starts: Sequence[list[int]], length: int, normalization: str
+) -> list[torch.Tensor]:
+    """Embeddings (T, D) of each clip's frames: `length` samples from each of its `starts`."""
+    device, total = clips[0].device, sum(map(len, starts))
+    log_mel, network = LogMel(device), model.for_inference().to(device)
+
+    def spectrograms(index: int) -> Iterator[torch.Tensor]:
+        return _frames(log_mel, clips[index], starts[index], length)
+
+    with torch.no_grad(), Compute(device).products():
+        if normalization == "reference":
+            mean, deviation, _ = mean_and_deviation(chain.from_iterable(map(spectrograms, range(len(clips)))))
+            scales = [(mean / total, safe_std(deviation) / total)] * len(clips)
+        else:
+            statistics = (mean_and_deviation(_pieces(log_mel, clip)) for clip in clips)
+            scales = [(mean, safe_std(deviation)) for mean, deviation, _ in statistics]
+        return [
+            torch.cat([network(((piece - mean) / scale).unsqueeze(1)) for piece in spectrograms(index)])
+            for index, (mean, scale) in enumerate(scales)
+        ]
+
+
+def _check_frames(frame_duration: float, hop_size: float, shortest: int) -> None:
+    """Raises RequestError for frames of less than `shortest` samples, or a hop of less than one; both in ms."""
+    if not shortest <= frame_duration * SAMPLE_RATE / 1000 < np.inf or not 1 <= hop_size * SAMPLE_RATE / 1000 < np.inf:
+        raise RequestError(
+            f"frame_duration {frame_duration} ms and hop_size {hop_size} ms: this model needs frames of at least "
+            f"{shortest / SAMPLE_RATE * 1000:g} ms, and a hop of at least one sample ({1000 / SAMPLE_RATE} ms)"
+        )
 
 
 def _pieces(log_mel: LogMel, clip: torch.Tensor) -> Iterator[torch.Tensor]:

@@ -57,17 +57,9 @@ def export(model: str | None, precision: str, out: Path, log: Log = print) -> Pa
             log("quantising its weights")
             file = _quantise(file)
         compared = _compare(network, file, precision)
-        about = {
-            "made_by": f"novaspeech export emow2v, {datetime.date.today()}",
-            "source": source,
-            "revision": folder.name if folder.parent.name == "snapshots" else None,
-            "precision": precision,
-            "sampling_rate": sampling_rate,
-            "min_length": frame_geometry(network.config)[1],
-            "normalised_inside": network.standardised,
-            "compared_with_torch": compared,
-        }
-        _describe(file, note, about)
+        revision = folder.name if folder.parent.name == "snapshots" else None
+        about = {"source": source, "revision": revision, "precision": precision, "sampling_rate": sampling_rate}
+        _describe(file, note, network, about | {"compared_with_torch": compared})
         note.replace(out / note.name)
         target = file.replace(out / "model.onnx")
     log(f"{target}: {compared}")
@@ -187,10 +179,12 @@ def _compare(network: EmotionModel, file: Path, precision: str) -> dict[str, Any
     }
 
 
-def _describe(file: Path, note: Path, about: dict[str, Any]) -> None:
+def _describe(file: Path, note: Path, network: EmotionModel, about: dict[str, Any]) -> None:
     """Writes what the file is into `note`, and into its own metadata, which cannot be lost."""
     import onnx
 
+    about |= {"min_length": frame_geometry(network.config)[1], "normalised_inside": network.standardised}
+    about |= {"made_by": f"novaspeech export emow2v, {datetime.date.today()}"}
     note.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     model = onnx.load(file)
     onnx.helper.set_model_props(model, {ABOUT: json.dumps(about)})

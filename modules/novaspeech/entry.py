@@ -117,26 +117,22 @@ class Model:
 
         Raises:
             RequestError: no such output or input, or windows that cannot be.
-            RecordingError: a recording cannot be read.
-            ModelError: the model gave NaN or infinite values for intact audio.
+            RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
-        chosen = self.check(outputs, inputs or {})
+        chosen, further = self.check(outputs, inputs or {}), dict(inputs or {})
         name = "recording" if isinstance(recording, tuple) else Path(recording).stem
 
-        def log(line: str) -> None:
-            self.processor.log(f"{name}: {line}")
-
         def open_input(input_id: str) -> Recording:
-            if input_id not in (inputs or {}):
-                raise missing_input(input_id, ["audio", *(inputs or {})])
-            return open_audio((inputs or {})[input_id], f"input {input_id!r}")
+            if input_id not in further:
+                raise missing_input(input_id, ["audio", *further])
+            return open_audio(further[input_id], f"input {input_id!r}")
 
         with self._lock, naming(name):
             opened = open_audio(recording, name)
             end_ms = min(host.parse_time(end, "end"), opened.duration_ms) if end is not None else opened.duration_ms
             grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms)
+            inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
             asked = frozenset(output.id for output in chosen)
-            inference = self.processor.inference(log, progress)
             session = Session(name, opened, grid, end_ms, asked, open_input, inference)
             return Result(session, self.processor.run(session), chosen)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.inference.encoder import HIDDEN
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import FramePool
+from novaspeech.inference.pooling import FrameBlock, FramePool
 from novaspeech.segments import Segment
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
@@ -70,46 +70,55 @@ def scan(
     """
     encoder = inference.encoder
     assert isinstance(encoder, KeywordEncoder)
-    decoders = [WordDecoder(encoder.vocabulary)] if words else []
-    names = {reader.reads for reader in (*detectors, *decoders)} | ({HIDDEN} if pooled else set())
     timeline = _Timeline(grid, encoder)
-    end = sys.maxsize if end_ms is None else timeline.frame_of(end_ms)
+    end = timeline.frame_of(end_ms)
     pool = FramePool(grid, encoder, encoder.dimensions["embeddings"] if pooled else 0)
-    found, spelt = _Found(), list[Hit]()
-    for block in inference.frames(recording, sorted(names)):
+    found = _Found(detectors, [WordDecoder(encoder.vocabulary)] if words else [], timeline, threshold)
+    for block in inference.frames(recording, sorted(found.names | ({HIDDEN} if pooled else set()))):
         pool.add(block)
-        if block.first < end:
-            part = block.until(end)
-            for hit in itertools.chain.from_iterable(detector.add(part) for detector in detectors):
-                timeline.mark(hit)
-                if hit.score >= threshold:
-                    found.add(hit)
-            spelt += itertools.chain.from_iterable(decoder.add(part) for decoder in decoders)
+        found.hear(block, end)
         if block.end >= max(end, pool.end):
             break
-        inference.progress(min(grid.count, timeline.window_of(block.end)), grid.count)
+        inference.progress(timeline.window_of(block.end), grid.count)
     inference.progress(grid.count, grid.count)
     means, usable = pool.finish(recording)
-    keywords = [timeline.segment(hit) for hit in best_hits(found.hits)]
-    return Scan(
-        timeline.values, usable, keywords, [timeline.segment(word) for word in spelt], means if pooled else None
-    )
+    return Scan(timeline.values, usable, *found.segments(), means if pooled else None)
 
 
 class _Found:
-    """Hits, of those at the same place the best."""
+    """Words, and hits from a threshold on: of those at the same place the best."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, detectors: Sequence[Detector], decoders: Sequence[WordDecoder], timeline: _Timeline, threshold: float
+    ) -> None:
+        self._detectors, self._decoders = detectors, decoders
+        self._timeline, self._threshold = timeline, threshold
+        self._words: list[Hit] = []
         self._hits: dict[tuple[str, int, int], Hit] = {}
         self._many = MANY
 
     @property
-    def hits(self) -> Collection[Hit]:
-        """All hits, in no order; they may overlap."""
-        return self._hits.values()
+    def names(self) -> set[str]:
+        """The encoder's frames that are needed."""
+        return {reader.reads for reader in (*self._detectors, *self._decoders)}
 
-    def add(self, hit: Hit) -> None:
-        """Takes one more."""
+    def hear(self, block: FrameBlock, end: int) -> None:
+        """Takes the recording's next frames, those before frame `end`."""
+        if block.first >= end:
+            return
+        block = block.until(end)
+        for hit in itertools.chain.from_iterable(detector.add(block) for detector in self._detectors):
+            self._timeline.mark(hit)
+            if hit.score >= self._threshold:
+                self._add(hit)
+        self._words += itertools.chain.from_iterable(decoder.add(block) for decoder in self._decoders)
+
+    def segments(self) -> tuple[list[Segment], list[Segment]]:
+        """The keywords, without overlap, and the words."""
+        segment = self._timeline.segment
+        return [segment(hit) for hit in best_hits(self._hits.values())], [segment(word) for word in self._words]
+
+    def _add(self, hit: Hit) -> None:
         key = (hit.name, hit.start, hit.end)
         if key not in self._hits or self._hits[key].score < hit.score:
             self._hits[key] = hit
@@ -138,10 +147,10 @@ class _Timeline:
         """A hit in milliseconds."""
         return Segment(round(hit.start * self._frame_ms), round(hit.end * self._frame_ms), hit.name, hit.score)
 
-    def frame_of(self, ms: int) -> int:
-        """The number of frames that begin before."""
-        return int(-(-ms // self._frame_ms))
+    def frame_of(self, ms: int | None) -> int:
+        """The number of frames that begin before; None is the recording's end."""
+        return sys.maxsize if ms is None else int(-(-ms // self._frame_ms))
 
     def window_of(self, frame: int) -> int:
         """Index of the window that starts at a frame or before."""
-        return int(frame * self._frame_ms // self._grid.stride_ms)
+        return min(self._grid.count, int(frame * self._frame_ms // self._grid.stride_ms))

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from novaspeech.errors import RequestError
+from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import plain_name
 from wav2vec2_kws.classifier import BACKGROUND, KeywordClassifier
@@ -64,13 +65,10 @@ def train_keywords(
     """
     if not out.parent.is_dir() or out.is_dir() or out.suffix == ".png":
         raise RequestError(f"{out} cannot be written; name a file such as keywords.skops in a folder that exists")
-    encoder = inference.encoder
-    assert isinstance(encoder, KeywordEncoder)
-    files = list_examples(folder)
     left_out: list[str] = []
-    window = window_ms * encoder.sampling_rate // 1000
+    window = window_ms * inference.encoder.sampling_rate // 1000
     try:
-        material = gather(files, inference, window, copies, left_out)
+        material = gather(list_examples(folder), inference, window, copies, left_out)
     finally:
         for line in left_out:
             print(f"novaspeech: left out: {line}", file=sys.stderr)
@@ -78,12 +76,17 @@ def train_keywords(
     pipeline = make_classifier(kind)
     report(cross_validate(pipeline, material), material, out.with_suffix(".png"))
     pipeline.fit(material.features, material.labels)
-    lengths = {name: int(np.median(found)) for name, found in sorted(material.lengths.items())}
-    KeywordClassifier(pipeline, lengths, window // encoder.frame_hop, encoder.layer, model, encoder.fingerprint).save(
-        out
-    )
+    _describe(pipeline, material, window, inference.encoder, model).save(out)
     print(f"{out}\n{out.with_suffix('.png')}")
     return 1 if left_out else 0
+
+
+def _describe(pipeline: Any, material: TrainingSet, window: int, encoder: Encoder, model: str) -> KeywordClassifier:
+    """The classifier with what it belongs to; `window` in samples."""
+    assert isinstance(encoder, KeywordEncoder)
+    lengths = {name: int(np.median(found)) for name, found in sorted(material.lengths.items())}
+    frames = window // encoder.frame_hop
+    return KeywordClassifier(pipeline, lengths, frames, encoder.layer, model, encoder.fingerprint)
 
 
 def list_examples(folder: Path) -> dict[str, list[Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,39 +36,6 @@ def add_command(commands: Any) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     """Runs a module over recordings and writes what a server would: NAME.OUTPUT.stream, NAME.OUTPUT.annotation."""
-    options = pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100")
-    inputs = pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav")
-    times = {name: getattr(given, name) for name in _TIMES if getattr(given, name)}
-    return run_module(given.module, given.audio, given.out, times, options, given.output, inputs)
-
-
-def run_module(
-    module: str,
-    recordings: Sequence[Path],
-    out: Path | None = None,
-    times: Mapping[str, str] | None = None,
-    options: Mapping[str, str] | None = None,
-    outputs: Sequence[str] | None = None,
-    inputs: Mapping[str, str] | None = None,
-) -> int:
-    """Writes a module's outputs for each recording, named `NAME.OUTPUT.stream` or `.annotation`.
-
-    Args:
-        module: its name.
-        recordings: audio files.
-        out: the folder for the outputs; None is that of each recording.
-        times: any of frame, stride, left, right, end, as "40ms" or "1.5s".
-        options: the module's options.
-        outputs: ids of outputs; None takes those that the trainer ticks.
-        inputs: id → file of further inputs, the same for all recordings.
-
-    Returns:
-        0 if all went well, 1 if a recording failed; the reasons are then on standard error.
-
-    Raises:
-        RequestError: no such module, time, output or input, or two recordings would write the same files.
-        OptionError, WeightsError: wrong options, or a model that cannot be had.
-    """
     from tqdm import tqdm
 
     from novaspeech.command.bar import progress_bar
@@ -78,20 +45,21 @@ def run_module(
     def log(line: str) -> None:
         tqdm.write(line, file=sys.stderr)
 
-    windows = dict(times or {})
-    end = windows.pop("end", None)
-    host.parse_time(end, "end")
-    _refuse_equal_targets(recordings, out)
-    model = Model(module, options or {}, windows, log)
-    model.check(outputs, inputs or {})
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
+    options = pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100")
+    inputs = pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav")
+    windows = {name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)}
+    host.parse_time(given.end, "end")
+    _refuse_equal_targets(given.audio, given.out)
+    model = Model(given.module, options, windows, log)
+    model.check(given.output, inputs)
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
     failed = False
-    for recording in recordings:
+    for recording in given.audio:
         try:
             with progress_bar(recording.stem) as progress:
-                result = model(recording, outputs, inputs=inputs, end=end, progress=progress)
-            result.save(out or recording.parent)
+                result = model(recording, given.output, inputs=inputs, end=given.end, progress=progress)
+            result.save(given.out or recording.parent)
         except (NovaspeechError, OSError, RuntimeError, ValueError) as error:
             log(f"novaspeech: {error}")
             failed = True
