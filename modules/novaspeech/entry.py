@@ -112,7 +112,7 @@ class Model:
             recording: a file that libsndfile or ffmpeg reads, or samples (n,) or (n, channels) and their rate in Hz.
             outputs: ids of those wanted; None takes those that the module's trainer ticks.
             inputs: further inputs by id.
-            end: time at which to stop; None is the recording's end.
+            end: time at which to stop; None or 0 is the recording's end, as for the servers.
             progress: called with the windows done and their total.
 
         Raises:
@@ -129,7 +129,7 @@ class Model:
 
         with self._lock, naming(name):
             opened = open_audio(recording, name)
-            end_ms = min(host.parse_time(end, "end"), opened.duration_ms) if end is not None else opened.duration_ms
+            end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
             grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms)
             inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
             asked = frozenset(output.id for output in chosen)

@@ -94,6 +94,7 @@ def test_samples_in_place_of_a_file(models: dict[str, novaspeech.Model]) -> None
     by_array = models["w2v_bert_2"]((samples, rate), end=3000)
     np.testing.assert_array_equal(by_array["embeddings"], by_file["embeddings"])
     assert by_array.name == "recording"
+    assert len(models["w2v_bert_2"]((samples[: 2 * rate], rate), end=0)["embeddings"]) == 50
     assert by_array["embeddings"].shape == (75, 64)
 
 

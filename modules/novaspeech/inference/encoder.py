@@ -103,7 +103,8 @@ class FrameEncoder(Encoder):
         """Name → (B, F, D), frame f for samples [f*frame_hop, f*frame_hop + frame_length) of each window.
 
         Args:
-            batch: on the device of `compute`.
+            batch: on the device of `compute`. Chunks of a recording may hold NaN, which an encoder that is used on
+                chunks takes for silence; windows hold none.
             names: the frames that must be there: `HIDDEN`, or what else the encoder has.
         """
 

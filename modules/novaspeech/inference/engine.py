@@ -124,6 +124,8 @@ class Inference:
         Raises:
             RecordingError, ModelError: as `frames`.
         """
+        if not names:
+            return {}
         encoder = self.encoder
         assert isinstance(encoder, FrameEncoder)
         pool: FramePool | None = None
@@ -142,6 +144,7 @@ class Inference:
                 outputs = encoder.head(torch.from_numpy(hidden[rows]).to(encoder.compute.device), names)
             for name, part in values.items():
                 part[rows] = np.where(usable[rows, None], to_numpy(outputs[name]), 0)
+                check_rows(part[rows], first * grid.stride_ms, grid.stride_ms, encoder.compute)
         self.progress(grid.count, grid.count)
         return {name: Windows(rows, usable) for name, rows in values.items()}
 

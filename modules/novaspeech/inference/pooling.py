@@ -83,7 +83,8 @@ class FramePool:
         bad = np.concatenate([[0], np.cumsum(~block.usable)])
         self._bad[rows] += bad[end] - bad[begin]
         if self._sums.shape[1]:
-            hidden = block.values[HIDDEN].astype(np.float64)
+            # A frame that cannot be used may be NaN, which sums would carry on to those after it.
+            hidden = np.where(block.usable[:, None], block.values[HIDDEN], 0).astype(np.float64)
             sums = np.concatenate([np.zeros((1, hidden.shape[1])), np.cumsum(hidden, axis=0)])
             self._sums[rows] += (sums[end] - sums[begin]).astype(np.float32)
             self._last = block.values[HIDDEN][-1]

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from demo.standins import make_standin
+from novaspeech.command.bar import progress_bar
 from novaspeech.command.drawing import Waveform, column_means, self_similarity
 from novaspeech.command.main import main
 from novaspeech.command.pictures import _panels, _tick_seconds, format_time
@@ -286,3 +287,10 @@ def test_self_similarity() -> None:
     long, step = self_similarity(np.random.default_rng(0).standard_normal((9000, 3)).astype(np.float32), rate=25)
     assert long.shape == (50, 1800)
     assert step == pytest.approx(5 / 25)
+
+
+def test_the_bar_counts_windows(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("a") as progress:
+        for completed in (3, 7, 10):
+            progress(completed, 10)
+    assert "a: 100%" in capsys.readouterr().err

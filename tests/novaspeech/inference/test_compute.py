@@ -71,3 +71,12 @@ def test_active_keeps_nothing_for_gradients_and_products_does() -> None:
         assert torch.is_inference(weight * 2)
     with Compute().products():
         assert (weight * 2).requires_grad
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_memory_is_given_back_to_its_own_device(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[str] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append("cuda"))  # mocks: there may be no GPU here
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: emptied.append("mps"))
+    Compute(torch.device(device)).release_memory()
+    assert emptied == [device]

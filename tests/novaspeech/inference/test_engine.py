@@ -272,6 +272,24 @@ def test_frames_of_chunks_are_those_of_the_whole(seconds: float) -> None:
     np.testing.assert_array_equal(np.concatenate([block.values[HIDDEN] for block in blocks]), whole)
 
 
+def test_frames_are_of_the_encoder_that_is_prepared_for_the_recording() -> None:
+    class LessItsMaximum(Frames):
+        most = 0.0
+
+        def prepared_for(self, recording: Recording, log: Callable[[str], None]) -> LessItsMaximum:
+            prepared = copy.copy(self)
+            prepared.most = max(float(block.max()) for block in recording.blocks(16000))
+            return prepared
+
+        def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            return {HIDDEN: super().frames(batch, names)[HIDDEN] - self.most}
+
+    encoder = LessItsMaximum()
+    [block] = Inference(encoder).frames(ramp(1), [HIDDEN])
+    np.testing.assert_array_equal(block.values[HIDDEN][:, 1], 320 * np.arange(49) - 15999)
+    assert encoder.most == 0, "the next recording must not meet this one's maximum"
+
+
 def test_frames_that_hear_nan_are_not_usable() -> None:
     usable = np.concatenate([block.usable for block in Inference(Frames()).frames(noise(40, 16000, 500_000), [HIDDEN])])
     assert np.flatnonzero(~usable).tolist() == [49, 50, 1562]
@@ -331,3 +349,38 @@ def test_pooled_windows_are_means_of_the_frames_in_them(times: tuple[int, int, i
     np.testing.assert_allclose(found.values, values, atol=2e-6)
     assert calls[-1] == (grid.count, grid.count)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+
+
+def test_of_a_recording_that_goes_on_only_what_the_windows_need_is_encoded() -> None:
+    class Counted(Frames):
+        chunks = 0
+
+        def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            self.chunks += len(batch)
+            return super().frames(batch, names)
+
+    encoder, recording = Counted(), noise(130)
+    found = [
+        Inference(encoder).pooled(recording, WindowGrid.fit(40, 40, 100, 60, end_ms), ["out"])["out"]
+        for end_ms in (1000, 130_000)
+    ]
+    assert encoder.chunks == 1 + 6
+    np.testing.assert_array_equal(found[0].values, found[1].values[:25])
+    assert found[0].usable.all()
+
+
+def test_a_head_that_overflows_is_an_error() -> None:
+    class Overflowing(Frames):
+        def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
+            return {"out": pooled / 0}
+
+    with pytest.raises(ModelError, match=r"infinite values for intact audio at 0\.000 s; the weights may be damaged"):
+        Inference(Overflowing()).pooled(noise(1), GRID, ["out"])
+
+
+def test_nothing_asked_for_nothing_pooled() -> None:
+    class Never(Frames):
+        def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            raise AssertionError("nothing was asked for")
+
+    assert Inference(Never()).pooled(noise(1), GRID, []) == {}

@@ -53,3 +53,15 @@ def test_a_block_until_a_frame(end: int, count: int, last: bool) -> None:
     [first, _] = blocks((12,))
     part = first.until(end)
     assert (part.end, len(part.values[HIDDEN]), part.last) == (count, count, last)
+
+
+def test_frames_that_are_nan_spoil_no_other_window() -> None:
+    grid, found = WindowGrid.fit(40, 40, 0, 0, 1000), []
+    for value in (7.0, np.nan):
+        pool = FramePool(grid, Frames(), 3)
+        for block in blocks((30,), bad=(20,)):
+            block.values[HIDDEN][~block.usable] = value
+            pool.add(block)
+        found.append(pool.finish(RECORDING))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert np.isfinite(found[1][0]).all()

@@ -154,8 +154,8 @@ def test_requests_that_cannot_be_served(tmp_path: Path, entry: dict[str, Any], m
 
 
 def test_an_annotation_without_a_subtype_is_understood(tmp_path: Path) -> None:
-    [wanted] = requested_outputs(manager(tmp_path, {"id": "valence", "src": "file:annotation"}), OUTPUTS)
-    assert wanted.output.id == "valence"
+    [request] = requested_outputs(manager(tmp_path, {"id": "valence", "src": "file:annotation"}), OUTPUTS)
+    assert request.output.id == "valence"
 
 
 KEYWORDS = (Output("keywords", "annotation:Discrete"),)
