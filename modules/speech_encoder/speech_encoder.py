@@ -1,0 +1,38 @@
+"""Embeddings of any self-supervised speech encoder that transformers has, from any of its layers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from novaspeech.models import weights
+from novaspeech.server.options import Options, option
+from novaspeech.server.outputs import Output
+from novaspeech.server.processor import SpeechProcessor
+from speech_encoder.encoder import POOLINGS, SpeechEncoder
+from speech_encoder.families import FAMILIES
+
+
+@dataclass(frozen=True)
+class SpeechEncoderOptions(Options):
+    """The options of the module."""
+
+    model: str = option("microsoft/wavlm-base-plus", text="Hub id or folder of a speech encoder")
+    layer: str = option("-1", text="layer of the hidden states, from 0; -1 is the last, all the mean of all")
+    pooling: str = option("mean", text="how a window's hidden states become one vector", choices=tuple(POOLINGS))
+
+
+class SpeechEncoderModule(SpeechProcessor):
+    """The server's entry."""
+
+    options_class = SpeechEncoderOptions
+    options: SpeechEncoderOptions
+    outputs = (Output("embeddings", aliases=("embedding",)),)
+
+    def load_encoder(self) -> SpeechEncoder:
+        options = self.options
+        folder = weights.model_folder(options.model, FAMILIES, self.log)
+        return SpeechEncoder(folder, options.layer, options.pooling, options.compute)

@@ -1,0 +1,198 @@
+"""The encoder against transformers' own extractors and models, family by family."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2ForXVector
+
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.errors import OptionError, RequestError, WeightsError
+from novaspeech.inference.compute import Compute
+from novaspeech.inference.engine import Inference
+from speech_encoder.encoder import SpeechEncoder
+from speech_encoder.families import FAMILIES
+from tests.conftest import SPEECH
+from tests.speech_encoder.conftest import LARGE, MODELS
+
+LAYERS = ("-1", "0", "1", "3", "-2", "all")
+
+
+def speech(seconds: float = 4.0) -> np.ndarray:
+    samples, _ = soundfile.read(SPEECH, dtype="float32")
+    return samples[16000 : 16000 + round(16000 * seconds), 0].copy()
+
+
+@lru_cache(maxsize=1)
+def loaded(folder: Path) -> tuple[Any, Any]:
+    """Extractor and model, by transformers alone."""
+    extractor, model = AutoFeatureExtractor.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    return extractor, model.get_encoder() if model.config.model_type == "whisper" else model
+
+
+def reference(folder: Path, window: np.ndarray) -> list[np.ndarray]:
+    """Hidden states (F, D) of each layer of one window, by transformers alone."""
+    return reference_of_bytes(folder, np.asarray(window, np.float32).tobytes())
+
+
+@lru_cache(maxsize=64)
+def reference_of_bytes(folder: Path, window: bytes) -> list[np.ndarray]:
+    samples = np.frombuffer(window, np.float32)
+    extractor, model = loaded(folder)
+    inputs = extractor([samples], sampling_rate=16000, return_tensors="pt")
+    count = None
+    if "whisper" in folder.name:
+        count = -(-len(samples) // 320)
+        inputs.pop("attention_mask", None)
+    with torch.no_grad():
+        states = model(**inputs, output_hidden_states=True).hidden_states
+    if "w2v-bert" in folder.name:  # half a pair of frames is padded and masked
+        count = int(inputs["attention_mask"].sum())
+    return [layer[0, :count].numpy() for layer in states]
+
+
+POOLED = {
+    "mean": lambda hidden: hidden.mean(axis=0),
+    "max": lambda hidden: hidden.max(axis=0),
+    "mean_std": lambda hidden: np.concatenate([hidden.mean(axis=0), hidden.std(axis=0)]),
+}
+
+
+def chosen(states: list[np.ndarray], layer: str) -> np.ndarray:
+    return np.mean(states, axis=0) if layer == "all" else states[int(layer)]
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    """1e-4 of the largest value, and of what tells windows apart: small random models say nearly the same of all."""
+    assert found.shape == expected.shape
+    difference = np.abs(found - expected).max()
+    assert difference <= 1e-4 * np.abs(expected).max()
+    assert difference <= 1e-2 * np.abs(expected - expected.mean(axis=0)).max()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("length", [16000, 15889, 400])
+def test_every_layer_equals_transformers(folders: dict[str, Path], name: str, length: int) -> None:
+    batch = WindowBatch(torch.from_numpy(speech(2.0)), length, 8000)
+    if name == "w2v-bert-2.0":
+        length = max(length, 720)
+        batch = WindowBatch(batch.signal, length, 8000)
+    states = [reference(folders[name], window.numpy()) for window in batch.windows]
+    assert len(states[0]) == 4
+    for layer in LAYERS:
+        with torch.inference_mode():
+            found = SpeechEncoder(folders[name], layer).encode(batch, ["embeddings"])["embeddings"].numpy()
+        assert_close(found, np.stack([chosen(layers, layer).mean(axis=0) for layers in states]))
+
+
+@pytest.mark.parametrize("pooling", POOLED)
+@pytest.mark.parametrize("name", ["wavlm-base-plus", "w2v-bert-2.0", "whisper"])
+def test_poolings(folders: dict[str, Path], name: str, pooling: str) -> None:
+    batch = WindowBatch(torch.from_numpy(speech(2.0)), 16000, 8000)
+    encoder = SpeechEncoder(folders[name], "2", pooling)
+    with torch.inference_mode():
+        found = encoder.encode(batch, ["embeddings"])["embeddings"].numpy()
+    assert found.shape[1] == encoder.dimensions["embeddings"] == (64 if pooling == "mean_std" else 32)
+    assert_close(found, np.stack([POOLED[pooling](reference(folders[name], one.numpy())[2]) for one in batch.windows]))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 250])
+@pytest.mark.parametrize("name", MODELS)
+def test_windows_of_a_recording_at_any_batch_size(folders: dict[str, Path], name: str, batch_size: int) -> None:
+    samples = speech(1.0)
+    recording, grid = Recording("speech", ArraySource(samples, 16000)), WindowGrid.fit(200, 200, 100, 0, 1000)
+    found = Inference(SpeechEncoder(folders[name]), batch_size).windows(recording, grid, ["embeddings"])["embeddings"]
+    padded = np.pad(samples, (1600, 0), mode="edge")
+    windows = [padded[3200 * index : 3200 * index + 4800] for index in range(5)]
+    expected = np.stack([reference(folders[name], window)[-1].mean(axis=0) for window in windows])
+    assert found.usable.all()
+    assert_close(found.values, expected)
+
+
+def test_one_frame_has_a_deviation_of_0(folders: dict[str, Path]) -> None:
+    encoder = SpeechEncoder(folders["wavlm-base-plus"], pooling="mean_std")
+    with torch.inference_mode():
+        found = encoder.encode(WindowBatch(torch.from_numpy(speech()[:400]), 400, 400), ["embeddings"])["embeddings"]
+    assert not found[:, 32:].any()
+    assert found[:, :32].any()
+
+
+def test_layers_above_the_one_asked_for_are_not_computed(folders: dict[str, Path]) -> None:
+    encoder = SpeechEncoder(folders["hubert-large"], "0")
+    assert len(encoder._family.layers) == 1
+    assert len(SpeechEncoder(folders["hubert-large"], "all")._family.layers) == 3
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["wavlm-base-plus", "w2v-bert-2.0", "whisper"])
+def test_half_precision_is_close(folders: dict[str, Path], name: str, precision: str) -> None:
+    batch = WindowBatch(torch.from_numpy(speech(1.5)), 16000, 8000)
+    with torch.inference_mode():
+        full, half = (
+            SpeechEncoder(folders[name], compute=compute).encode(batch, ["embeddings"])["embeddings"].float()
+            for compute in (Compute(), Compute.of("cpu", precision))
+        )
+    assert torch.cosine_similarity(full, half).min() > 0.999
+
+
+@pytest.mark.parametrize("layer", ["4", "-5", "last", "", "1.5"])
+def test_a_layer_that_is_not_there(folders: dict[str, Path], layer: str) -> None:
+    with pytest.raises(OptionError, match=f"option 'layer' is '{layer}'; this model has the layers 0 to 3; -1 is its"):
+        SpeechEncoder(folders["xls-r"], layer)
+
+
+def test_a_window_longer_than_whisper_hears(folders: dict[str, Path]) -> None:
+    recording = Recording("long", ArraySource(np.zeros(40 * 16000, np.float32), 16000))
+    grid = WindowGrid.fit(31000, 31000, 0, 0, 40000)
+    with pytest.raises(RequestError, match="windows of 31000 ms are too long for Whisper, which hears 30 s; make the"):
+        Inference(SpeechEncoder(folders["whisper"])).windows(recording, grid, ["embeddings"])
+
+
+def test_a_model_with_an_adapter(tmp_path: Path) -> None:
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+    Wav2Vec2Model(Wav2Vec2Config(**LARGE, add_adapter=True, output_hidden_size=32)).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match="a model without adapter is needed; this one has add_adapter=True"):
+        SpeechEncoder(tmp_path)
+
+
+def test_an_extractor_of_another_family(folders: dict[str, Path], tmp_path: Path) -> None:
+    for file in folders["whisper"].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps({"feature_extractor_type": "Wav2Vec2FeatureExtractor"})
+    )
+    with pytest.raises(WeightsError, match="is for 'Wav2Vec2FeatureExtractor'; this module needs 'WhisperFeature"):
+        SpeechEncoder(tmp_path)
+
+
+def test_a_model_that_was_tuned_further_gives_its_backbone(folders: dict[str, Path], tmp_path: Path) -> None:
+    """A checkpoint with a head, as most on the Hub are."""
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+    torch.manual_seed(0)
+    tuned = Wav2Vec2ForXVector(Wav2Vec2Config(**LARGE, tdnn_dim=(8,) * 5, xvector_output_dim=8))
+    tuned.save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    window = speech(1.0)
+    with torch.inference_mode():
+        batch = WindowBatch(torch.from_numpy(window), 16000, 16000)
+        found = SpeechEncoder(tmp_path).encode(batch, ["embeddings"])["embeddings"].numpy()
+    expected = reference(tmp_path, window)[-1].mean(axis=0)
+    np.testing.assert_allclose(found[0], expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_the_families_are_those_of_the_readme() -> None:
+    text = (Path(__file__).parents[2] / "modules" / "speech_encoder" / "README.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in text for name in FAMILIES)
