@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ def _train_keywords(given: argparse.Namespace) -> int:
     if not 200 <= window_ms <= 10_000 or given.augment < 0:
         raise OptionError("--window must be a time from 200ms to 10s, --augment 0 or more")
     model = load_model("wav2vec2_kws", model=given.model, layer=given.layer, device=given.device)
-    inference, name = model.processor.inference(), model.processor.options.model
+    inference, name = model.processor.inference(partial(print, file=sys.stderr)), model.processor.options.model
     return train_keywords(
         given.folder, given.out, inference, name, kind=given.classifier, window_ms=window_ms, copies=given.augment
     )

@@ -66,7 +66,8 @@ class Wav2Vec2KWS(SpeechProcessor):
         options = self.options
         folder = weights.model_folder(options.model, ["wav2vec2"], self.log)
         encoder = KeywordEncoder(folder, options.layer, options.compute)
-        self._search: Search | None = None  # which method=example makes for each session
+        self._search: Search | None = None  # which method=example makes for each session, see `_search_by_example`
+        self._example: tuple[object, ...] | None = None  # whose search it is then
         if options.method == "words" and options.keywords:
             self._search = by_spelling(split_keywords(options.keywords), encoder, options.tolerance)
         if options.method == "classifier":
@@ -101,13 +102,22 @@ class Wav2Vec2KWS(SpeechProcessor):
 
     def _search_of(self, session: Session) -> Search:
         if self.options.method == "example":
-            example = session.open_input("keyword")
-            path = Path(example.name)
-            name = self.options.keywords or (path.stem if path.is_file() else "keyword")
-            return by_example(name, example, session.inference)
+            return self._search_by_example(session)
         if self._search is None:
             raise RequestError(
                 "option 'keywords' is empty: write what to look for, for example keywords=hello, thank you; or untick "
                 "keywords and score"
             )
+        return self._search
+
+    def _search_by_example(self, session: Session) -> Search:
+        """The search for the input `keyword`; a file that sessions share is encoded once."""
+        example = session.open_input("keyword")
+        path = Path(example.name)
+        if not path.is_file():
+            return by_example(self.options.keywords or "keyword", example, session.inference)
+        file = (path, path.stat().st_mtime_ns, path.stat().st_size)
+        if self._search is None or file != self._example:
+            self._search = by_example(self.options.keywords or path.stem, example, session.inference)
+            self._example = file
         return self._search
