@@ -71,7 +71,7 @@ def make_search(method: str, inference: Inference, folder: Path) -> list[Search]
         return [by_spelling(KEYWORDS, encoder, 0)]
     if method == "example":
         examples = ((word, speak(word, EXAMPLE_VOICE, SPEEDS[1], PITCHES[1])) for word in KEYWORDS)
-        return [by_example(word, Recording(word, ArraySource(sound, RATE)), inference) for word, sound in examples]
+        return [by_example(word, [Recording(word, ArraySource(sound, RATE))], inference) for word, sound in examples]
     for word in KEYWORDS:
         (folder / word).mkdir(parents=True)
         for number, voice in enumerate(VOICES[:10]):

@@ -23,8 +23,8 @@ from novaspeech.server.session import Results, Session
 class BYOLSOptions(Options):
     """The options of the module."""
 
-    model: str = option("", text="a checkpoint file of the encoder; left empty, the published one")
     encoder: str = option("default", text="the network: default is AudioNTT", choices=tuple(NETWORKS))
+    model: str = option("", text="a checkpoint file of the encoder; left empty, the published one")
 
 
 class BYOLS(SpeechProcessor):

@@ -9,17 +9,19 @@ from typing import TypeAlias
 
 import numpy as np
 
+from novaspeech.audio.excerpt import Excerpt
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.errors import RecordingError, RequestError
+from novaspeech.errors import OptionError, RecordingError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.result import Result
 from novaspeech.server import host
 from novaspeech.server.catalogue import load_processor, load_trainer
+from novaspeech.server.inputs import missing_input, parse_place
 from novaspeech.server.outputs import Output
-from novaspeech.server.processor import missing_input, naming
+from novaspeech.server.processor import naming
 from novaspeech.server.session import Session
 
 # A file, or samples (n,) or (n, channels) and their rate in Hz.
@@ -122,10 +124,18 @@ class Model:
         chosen, further = self.check(outputs, inputs or {}), dict(inputs or {})
         name = "recording" if isinstance(recording, tuple) else Path(recording).stem
 
-        def open_input(input_id: str) -> Recording:
+        def open_excerpt(option: str, place: str, input_id: str) -> Excerpt:
+            if place:
+                return Excerpt(open_place(option, place))
             if input_id not in further:
                 raise missing_input(input_id, ["audio", *further])
-            return open_audio(further[input_id], f"input {input_id!r}")
+            return Excerpt(open_audio(further[input_id], f"input {input_id!r}"))
+
+        def open_labels(option: str, place: str, input_id: str) -> Path:
+            file = place or further.get(input_id)
+            if not isinstance(file, (str, Path)):
+                raise RequestError(f"{self.module} needs the input {input_id!r}, a file; or its option {option!r}")
+            return Path(file).expanduser()
 
         with self._lock, naming(name):
             opened = open_audio(recording, name)
@@ -133,7 +143,7 @@ class Model:
             grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms)
             inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
             asked = frozenset(output.id for output in chosen)
-            session = Session(name, opened, grid, end_ms, asked, open_input, inference)
+            session = Session(name, opened, grid, end_ms, asked, open_excerpt, open_labels, inference)
             return Result(session, self.processor.run(session), chosen)
 
     def check(self, outputs: Collection[str] | None, inputs: Collection[str]) -> list[Output]:
@@ -170,3 +180,15 @@ def open_audio(audio: Audio, name: str) -> Recording:
             f"{name} has samples of shape {samples.shape} at {rate} Hz; (n,) or (n, channels) is needed, a row a sample"
         )
     return Recording(name, ArraySource(samples, rate))
+
+
+def open_place(option: str, place: str) -> Recording:
+    """The file that an option names.
+
+    Raises:
+        OptionError: it names sessions and labels, which only a server has.
+        RecordingError: it cannot be read.
+    """
+    if parse_place(option, place) is not None:
+        raise OptionError(f"option {option!r} is {place!r}; sessions and labels are a server's; name a file here")
+    return Recording.open(Path(place).expanduser())

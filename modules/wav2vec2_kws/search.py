@@ -73,19 +73,19 @@ def by_spelling(names: Sequence[str], encoder: KeywordEncoder, tolerance: int) -
     )
 
 
-def by_example(name: str, example: Recording, inference: Inference) -> Search:
-    """A keyword by a recording of it.
+def by_example(name: str, examples: Sequence[Recording], inference: Inference) -> Search:
+    """A keyword by recordings of it, each of which may be found again.
 
     Args:
         inference: of a `KeywordEncoder`.
 
     Raises:
-        RequestError, RecordingError: the example cannot be used.
+        RequestError, RecordingError: an example cannot be used.
     """
-    frames = example_frames(example, inference)
+    frames = [example_frames(example, inference) for example in examples]
     assert isinstance(inference.encoder, KeywordEncoder)
-    speech_ms = round(1000 * len(frames) * inference.encoder.frame_seconds)
-    return Search((name,), lambda: [ExampleDetector(name, frames)], shortest_ms=speech_ms)
+    speech_ms = round(1000 * min(map(len, frames)) * inference.encoder.frame_seconds)
+    return Search((name,), lambda: [ExampleDetector(name, one) for one in frames], shortest_ms=speech_ms)
 
 
 def by_classifier(classifier: KeywordClassifier) -> Search:

@@ -51,7 +51,7 @@ class Vocabulary:
             OptionError: it is empty, or has letters that the model does not write.
         """
         keyword = keyword.translate(APOSTROPHES)
-        words = keyword.split()
+        words = self._parted(keyword).split()
         if not words:
             raise OptionError("a keyword is empty; write words with commas between them, for example: hello, thank you")
         unknown = sorted({letter for word in words for letter in word if self._id(letter) is None})
@@ -64,6 +64,10 @@ class Vocabulary:
         for word in words:
             ids += [self.delimiter] * bool(ids) + [self._id(letter) or 0 for letter in word]
         return tuple(ids)
+
+    def _parted(self, keyword: str) -> str:
+        """With blanks for hyphens and underscores, which classes of schemes are written with."""
+        return "".join(" " if letter in "-_" and letter not in self.letters else letter for letter in keyword)
 
     def write(self, ids: tuple[int, ...]) -> str:
         """The text that ids of `spell` stand for."""

@@ -27,14 +27,15 @@ METHODS = ("words", "example", "classifier")
 class Wav2Vec2KWSOptions(Options):
     """The options of the module."""
 
-    batch_size: int = option(250, text="chunks of 30 s that go through the model at once, 8 at most", minimum=1)
-    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with a CTC head")
+    keywords: str = option("", text="what to look for, with commas between; empty takes the classes of the scheme")
     method: str = option("words", text="how keywords are found", choices=METHODS)
-    keywords: str = option("", text="what to look for, with commas between; for an example, what it is called")
-    tolerance: int = option(0, text="wrong letters that a recognised word may have", minimum=0, maximum=3)
+    example: str = option("", text="where to hear the keyword said, in place of the input `keyword`")
     threshold: float = option(THRESHOLD, text="lowest score of a keyword", minimum=0, maximum=1)
-    layer: int = option(-1, text="layer of the hidden states, from 0; -1 is the last")
+    tolerance: int = option(0, text="wrong letters that a recognised word may have", minimum=0, maximum=3)
     classifier: str = option("", text="file that `novaspeech train-keywords` wrote")
+    layer: int = option(-1, text="layer of the hidden states, from 0; -1 is the last")
+    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with a CTC head")
+    batch_size: int = option(250, text="chunks of 30 s that go through the model at once, 8 at most", minimum=1)
 
     def __post_init__(self) -> None:
         """Raises OptionError for options that do not belong to the method."""
@@ -45,6 +46,8 @@ class Wav2Vec2KWSOptions(Options):
             raise OptionError("method=classifier needs the option 'classifier', a file of `novaspeech train-keywords`")
         if method == "classifier" and keywords:
             raise OptionError("option 'keywords' is not for method=classifier, which has those it was trained on")
+        if self.example and method != "example":
+            raise OptionError(f"option 'example' is for method=example, which is {method!r} here")
         if method == "example" and "," in keywords:
             raise OptionError(f"option 'keywords' is {keywords!r}; of method=example it is the one keyword's name")
 
@@ -66,8 +69,8 @@ class Wav2Vec2KWS(SpeechProcessor):
         options = self.options
         folder = weights.model_folder(options.model, ["wav2vec2"], self.log)
         encoder = KeywordEncoder(folder, options.layer, options.compute)
-        self._search: Search | None = None  # which method=example makes for each session, see `_search_by_example`
-        self._example: tuple[object, ...] | None = None  # whose search it is then
+        self._search: Search | None = None  # of the job, or of method=example the last session's
+        self._heard: tuple[object, ...] | None = None  # whose search that is then
         if options.method == "words" and options.keywords:
             self._search = by_spelling(split_keywords(options.keywords), encoder, options.tolerance)
         if options.method == "classifier":
@@ -103,21 +106,23 @@ class Wav2Vec2KWS(SpeechProcessor):
     def _search_of(self, session: Session) -> Search:
         if self.options.method == "example":
             return self._search_by_example(session)
-        if self._search is None:
+        if self._search:
+            return self._search
+        classes = session.scheme_classes("keywords")
+        if not classes:
             raise RequestError(
-                "option 'keywords' is empty: write what to look for, for example keywords=hello, thank you; or untick "
-                "keywords and score"
+                "option 'keywords' is empty, and no scheme is chosen whose classes could be the keywords: write what "
+                "to look for, for example keywords=hello, thank you; or untick keywords and score"
             )
-        return self._search
+        session.log(f"the keywords are the scheme's classes: {', '.join(classes)}")
+        return by_spelling(classes, self.encoder, self.options.tolerance)
 
     def _search_by_example(self, session: Session) -> Search:
-        """The search for the input `keyword`; a file that sessions share is encoded once."""
-        example = session.open_input("keyword")
-        path = Path(example.name)
-        if not path.is_file():
-            return by_example(self.options.keywords or "keyword", example, session.inference)
-        file = (path, path.stat().st_mtime_ns, path.stat().st_size)
-        if self._search is None or file != self._example:
-            self._search = by_example(self.options.keywords or path.stem, example, session.inference)
-            self._example = file
+        """The search for what the example holds; an example that sessions share is encoded once."""
+        excerpt = session.excerpt("example", self.options.example, "keyword")
+        classes = session.scheme_classes("keywords")
+        name = self.options.keywords or (classes[0] if len(classes) == 1 else excerpt.name)
+        if self._search is None or excerpt.key is None or (name, excerpt.key) != self._heard:
+            self._search = by_example(name, excerpt.parts(), session.inference)
+            self._heard = (name, excerpt.key)
         return self._search

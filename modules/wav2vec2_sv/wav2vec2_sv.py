@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,10 +30,11 @@ SAME = "same_speaker"
 class Wav2Vec2SVOptions(Options):
     """The options of the module."""
 
-    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with an x-vector head")
+    reference: str = option("", text="where to hear the person sought, in place of the input `reference`")
     threshold: float = option(THRESHOLD, text="similarity from which on it is the same speaker", minimum=-1, maximum=1)
     min_gap: int = option(1000, text="shorter gaps between segments of the same speaker are closed, in ms", minimum=0)
     min_duration: int = option(1000, text="shorter segments are left out, in ms", minimum=0)
+    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with an x-vector head")
 
 
 class Wav2Vec2SV(SpeechProcessor):
@@ -49,6 +51,7 @@ class Wav2Vec2SV(SpeechProcessor):
     )
 
     def load_encoder(self) -> SpeakerEncoder:
+        self._known: tuple[Hashable, FloatArray] | None = None  # what was heard of the person sought, and the vector
         return SpeakerEncoder(weights.model_folder(self.options.model, ["wav2vec2"], self.log), self.options.compute)
 
     def process(self, session: Session) -> Results:
@@ -68,10 +71,15 @@ class Wav2Vec2SV(SpeechProcessor):
         return results
 
     def _reference(self, session: Session) -> FloatArray:
-        """The vector (D,) of the input `reference`."""
-        reference = session.open_input("reference")
+        """The vector (D,) of the person sought; what sessions share is encoded once."""
+        excerpt = session.excerpt("reference", self.options.reference, "reference")
+        heard = excerpt.key and (excerpt.key, session.grid.length_ms)
+        if self._known and heard and heard == self._known[0]:
+            return self._known[1]
+        reference = excerpt.joined()
         quiet = replace(session.inference, progress=ignore_progress)
         vector = speaker_of(reference, quiet, session.grid.length_ms)
+        self._known = (heard, vector)
         session.log(f"the reference is {reference.duration_ms / 1000:.3f} s of {reference.name}")
         if reference.duration_ms > session.recording.duration_ms:
             session.log("the reference is longer than the recording: are they exchanged?")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from novaspeech.arrays import FloatArray, runs
-from novaspeech.audio.sources import FfmpegSource, SoundfileSource, Source
+from novaspeech.audio.sources import ExcerptSource, FfmpegSource, SoundfileSource, Source
 from novaspeech.errors import RecordingError
 
 
@@ -54,6 +54,30 @@ class Recording:
     def duration_ms(self) -> int:
         """Whole milliseconds of audio that the source states."""
         return self.samples * 1000 // self.rate
+
+    def excerpt(self, spans: Sequence[tuple[int, int]]) -> Recording:
+        """Parts of it one after the other, in the order of time; what two of them share is there once.
+
+        Args:
+            spans: from when to when each lasts, in ms; what lies beyond the recording's end is left out.
+
+        Raises:
+            RecordingError: all of it does.
+        """
+        parts: list[tuple[int, int]] = []
+        for start_ms, end_ms in sorted(spans):
+            start, end = (min(ms * self.rate // 1000, self.samples) for ms in (start_ms, end_ms))
+            start = max(start, parts[-1][1]) if parts else max(start, 0)
+            if start < end:
+                parts.append((start, end))
+        if not parts:
+            first, last = min(start for start, _ in spans), max(end for _, end in spans)
+            raise RecordingError(
+                f"{self.name} has {self.duration_ms} ms of audio, and nothing from {first} to {last} ms"
+            )
+        begin, end = (1000 * sample // self.rate for sample in (parts[0][0], parts[-1][1]))
+        what = f"{begin} to {end} ms" if len(parts) == 1 else f"{len(parts)} parts"
+        return Recording(f"{self.name} ({what})", ExcerptSource(self._source, parts))
 
     def blocks(self, sampling_rate: int) -> Iterator[FloatArray]:
         """The recording as one continuous signal: consecutive pieces (n,) float32, mono, at `sampling_rate` Hz.

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -162,3 +162,38 @@ class ArraySource:
             block = self.samples_array[start : start + size]
             full_scale = np.iinfo(block.dtype).max + 1 if np.issubdtype(block.dtype, np.integer) else 1
             yield np.asarray(block, np.float32).reshape(len(block), -1) / np.float32(full_scale)
+
+
+@dataclass
+class ExcerptSource:
+    """Parts of another source, one after the other.
+
+    Attributes:
+        source: the other one.
+        spans: samples [start, end) of each part, in the order of time, without overlap.
+    """
+
+    source: Source
+    spans: Sequence[tuple[int, int]]
+
+    @property
+    def rate(self) -> int:
+        """Sampling rate in Hz."""
+        return self.source.rate
+
+    @property
+    def samples(self) -> int:
+        """Samples per channel."""
+        return sum(end - start for start, end in self.spans)
+
+    def blocks(self) -> Iterator[FloatArray]:
+        """Consecutive pieces (n, channels) float32."""
+        begin = 0
+        for block in self.source.blocks():
+            for start, end in self.spans:
+                part = block[max(0, start - begin) : max(0, end - begin)]
+                if len(part):
+                    yield part
+            begin += len(block)
+            if begin >= self.spans[-1][1]:
+                break

@@ -11,10 +11,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import RecordingError, RequestError
+from novaspeech.errors import RequestError
+from novaspeech.segments import Segment
 
 # A request's entry of "data": one input or output of a session.
 Description = Mapping[str, Any]
@@ -47,6 +47,26 @@ DiscreteAnnotation: Any = module("data.annotation").DiscreteAnnotation
 DiscreteAnnotationScheme: Any = module("data.annotation").DiscreteAnnotationScheme
 FreeAnnotation: Any = module("data.annotation").FreeAnnotation
 FreeAnnotationScheme: Any = module("data.annotation").FreeAnnotationScheme
+
+
+class FinalAnnotation(DiscreteAnnotation):  # type: ignore[misc]
+    """A discrete annotation that keeps the data it was made with.
+
+    The servers merge close segments and delete short ones where a request says `anno_min_gap` and `anno_min_dur`, and
+    NOVA says so without being asked. Our modules smooth by themselves: a keyword is short, and may be said twice in a
+    second.
+    """
+
+    @property
+    def data(self) -> Any:
+        """The rows."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if getattr(self, "_data", None) is None:
+            DiscreteAnnotation.data.fset(self, value)
+
 
 _this_thread = threading.local()  # .processor: weak reference to the processor of the job that runs in it
 
@@ -112,91 +132,24 @@ def describe(description: Description) -> tuple[str, str, str]:
     return origin.value, kind.value, subtype.value if subtype else ""
 
 
-def input_path(manager: Any, description: Description) -> Path | None:
-    """The file of an input, without loading it; None where the host has only an array (url, request).
+def segments_of(annotation: Any, name: str) -> list[Segment]:
+    """The segments of one of the host's discrete or free annotations.
 
     Args:
-        manager: the session's `SessionManager`.
-        description: the request's entry.
+        name: how messages call it.
 
     Raises:
-        RecordingError: the database knows no such stream, or the server no folder for its files.
-        RequestError: the entry names no file.
+        RequestError: it is continuous.
     """
-    origin, _, _ = describe(description)
-    if origin == "db":
-        return _database_path(manager, description)
-    if origin != "file":
-        return None
-    provider = module("data.provider.data_manager")
-    if hasattr(provider, "resolve_file_uri"):
-        return _resolve(manager, description)
-    # NOVA-Server loads from below its folder for temporary files, and saves below its working directory.
-    return Path(provider.path_utils.get_tmp_dir(), _resolve(manager, description))
-
-
-def output_path(manager: Any, description: Description) -> Path | None:
-    """The file that an output is saved to; None where it goes to the database or back with the request."""
-    return _resolve(manager, description) if describe(description)[0] == "file" else None
-
-
-def input_array(manager: Any, description: Description) -> tuple[Any, int]:
-    """Samples (n, channels) or (n,) and rate in Hz of an input that is no file, as the host loads it."""
-    data = _load(manager, description).input_data[description["id"]]
-    return data.data, int(data.meta_data.sample_rate)
-
-
-def database_scheme(manager: Any, description: Description) -> Any:
-    """The scheme of an annotation in the database: its name and, if it is discrete, its classes.
-
-    Raises:
-        RequestError: the database does not have it.
-    """
-    try:
-        return _load(manager, description).output_data_templates[description["id"]].annotation_scheme
-    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
-        raise RequestError(
-            f"output {description['id']!r}: the database gives no scheme {description.get('scheme')!r} for it ({error})"
-        ) from error
-
-
-def require(description: Description, key: str) -> str:
-    """The value of a key that an entry must have.
-
-    Raises:
-        RequestError: it does not.
-    """
-    if not description.get(key):
-        raise RequestError(f"entry {description.get('id')!r} of the request needs {key!r} ({description.get('src')})")
-    return str(description[key])
-
-
-def _database_path(manager: Any, description: Description) -> Path:
-    database = module("data.handler.nova_db_handler")
-    context = next(value for key, value in manager.source_context.items() if key.value == "db")
-    handler = database.StreamHandler(**context)
-    name, role = (require(description, key) for key in ("name", "role"))
-    # The handler's own load() would read the header, too, of .wav, .mp3 and .mp4 only.
-    document = handler.client[manager.dataset][database.STREAM_COLLECTION].find_one({"name": name})
-    if not document:
-        raise RecordingError(f"the database has no stream {name!r} in dataset {manager.dataset!r}")
-    if not handler.data_dir:
-        raise RecordingError("the server was started without a folder for its data (--data_dir)")
-    return Path(handler.data_dir, manager.dataset, manager.session, f"{role}.{name}.{document['fileExt']}")
-
-
-def _resolve(manager: Any, description: Description) -> Path:
-    provider = module("data.provider.data_manager")
-    try:
-        if hasattr(provider, "resolve_file_uri"):
-            return Path(provider.resolve_file_uri(description, manager.dataset, manager.session))
-        return Path(description["uri"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise RequestError(f"entry {description.get('id')!r} of the request names no file: {error}") from error
-
-
-def _load(manager: Any, description: Description) -> Any:
-    """A session manager that has loaded this entry only; `manager` keeps its own."""
-    part = type(manager)(manager.dataset, [description], manager.session, manager.source_context)
-    part.load()
-    return part
+    rows = annotation.data if annotation.data is not None else []
+    if isinstance(annotation, FreeAnnotation):
+        texts = [str(row["name"]) for row in rows]
+    elif isinstance(annotation, DiscreteAnnotation):
+        classes = {int(key): str(value["name"]) for key, value in annotation.annotation_scheme.classes.items()}
+        texts = [classes.get(int(row["id"]), "") for row in rows]
+    else:
+        raise RequestError(f"{name} is continuous; one with segments is needed, discrete or free")
+    return [
+        Segment(int(row["from"]), int(row["to"]), text, float(row["conf"]))
+        for row, text in zip(rows, texts, strict=True)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -41,14 +42,20 @@ def option(
 
 @dataclass(frozen=True)
 class Options:
-    """The options of every module; a module's own class adds fields made with `option`."""
+    """The options of every module; a module's own class adds fields made with `option`, or defines one anew."""
 
-    batch_size: int = option(250, text="windows that go through the model at once", minimum=1)
     model: str = option("", text="Hub id or folder of the model")
     device: str = option("auto", text="where to compute: auto takes CUDA, then MPS, then the CPU", choices=DEVICES)
     precision: str = option(
         "auto", text="number format of the model: auto is float32, with TF32 products on CUDA", choices=PRECISIONS
     )
+    batch_size: int = option(250, text="windows that go through the model at once", minimum=1)
+
+    @classmethod
+    def fields(cls) -> dict[str, dataclasses.Field[Any]]:
+        """Name → field, in the order of NOVA's form: what the module's own class writes, then what all modules have."""
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        return {name: fields[name] for name in (*inspect.get_annotations(cls), *fields)}
 
     @property
     def compute(self) -> Compute:
@@ -69,7 +76,7 @@ class Options:
         Raises:
             OptionError: unknown name, wrong type, value out of range or not among the choices.
         """
-        fields = {field.name: field for field in dataclasses.fields(cls)}
+        fields = cls.fields()
         values: dict[str, object] = {}
         for name, value in (given or {}).items():
             if name not in fields:
@@ -82,7 +89,7 @@ class Options:
     def optstr(cls) -> str:
         """The `optstr` of a trainer file, from which NOVA draws its form."""
         entries = []
-        for field in dataclasses.fields(cls):
+        for field in cls.fields().values():
             if field.metadata["choices"]:
                 kind, default = "LIST", ",".join(field.metadata["choices"])
             else:

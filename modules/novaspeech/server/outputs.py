@@ -1,21 +1,14 @@
-"""What a module can give, and what of it a request asks for."""
+"""What a module can give, and what a request says of it."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from novaspeech.errors import RequestError
 from novaspeech.segments import plain_name
 from novaspeech.server import host
-
-_SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
-_DATABASE_NEEDS = {"stream": ("name", "role"), "annotation": ("scheme", "annotator", "role")}
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,19 @@ class Output:
     def subtype(self) -> str:
         """The word after the kind, in small letters: "ssistream", "continuous", "discrete" or "free"."""
         return self.data.split(":")[1].lower()
+
+    def scheme_wanted(self, rate: float) -> str:
+        """The scheme that an annotation needs, in words.
+
+        Args:
+            rate: of a continuous annotation, in Hz.
+        """
+        if self.subtype == "continuous":
+            return f"a continuous scheme ({rate:g} Hz, from {self.low:g} to {self.high:g})"
+        if self.subtype == "free":
+            return "a free scheme"
+        classes = "class " + ", ".join(map(repr, self.classes)) if self.classes else "name of each keyword as a class"
+        return f"a discrete scheme (with the {classes})"
 
 
 @dataclass(frozen=True)
@@ -119,94 +125,3 @@ class OutputRequest:
                 f"output {self.key!r}: the class {name!r} has the id {len(there)}, which the server keeps for REST; "
                 f"number the scheme's classes from 0"
             )
-
-
-def requested_outputs(manager: Any, outputs: Sequence[Output]) -> list[OutputRequest]:
-    """The outputs that the request asks for and has not unticked.
-
-    What is wrong is found here, before the hours of work, not after them.
-
-    Args:
-        manager: the session's `SessionManager`.
-        outputs: what the module can give.
-
-    Raises:
-        RequestError: an unknown id, another kind of data, a place that cannot be written, an impossible range, or
-            no output at all.
-    """
-    by_name = {name: output for output in outputs for name in (output.id, *output.aliases)}
-    known = ", ".join(output.id for output in outputs)
-    wanted = []
-    for description in manager.data_description:
-        if description.get("type") != "output" or not description.get("active", True):
-            continue
-        name = description.get("id")
-        if name not in by_name:
-            raise RequestError(f"the request asks for output {name!r}; this module gives {known}")
-        wanted.append(_check(manager, description, by_name[name]))
-    if not wanted:
-        raise RequestError(f"the request asks for no output, or for none that is active; this module gives {known}")
-    return wanted
-
-
-def _check(manager: Any, description: host.Description, output: Output) -> OutputRequest:
-    name = description["id"]
-    origin, kind, subtype = host.describe(description)
-    if kind != output.kind or subtype not in ("", output.subtype):
-        raise RequestError(f"output {name!r} is {output.data}, the request's src says {description['src']!r}")
-    if origin == "db":
-        for key in _DATABASE_NEEDS[kind]:
-            host.require(description, key)
-    _check_path(manager, description, output)
-    if kind == "stream":
-        return OutputRequest(description, output)
-    if output.subtype == "discrete":
-        return _discrete_request(manager, description, output)
-    scheme_name = str(description.get("scheme") or name)
-    if origin == "db":  # has a range of its own, and resamples by itself
-        scheme_name = host.database_scheme(manager, description).name
-        return OutputRequest(description, output, scheme_name, None, output.low, output.high)
-    if output.subtype == "free":
-        return OutputRequest(description, output, scheme_name)
-    try:
-        rate = float(description["sample_rate"]) if "sample_rate" in description else None
-        low, high = float(description.get("min_val", output.low)), float(description.get("max_val", output.high))
-    except (TypeError, ValueError) as error:
-        raise RequestError(f"output {name!r}: sample_rate, min_val and max_val must be numbers: {error}") from None
-    if (rate is not None and not 0 < rate < np.inf) or not low < high:
-        raise RequestError(
-            f"output {name!r}: sample_rate {rate} must be above 0, min_val {low:g} below max_val {high:g}"
-        )
-    return OutputRequest(description, output, scheme_name, rate, low, high)
-
-
-def _discrete_request(manager: Any, description: host.Description, output: Output) -> OutputRequest:
-    scheme_name = str(description.get("scheme") or description["id"])
-    given: Any = description.get("classes") or None
-    if host.describe(description)[0] == "db":
-        scheme = host.database_scheme(manager, description)
-        scheme_name, given = scheme.name, scheme.classes
-    try:
-        named = given and {
-            str(int(key)): {"name": value} if isinstance(value, str) else {**value, "name": str(value["name"])}
-            for key, value in given.items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError):
-        example = {"0": {"name": next(iter(output.classes), "some class")}}
-        raise RequestError(
-            f"output {description['id']!r}: classes must be numbers with names, such as {json.dumps(example)}"
-        ) from None
-    request = OutputRequest(description, output, scheme_name, scheme_classes=named)
-    return request.with_classes(output.classes) if output.classes else request
-
-
-def _check_path(manager: Any, description: host.Description, output: Output) -> None:
-    path = host.output_path(manager, description)
-    if path is None:
-        return
-    if path.suffix != _SUFFIXES[output.kind]:
-        raise RequestError(f"output {description['id']!r}: {path} must end in {_SUFFIXES[output.kind]}")
-    if not path.parent.is_dir():
-        raise RequestError(f"output {description['id']!r}: there is no folder {path.parent.absolute()}; make it first")
-    if not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise RequestError(f"output {description['id']!r}: {path.absolute()} cannot be written")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
-from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.errors import NovaspeechError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.server import host, progress
+from novaspeech.server.checks import requested_outputs
+from novaspeech.server.inputs import open_excerpt, open_labels, open_recording
 from novaspeech.server.options import Options
-from novaspeech.server.outputs import Output, requested_outputs
+from novaspeech.server.outputs import Output
 from novaspeech.server.results import build_outputs
 from novaspeech.server.session import Results, Session
 
@@ -126,11 +127,6 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         def log(line: str) -> None:
             self.log(f"{name}: {line}")
 
-        requests = requested_outputs(manager, self.outputs)
-        recording = open_recording(manager, "audio")
-        end_ms = min(request.end, int(info.duration if info and info.duration else recording.duration_ms))
-        if request.start:
-            log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
         frame, stride, left, right = request.frame_size, request.stride, request.left_context, request.right_context
         if not frame:  # the request names no windows: those of the trainer
             frame = self.trainer.meta_frame_step
@@ -139,13 +135,19 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 left or self.trainer.meta_left_ctx,
                 right or self.trainer.meta_right_ctx,
             )
+        requests = requested_outputs(manager, self.outputs, 1000 / max(1, stride))
+        recording = open_recording(manager, "audio")
+        end_ms = min(request.end, int(info.duration if info and info.duration else recording.duration_ms))
+        if request.start:
+            log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
         return Session(
             name,
             recording,
             WindowGrid.fit(frame, stride, left, right, end_ms),
             end_ms,
             frozenset(item.output.id for item in requests),
-            lambda input_id: open_recording(manager, input_id),
+            partial(open_excerpt, manager),
+            partial(open_labels, manager),
             self.inference(log, progress.LogProgress(name)),
             requests,
         )
@@ -159,27 +161,3 @@ def naming(session: str) -> Iterator[None]:
     except NovaspeechError as error:
         error.args = (f"{session}: {error}",)
         raise
-
-
-def missing_input(input_id: str, there: Sequence[str]) -> RequestError:
-    """The error of a request without an audio input that it needs."""
-    named = ", ".join(map(repr, there)) or "none"
-    return RequestError(f"the request needs an audio input with the id {input_id!r}; its inputs are: {named}")
-
-
-def open_recording(manager: Any, input_id: str) -> Recording:
-    """The audio input `input_id` of a session on a server.
-
-    Raises:
-        RequestError: the request has no such input.
-        RecordingError: it cannot be read.
-    """
-    inputs = [entry for entry in manager.data_description if entry.get("type") == "input"]
-    entry = next((entry for entry in inputs if entry.get("id") == input_id), None)
-    if entry is None or host.describe(entry)[1] != "stream":
-        raise missing_input(input_id, [str(entry.get("id")) for entry in inputs])
-    path = host.input_path(manager, entry)
-    if path is not None:
-        return Recording.open(path)
-    samples, rate = host.input_array(manager, entry)
-    return Recording(f"input {input_id!r}", ArraySource(samples, rate))

@@ -82,7 +82,7 @@ def _discrete(segments: Sequence[Segment], item: OutputRequest, **place: Any) ->
     scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.scheme_classes)
     data = _rows(segments, scheme.label_dtype)
     data["id"] = [item.class_ids[segment.name] for segment in segments]
-    return host.DiscreteAnnotation(scheme=scheme, data=data, **place)
+    return host.FinalAnnotation(scheme=scheme, data=data, **place)
 
 
 def _free(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeAlias
 
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.excerpt import Excerpt
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.hooks import Log
@@ -30,7 +32,10 @@ class Session:
         grid: the windows.
         end_ms: where the request or the session ends.
         asked: ids of the outputs wanted.
-        open_input: opens the further input of an id; raises RequestError or RecordingError.
+        excerpt: opens sound that the module needs besides the recording, when it needs it: given the name of an option
+            that may say where it is, the option's value (empty means the input), and the id of the input that holds it
+            otherwise. Raises OptionError, RequestError or RecordingError.
+        labels: finds what somebody wrote about the recording, a file or segments, given the same.
         inference: runs the job's encoder, and takes log lines and progress.
         requests: what a server's request says of each output; none without a server.
         classes: id of each discrete output → names of its classes; see `name_classes`.
@@ -41,7 +46,8 @@ class Session:
     grid: WindowGrid
     end_ms: int
     asked: frozenset[str]
-    open_input: Callable[[str], Recording]
+    excerpt: Callable[[str, str, str], Excerpt]
+    labels: Callable[[str, str, str], Path | list[Segment]]
     inference: Inference
     requests: Sequence[OutputRequest] = ()
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -63,6 +69,11 @@ class Session:
         """
         inference = self.inference if encoder is None else replace(self.inference, encoder=encoder)
         return inference.windows(self.recording, self.grid, names)
+
+    def scheme_classes(self, output_id: str) -> tuple[str, ...]:
+        """Names of the classes of the scheme that the request chose for a discrete output; none if it chose none."""
+        schemes = [request.scheme_classes or {} for request in self.requests if request.output.id == output_id]
+        return tuple(str(attributes["name"]) for scheme in schemes for attributes in scheme.values())
 
     def name_classes(self, output_id: str, names: Sequence[str]) -> None:
         """Says which classes a discrete output has, before the work begins.

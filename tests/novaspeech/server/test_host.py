@@ -11,7 +11,7 @@ from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
 import novaspeech
 from novaspeech.errors import RecordingError, RequestError
-from novaspeech.server import host
+from novaspeech.server import host, places
 
 
 def test_the_package_that_is_running_is_the_one_used() -> None:
@@ -124,9 +124,9 @@ def test_src_that_the_host_does_not_know(entry: dict[str, str]) -> None:
 def test_a_template_names_a_file_for_each_session() -> None:
     manager = SessionManager("d", [], "s_1", {})
     entry = {"id": "audio", "src": "file:stream:audio", "uri_template": "/data/{dataset}/{session}.wav"}
-    assert host.input_path(manager, entry) == Path("/data/d/s_1.wav")
+    assert places.input_path(manager, entry) == Path("/data/d/s_1.wav")
     with pytest.raises(RequestError, match="entry 'audio' of the request names no file"):
-        host.input_path(manager, {"id": "audio", "src": "file:stream:audio"})
+        places.input_path(manager, {"id": "audio", "src": "file:stream:audio"})
 
 
 class NoSuchStream:
@@ -143,11 +143,11 @@ class NoSuchStream:
 
 
 def test_a_stream_that_the_database_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("discover_utils.data.handler.nova_db_handler.StreamHandler", NoSuchStream)
+    monkeypatch.setattr("discover_utils.data.handler.nova_db_handler.AnnotationHandler", NoSuchStream)
     NoSuchStream.client = {"d": {"Streams": NoSuchStream()}}
     manager = SessionManager("d", [], "s", {"db": {}})
     entry = {"id": "audio", "src": "db:stream:Audio", "role": "teacher", "name": "sound"}
     with pytest.raises(RecordingError, match="the database has no stream 'sound' in dataset 'd'"):
-        host.input_path(manager, entry)
-    with pytest.raises(RequestError, match="entry 'audio' of the request needs 'role'"):
-        host.input_path(manager, entry | {"role": ""})
+        places.input_path(manager, entry)
+    with pytest.raises(RequestError, match="input 'audio' needs a role"):
+        places.input_path(manager, entry | {"role": ""})

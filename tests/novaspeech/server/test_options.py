@@ -17,7 +17,7 @@ class Example(Options):
 
 def test_defaults() -> None:
     for nothing in (None, {}, {"batch_size": None, "model": None}):
-        assert Example.parse(nothing) == Example(250, "owner/name", "auto", "auto", 0.5, False)
+        assert Example.parse(nothing) == Example("owner/name", "auto", "auto", 250, 0.5, False)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_wrong_values_are_answered_with_what_is_allowed(name: str, value: object
 
 
 def test_unknown_option_lists_the_known() -> None:
-    with pytest.raises(OptionError, match="unknown option 'speed'.*batch_size, model, device, precision, threshold"):
+    with pytest.raises(OptionError, match="unknown option 'speed'.*model, threshold, loud, device, precision"):
         Example.parse({"speed": 2})
 
 
-def test_optstr() -> None:
+def test_novas_form_shows_the_modules_own_options_first() -> None:
     assert Example.optstr() == (
-        "{batch_size:STRING:250};{model:STRING:owner/name};{device:LIST:auto,cpu,cuda,mps};"
-        "{precision:LIST:auto,float32,bfloat16,float16};{threshold:STRING:0.5};{loud:BOOL:False}"
+        "{model:STRING:owner/name};{threshold:STRING:0.5};{loud:BOOL:False};{device:LIST:auto,cpu,cuda,mps};"
+        "{precision:LIST:auto,float32,bfloat16,float16};{batch_size:STRING:250}"
     )

@@ -15,7 +15,8 @@ from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import RequestError
 from novaspeech.inference.engine import Windows
 from novaspeech.segments import Segment
-from novaspeech.server.outputs import Output, requested_outputs
+from novaspeech.server.checks import requested_outputs
+from novaspeech.server.outputs import Output
 from novaspeech.server.results import build_outputs
 from novaspeech.server.session import Results, Session
 
@@ -48,10 +49,10 @@ def manager(folder: Path, *entries: dict[str, Any]) -> SessionManager:
 def opened(session: SessionManager, recording_ms: int = 200, outputs: Sequence[Output] = OUTPUTS) -> Session:
     """A session of so many milliseconds; nothing is encoded."""
     recording = Recording("made", ArraySource(np.zeros(recording_ms), 1000))
-    inference: Any = None
+    nothing: Any = None
     requests = requested_outputs(session, outputs)
     asked = frozenset(request.output.id for request in requests)
-    return Session("made", recording, GRID, 200, asked, Recording.open, inference, requests)  # type: ignore[arg-type]
+    return Session("made", recording, GRID, 200, asked, nothing, nothing, nothing, requests)
 
 
 def build(session: SessionManager, recording_ms: int = 200) -> dict[str, Any]:
@@ -142,8 +143,8 @@ def test_what_an_earlier_job_left_there_has_no_say(tmp_path: Path) -> None:
         ({"id": "valence", "sample_rate": None}, "sample_rate, min_val and max_val must be numbers"),
         ({"id": "valence", "sample_rate": 0}, "sample_rate 0.0 must be above 0"),
         ({"id": "valence", "min_val": 3, "max_val": 1}, "min_val 3 below max_val 1"),
-        ({"id": "embeddings", "src": "db:stream:SSIStream"}, "needs 'name'"),
-        ({"id": "valence", "src": "db:annotation", "scheme": "v"}, "needs 'annotator'"),
+        ({"id": "embeddings", "src": "db:stream:SSIStream"}, "output 'embeddings' has no name; type one"),
+        ({"id": "valence", "src": "db:annotation"}, "output 'valence': no scheme is chosen; it needs a continuous"),
         ({"id": "embeddings", "active": False}, "asks for no output, or for none that is active"),
     ],
 )

@@ -1,0 +1,73 @@
+"""Where a request's inputs lie, and where its outputs go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from novaspeech.errors import RecordingError, RequestError
+from novaspeech.server import database, host
+from novaspeech.server.host import Description
+
+
+def input_path(manager: Any, description: Description, session: str | None = None) -> Path | None:
+    """The file of an input, without loading it; None where the host has only an array (url, request).
+
+    Args:
+        manager: the session's `SessionManager`.
+        description: the request's entry.
+        session: the name of another one whose file is wanted.
+
+    Raises:
+        RecordingError: the database knows no such stream, or the server no folder for its files.
+        RequestError: the entry names no file.
+    """
+    origin, _, _ = host.describe(description)
+    if origin == "db":
+        return _database_path(manager, description, session or manager.session)
+    if origin != "file":
+        return None
+    provider = host.module("data.provider.data_manager")
+    if hasattr(provider, "resolve_file_uri"):
+        return _resolve(manager, description, session)
+    # NOVA-Server loads from below its folder for temporary files, and saves below its working directory.
+    return Path(provider.path_utils.get_tmp_dir(), _resolve(manager, description, session))
+
+
+def output_path(manager: Any, description: Description) -> Path | None:
+    """The file that an output is saved to; None where it goes to the database or back with the request."""
+    return _resolve(manager, description) if host.describe(description)[0] == "file" else None
+
+
+def input_array(manager: Any, description: Description) -> tuple[Any, int]:
+    """Samples (n, channels) or (n,) and rate in Hz of an input that is no file, as the host loads it."""
+    # A session manager that loads this entry only; `manager` keeps its own.
+    part = type(manager)(manager.dataset, [description], manager.session, manager.source_context)
+    part.load()
+    data = part.input_data[description["id"]]
+    return data.data, int(data.meta_data.sample_rate)
+
+
+def _database_path(manager: Any, description: Description, session: str) -> Path:
+    for key in ("name", "role"):
+        if not description.get(key):
+            raise RequestError(f"input {description.get('id')!r} needs a {key}; choose a stream and a role for it")
+    name, role = str(description["name"]), str(description["role"])
+    # The handler's own load() would read the header, too, of .wav, .mp3 and .mp4 only.
+    document = database.find(manager, "Streams", name)
+    if not document:
+        raise RecordingError(f"the database has no stream {name!r} in dataset {manager.dataset!r}")
+    folder = database.data_folder(manager)
+    if folder is None:
+        raise RecordingError("the server was started without a folder for its data (--data_dir)")
+    return folder / str(manager.dataset) / session / f"{role}.{name}.{document['fileExt']}"
+
+
+def _resolve(manager: Any, description: Description, session: str | None = None) -> Path:
+    provider = host.module("data.provider.data_manager")
+    try:
+        if hasattr(provider, "resolve_file_uri"):
+            return Path(provider.resolve_file_uri(description, manager.dataset, session or manager.session))
+        return Path(description["uri"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise RequestError(f"entry {description.get('id')!r} of the request names no file: {error}") from error

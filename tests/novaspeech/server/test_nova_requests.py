@@ -1,0 +1,156 @@
+"""What NOVA asks for in database mode, by du-process and mongomock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from discover_utils.data.handler.file_handler import FileHandler
+from discover_utils.utils.anno_utils import pack_remove
+
+from tests.novaspeech.server.conftest import AUDIO, Entry, Nova, annotation, stream
+from tests.wav2vec2_kws.conftest import RATE, say
+from wav2vec2_kws.standin import SMALL
+
+POST_PROCESSING = {"anno_min_gap": "0.5", "anno_min_dur": "0.3"}  # NOVA ticks them; 0.15 s is shorter than these words
+
+
+def test_keywords_that_are_short_and_close_are_all_stored(nova: Nova, tmp_path: Path) -> None:
+    nova.record("monday", say(["money", "money", "summer", "money", "money"], gap=0.2)[0])
+    options = {"model": str(SMALL), "keywords": "money"}
+    nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "one")], options)
+    plain = nova.rows("one")
+    assert len(plain) == 4
+    rows = np.array([(1000 * row["from"], 1000 * row["to"], row["id"], 1.0) for row in plain], "<i4,<i4,<i4,<f4")
+    rows.dtype.names = ("from", "to", "id", "conf")
+    assert len(pack_remove(rows, 500, 300)) < 4  # as the host would do
+    file = {
+        "src": "file:annotation:discrete",
+        "type": "output",
+        "id": "keywords",
+        "uri": str(tmp_path / "a.annotation"),
+    }
+    for data in ([AUDIO, annotation("keywords", "one")], [AUDIO, file]):
+        assert "ended with" not in nova.run("wav2vec2_kws", data, options, **POST_PROCESSING)
+    assert nova.rows("one") == plain
+    assert len(FileHandler().load(tmp_path / "a.annotation").data) == 4
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (
+            [annotation("arousal", "arousal"), annotation("valence", "arousal")],
+            "output 'valence' would replace output 'arousal' (scheme arousal, role room, annotator machine); choose "
+            "another scheme for one of them, or untick it",
+        ),
+        (
+            [stream("embedding", "audio")],
+            "output 'embedding' would replace input 'audio' (name audio, role room); give one of them another name",
+        ),
+        (
+            [
+                {
+                    "src": "file:annotation:continuous",
+                    "type": "output",
+                    "id": "arousal",
+                    "uri": "{folder}/a.annotation",
+                },
+                {
+                    "src": "file:annotation:continuous",
+                    "type": "output",
+                    "id": "valence",
+                    "uri": "{folder}/./a.annotation",
+                },
+            ],
+            "output 'valence' would replace output 'arousal' ({folder}/a.annotation); give one of them another file",
+        ),
+    ],
+)
+def test_outputs_that_would_replace_each_other(
+    nova: Nova, small_emow2v: Path, voices: np.ndarray, tmp_path: Path, outputs: Sequence[Entry], message: str
+) -> None:
+    nova.record("monday", voices)
+    made = [
+        {key: str(value).format(folder=tmp_path) for key, value in entry.items() if key != "active"}
+        for entry in outputs
+    ]
+    printed = nova.run("emow2v", [AUDIO, *made], {"model": str(small_emow2v)})
+    assert message.format(folder=tmp_path) in printed
+    assert not nova.tables["Annotations"].count_documents({})
+    assert not list(nova.data.rglob("*.stream*"))
+
+
+def test_outputs_that_go_to_different_places_go_on(nova: Nova, small_emow2v: Path, voices: np.ndarray) -> None:
+    nova.record("monday", voices)
+    outputs = [annotation("arousal", "arousal"), annotation("valence", "arousal", active=False)]
+    outputs += [annotation("dominance", "arousal", annotator="ben"), stream("embedding", "audio") | {"role": "teacher"}]
+    assert "ended with" not in nova.run("emow2v", [AUDIO, *outputs], {"model": str(small_emow2v)})
+    assert nova.tables["Annotations"].count_documents({}) == 2
+
+
+ADD = "choose one, or ADD it under {} in NOVA's window DATABASE > Administration > Manage Databases"
+CONTINUOUS = "it needs a continuous scheme (25 Hz, from 0 to 1): " + ADD.format("Schemes")
+ONE_CLASS = "it needs a discrete scheme (with the class 'same_speaker')"
+CLASSES = "it needs a discrete scheme (with the name of each keyword as a class)"
+
+
+@pytest.mark.parametrize(
+    ("module", "output", "fault", "remedy"),
+    [
+        ("emow2v", annotation("arousal", "energy"), "the database has no scheme 'energy'", CONTINUOUS),
+        ("emow2v", annotation("arousal", ""), "no scheme is chosen", CONTINUOUS),
+        ("emow2v", annotation("arousal", "turns"), "the scheme 'turns' is discrete", CONTINUOUS),
+        ("emow2v", annotation("arousal", "arousal", role="x"), "the database has no role 'x'", ADD.format("Roles")),
+        ("emow2v", annotation("arousal", "arousal", annotator=""), "no annotator is chosen", ADD.format("Annotators")),
+        ("wav2vec2_sv", annotation("same_speaker", "who"), "the database has no scheme 'who'", ONE_CLASS),
+        (
+            "wav2vec2_sv",
+            annotation("similarity", ""),
+            "no scheme is chosen",
+            "a continuous scheme (2 Hz, from -1 to 1)",
+        ),
+        ("wav2vec2_kws", annotation("keywords", "arousal"), "the scheme 'arousal' is continuous", CLASSES),
+        ("wav2vec2_kws", annotation("words", ""), "no scheme is chosen", "it needs a free scheme"),
+        ("emow2v", stream("embedding", ""), "output 'embedding' has no name", "type one"),
+    ],
+)
+def test_what_must_exist_first(
+    nova: Nova, small_emow2v: Path, speaker_model: Path, voices: np.ndarray, module: str, output: Entry, fault: str,
+    remedy: str,
+) -> None:  # fmt: skip
+    nova.record("monday", voices)
+    models = {"emow2v": small_emow2v, "wav2vec2_sv": speaker_model, "wav2vec2_kws": SMALL}
+    printed = nova.run(module, [AUDIO, output], {"model": str(models[module])})
+    [line] = [line for line in printed.splitlines() if "Processor exited with error: 'monday: output" in line]
+    assert f"{fault}; " in line
+    assert remedy in line
+    assert "ended with 1" in printed
+
+
+def test_the_classes_of_the_scheme_are_the_keywords(nova: Nova) -> None:
+    samples, words = say(["river", "money", "summer", "money"])
+    nova.record("monday", samples)
+    printed = nova.run(
+        "wav2vec2_kws", [AUDIO, annotation("keywords", "spotted")], {"model": str(SMALL), "keywords": ""}
+    )
+    assert "monday: the keywords are the scheme's classes: Thank_You, money" in printed
+    spans = [(one.start / RATE, one.end / RATE) for one in words if one.word == "money"]
+    assert [row["id"] for row in nova.rows("spotted")] == [1, 1]
+    np.testing.assert_allclose([(row["from"], row["to"]) for row in nova.rows("spotted")], spans, atol=0.08)
+
+
+def test_a_class_that_cannot_be_spelt_is_named(nova: Nova) -> None:
+    nova.record("monday", say(["river"])[0])
+    nova.tables["Schemes"].insert_one({"name": "odd", "type": "DISCRETE", "labels": [{"id": 0, "name": "911"}]})
+    printed = nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "odd")], {"model": str(SMALL)})
+    assert "keyword '911' has '1', '9', which the model does not write" in printed
+
+
+def test_without_keywords_and_without_a_scheme(nova: Nova) -> None:
+    nova.record("monday", say(["river"])[0])
+    score = annotation("score", "arousal")
+    printed = nova.run("wav2vec2_kws", [AUDIO, score], {"model": str(SMALL)})
+    assert "option 'keywords' is empty, and no scheme is chosen whose classes could be the keywords" in printed
