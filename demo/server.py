@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psutil
 import requests
@@ -26,6 +27,8 @@ class Status(IntEnum):
     ERROR = 3
     CANCELLED = 4
 
+
+_HOST = "127.0.0.1"
 
 # In the debug backend a job with a failed session leaves its thread by exit(1) and its status RUNNING for ever.
 _FAILED_SILENTLY = "Processing job encountered errors"
@@ -46,6 +49,7 @@ class Server:
         environment: variables added to the server's.
         port: on loopback; None takes a free one.
         echo: called with each line that the server prints.
+        tls: answers https only, with a certificate made here, as NOVA wants it of DISCOVER; NOVA-Server cannot.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Server:
         environment: Mapping[str, str] | None = None,
         port: int | None = None,
         echo: Callable[[str], None] | None = None,
+        tls: bool = False,
     ) -> None:
         self.folder = folder
         self.output: list[str] = []
@@ -67,11 +72,12 @@ class Server:
         self._environment = dict(environment or {})
         self._port = port or _free_port()
         self._echo = echo
+        self.certificate = (folder / "discover_cert.pem").resolve() if tls else None
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self.certificate else 'http'}://{_HOST}:{self._port}"
 
     def __enter__(self) -> Server:
         if _in_use(self._port):
@@ -79,7 +85,10 @@ class Server:
         places = {name: self.folder / name for name in ("data", "cache", "tmp", "log")}
         for place in places.values():
             place.mkdir(parents=True, exist_ok=True)
-        arguments = ["--host", "127.0.0.1", "--port", str(self._port), "--backend", self._backend]
+        arguments = ["--host", _HOST, "--port", str(self._port), "--backend", self._backend]
+        if self.certificate:
+            arguments += ["--use_tls"]
+            self._environment |= make_certificate(self.certificate)
         arguments += ["--cml_dir", str(self._modules.resolve())]
         arguments += [word for name, place in places.items() for word in (f"--{name}_dir", str(place.resolve()))]
         self._process = subprocess.Popen(
@@ -109,18 +118,27 @@ class Server:
 
     def post(self, request: Mapping[str, str]) -> str:
         """Sends a request to /process and gives its job id."""
-        self._failures_before = self._failures()
-        answer = requests.post(f"{self.url}/process", data=request, timeout=30)
-        answer.raise_for_status()
+        self._failures_before = self.failures()
+        self._ask("process", request)
         return request["jobID"]
 
     def status(self, job: str) -> Status:
         """The state of a job."""
-        return Status(requests.post(f"{self.url}/job_status", data={"jobID": job}, timeout=30).json()["status"])
+        return Status(self._ask("job_status", {"jobID": job})["status"])
 
     def log(self, job: str) -> str:
         """The log of a job; in the debug backend what the modules print is in `output` instead."""
-        return str(requests.post(f"{self.url}/log", data={"jobID": job}, timeout=30).json()["message"])
+        return str(self._ask("log", {"jobID": job})["message"])
+
+    def _ask(self, path: str, fields: Mapping[str, str]) -> Any:
+        verify = str(self.certificate) if self.certificate else True
+        answer = requests.post(f"{self.url}/{path}", data=fields, timeout=30, verify=verify)
+        answer.raise_for_status()
+        return answer.json()
+
+    def failures(self) -> int:
+        """How many jobs of the debug backend have failed silently so far."""
+        return sum(_FAILED_SILENTLY in line for line in self.output)
 
     def children(self) -> list[psutil.Process]:
         """The server's own processes: in the venv backend, the job that runs."""
@@ -133,7 +151,7 @@ class Server:
             status = self.status(job)
             if status not in (Status.WAITING, Status.RUNNING):
                 return status
-            if self._backend == "debug" and self._failures() > self._failures_before:
+            if self._backend == "debug" and self.failures() > self._failures_before:
                 return Status.ERROR
             if self._process.poll() is not None:
                 raise ServerError(f"the server ended with {self._process.returncode}: {self._last_words()}")
@@ -143,9 +161,6 @@ class Server:
     def run(self, request: Mapping[str, str], seconds: float = 600) -> Status:
         """Posts a request and waits for its end."""
         return self.wait(self.post(request), seconds)
-
-    def _failures(self) -> int:
-        return sum(_FAILED_SILENTLY in line for line in self.output)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -165,6 +180,24 @@ class Server:
 
     def _last_words(self) -> str:
         return " | ".join(line.strip() for line in self.output[-3:])
+
+
+def make_certificate(place: Path) -> dict[str, str]:
+    """Makes a self-signed certificate, its key beside it, with the command that DISCOVER recommends.
+
+    Returns:
+        The environment in which DISCOVER finds both.
+    """
+    key = place.with_suffix(".key")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-keyout", str(key), "-out", str(place)]
+    command += ["-days", "365", "-nodes", "-subj", f"/CN={_HOST}"]
+    command += ["-addext", f"subjectAltName=DNS:localhost,IP:127.0.0.1,IP:{_HOST}"]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise ServerError("openssl is missing, which makes the certificate; install it first") from None
+    return {"DISCOVER_SSL_CERT": str(place), "DISCOVER_SSL_KEY": str(key)}
 
 
 def _free_port() -> int:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import pytest
 import requests
 
 from demo.__main__ import inputs_of
+from demo.server import Server
 from demo.standins import lay_out
 from novaspeech.server.catalogue import MODULES, load_trainer, module_names
 from tests.conftest import ROOT
@@ -34,6 +40,42 @@ def standin_places(hub_home: Path) -> Mapping[str, Path]:
 def offline_hub(hub_home: Path, standin_places: Mapping[str, Path]) -> dict[str, str]:
     """Environment in which the caches hold a stand-in for every published model, and no network is asked."""
     return {"HF_HUB_CACHE": str(hub_home / "hub"), "HF_ASSETS_CACHE": str(hub_home / "assets"), "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture(scope="session")
+def nova_server_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NOVA-Server in an environment that sees this one's packages, and has those of its own that differ.
+
+    All of pytest's processes share it. That requirements.txt is all that a module needs, test_discover_venv.py shows.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    python = folder / "nova-server" / "bin" / "python"
+    with (folder / "nova-server.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not lock.tell():
+            _install_nova_server(python)
+            lock.write("made")
+    return python.with_name("nova-server")
+
+
+def _install_nova_server(python: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    (packages / "development.pth").write_text(sysconfig.get_path("purelib"))
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    wanted = ["hcai-nova-server==1.6.2", "hcai-nova-utils==1.6.8"]
+    subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True, env=environment)
+
+
+@pytest.fixture(scope="session")
+def nova_server(
+    tmp_path_factory: pytest.TempPathFactory, nova_server_program: Path, offline_hub: dict[str, str]
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("nova")
+    with Server(folder, ROOT, command=nova_server_program, environment=offline_hub) as running:
+        yield running
 
 
 def readme_request(module: str) -> dict[str, str]:

@@ -1,14 +1,16 @@
-"""Requests in database mode, as the NOVA client posts them.
+"""Requests in database mode, as the NOVA client posts them, in this process.
 
-MongoDB itself cannot be had here: mongomock stands in for the server, the host's handlers are the real ones.
+MongoDB itself cannot be had here: mongomock stands in for the server, the host's handlers are the real ones. Over the
+wire, with real servers: test_nova.py.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,13 @@ import pytest
 import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
+from discover_utils.utils.json_utils import TrainerEncoder
 
 from demo.__main__ import recording_for
 from demo.standins import make_standin
+from novaspeech.server.catalogue import load_trainer
 from tests.conftest import ROOT
+from tests.server.nova_client import Form
 from wav2vec2_kws.standin import SMALL
 
 Client = mongomock.MongoClient
@@ -43,29 +48,38 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Client:
     return client
 
 
-@pytest.fixture
-def nova_request(tmp_path: Path, small_emow2v: Path) -> list[str]:
-    """The client's own request, and what the server adds; as du-process gets them."""
-    request: dict[str, str] = json.loads((ROOT / "tests/data/requests/nova_predict.json").read_text())
-    words = ["--trainer_file_path", request["trainerFilePath"], "--data", request["data"]]
+@pytest.fixture(params=["the window", "the request handed over"])
+def nova_request(request: pytest.FixtureRequest, database: Client, tmp_path: Path, small_emow2v: Path) -> list[str]:
+    """As du-process gets them: what NOVA posts, and the request that this project was given as NOVA's."""
+    if request.param == "the window":
+        form = window("emow2v", database, model=str(small_emow2v))
+        for name in ("dominance", "valence"):
+            form.outputs[name].active = False
+        return words_of(form.fields(), tmp_path)
+    fields: dict[str, str] = json.loads((ROOT / "tests/data/requests/nova_predict.json").read_text())
+    options = json.loads(fields["options"]) | {"model": str(small_emow2v)}
+    return words_of({**fields, "options": json.dumps(options)}, tmp_path)
+
+
+def words_of(fields: Mapping[str, str], folder: Path) -> list[str]:
+    """What du-process gets of form fields, and what the server adds after them."""
+    words = [
+        word
+        for name, value in fields.items()
+        for word in ("--" + re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower(), value)
+    ]
     # After --data, as the server does: argparse takes --data for an abbreviation of --data_dir, too.
-    words += ["--cml_dir", str(ROOT), "--data_dir", str(tmp_path / "data")]
-    words += ["--cache_dir", str(tmp_path), "--tmp_dir", str(tmp_path)]
-    words += ["--options", json.dumps(json.loads(request["options"]) | {"model": str(small_emow2v)})]
-    names = {"dbHost": "db_host", "dbPort": "db_port", "dbUser": "db_user", "dbPassword": "db_password"}
-    names |= {"leftContext": "left_context", "rightContext": "right_context", "frameSize": "frame_size"}
-    for field, argument in (names | {"stride": "stride", "sessions": "sessions", "dataset": "dataset"}).items():
-        words += [f"--{argument}", request[field]]
-    return words
+    return [*words, "--cml_dir", str(ROOT), "--data_dir", str(folder / "data"), "--cache_dir", str(folder),
+            "--tmp_dir", str(folder)]  # fmt: skip
 
 
-def database_job(module: str, data: list[dict[str, str]], options: dict[str, Any], folder: Path) -> list[str]:
-    """What du-process gets for one session in the database."""
-    words = ["--trainer_file_path", f"modules\\{module}\\{module}.trainer", "--data", json.dumps(data)]
-    words += ["--cml_dir", str(ROOT), "--data_dir", str(folder / "data"), "--cache_dir", str(folder)]
-    words += ["--tmp_dir", str(folder), "--dataset", "my_dataset", "--sessions", '["session_1"]', "--db_host", "x"]
-    words += ["--db_port", "1", "--db_user", "x", "--db_password", "x"]
-    return [*words, "--options", json.dumps(options)]
+def window(module: str, database: Client, **options: str) -> Form:
+    """NOVA's window for a module, with some options typed in."""
+    trainer = load_trainer(module)
+    info = json.loads(json.dumps(trainer.content, cls=TrainerEncoder))
+    form = Form.of(f"modules/{module}/{module}.trainer", info, database["my_dataset"], 27017)
+    form.options |= options
+    return form
 
 
 def place_recording(folder: Path, speech: Callable[..., Path]) -> Path:
@@ -128,19 +142,15 @@ def test_keywords_and_words(database: Client, tmp_path: Path, capfd: pytest.Capt
     session = tmp_path / "data" / "my_dataset" / "session_1"
     session.mkdir(parents=True)
     soundfile.write(session / "speaker.audio.wav", *soundfile.read(recording_for("wav2vec2_kws")))
-    place = {"type": "output", "annotator": "emow2v", "role": "speaker"}
-    data = [
-        {"src": "db:stream:Audio", "type": "input", "id": "audio", "role": "speaker", "name": "audio"},
-        place | {"src": "db:annotation:Discrete", "id": "keywords", "scheme": "spotted"},
-        place | {"src": "db:annotation:Free", "id": "words", "scheme": "transcript"},
-    ]
-    words = database_job("wav2vec2_kws", data, {"model": str(SMALL), "keywords": "money, thank you"}, tmp_path)
     schemes = database["my_dataset"]["Schemes"]
     labels = [
         {"id": number, "name": name, "color": "#0"} for number, name in enumerate(("other", "Thank_You", "MONEY"))
     ]
     schemes.insert_one({"name": "spotted", "type": "DISCRETE", "isValid": True, "labels": labels[:2]})
     schemes.insert_one({"name": "transcript", "type": "FREE", "isValid": True})
+    form = window("wav2vec2_kws", database, model=str(SMALL), keywords="money, thank you")
+    form.outputs["words"].active = True
+    words = words_of(form.fields(), tmp_path)
     with pytest.raises(SystemExit):
         process.main(words)
     assert "its scheme has no class 'money', only 'other', 'Thank_You'; add it" in capfd.readouterr().out
@@ -159,18 +169,15 @@ def test_stretches_with_the_classes_of_the_scheme(
     database: Client, tmp_path: Path, speech: Callable[..., Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     make_standin("wav2vec2_sv", tmp_path / "model")
-    place_recording(tmp_path, speech)
-    reference = speech("reference.wav", "-ss", "5", seconds=9)
-    entry = {"src": "db:annotation:Discrete", "type": "output", "id": "same_speaker", "scheme": "turns"}
-    data = [
-        {"src": "db:stream:Audio", "type": "input", "id": "audio", "role": "speaker", "name": "audio"},
-        {"src": "file:stream:Audio", "type": "input", "id": "reference", "uri": str(reference)},
-        entry | {"annotator": "emow2v", "role": "speaker"},
-    ]
-    words = database_job("wav2vec2_sv", data, {"model": str(tmp_path / "model"), "threshold": -1}, tmp_path)
+    recording = place_recording(tmp_path, speech)
+    shutil.move(speech("reference.wav", "-ss", "5", seconds=9), recording.with_name("speaker.reference.wav"))
+    database["my_dataset"]["Streams"].insert_one({"name": "reference", "fileExt": "wav", "type": "audio"})
     schemes = database["my_dataset"]["Schemes"]
     labels = [{"id": number, "name": name, "color": "#000000"} for number, name in enumerate(("other", "Same-Speaker"))]
     schemes.insert_one({"name": "turns", "type": "DISCRETE", "isValid": True, "labels": labels[:1]})
+    form = window("wav2vec2_sv", database, model=str(tmp_path / "model"), threshold="-1")
+    form.outputs["embeddings"].active, form.outputs["same_speaker"].active = False, True
+    words = words_of(form.fields(), tmp_path)
     with pytest.raises(SystemExit):
         process.main(words)
     assert "its scheme has no class 'same_speaker', only 'other'; add it" in capfd.readouterr().out

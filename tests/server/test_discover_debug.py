@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import requests
 
 from demo.server import Server, ServerError, Status
 from emow2v.export import export
@@ -17,6 +16,7 @@ from novaspeech.server.catalogue import module_names
 from tests.conftest import ROOT
 from tests.server.checks import check_request, with_standin
 from tests.server.conftest import SEEDS, readme_request
+from tests.server.nova_client import NovaClient
 from w2v_bert_2.w2v_bert_2 import W2VBert2Options
 
 Request = Callable[..., dict[str, str]]
@@ -54,11 +54,9 @@ def test_emow2v_by_onnxruntime(server: Server, seed_request: Request, small_emow
 
 
 def test_novas_window_lists_every_module_with_its_options(server: Server) -> None:
-    info = requests.post(f"{server.url}/cml_info", timeout=30).json()
-    assert not info["trainer_faulty"]
-    listed = {Path(path).stem: json.loads(text) for path, text in info["trainer_ok"].items()}
+    listed = NovaClient(server).trainers()
     assert sorted(listed) == module_names()
-    assert listed["w2v_bert_2"]["model_option_string"] == W2VBert2Options.optstr()
+    assert listed["w2v_bert_2"][1]["model_option_string"] == W2VBert2Options.optstr()
 
 
 def test_one_broken_session_does_not_stop_the_other(
@@ -84,7 +82,7 @@ def test_novas_fields_and_older_options(
 ) -> None:
     speech("s.wav")
     request = make_request(
-        "nova", ["s"], frameSize="40ms", stride="20ms", leftContext="960", rightContext="0", force="False"
+        "nova", ["s"], frameSize="40", stride="20ms", leftContext="960", rightContext="0", force="False"
     )
     del request["options"]
     assert server.run(request | {"optStr": "batch_size=10;device=cpu"}) is Status.FINISHED

@@ -60,7 +60,7 @@ def test_jobs_that_cannot_begin_say_why(server: Server, make_request: Request, t
     cases = {
         "unknown": (
             {"speed": 2},
-            "unknown option 'speed'; this module's options are batch_size, model, device, precision",
+            "unknown option 'speed'; this module's options are model, device, precision, batch_size",
         ),
         "id": ({"model": "no/such"}, "model 'no/such' is not in "),
     }

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from demo.server import Server, Status
 from novaspeech.server.catalogue import module_names
-from tests.conftest import ROOT
 from tests.server.checks import check_request, with_standin
 
 Request = Callable[..., dict[str, str]]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]) -> Iterator[Server]:
-    """NOVA-Server in an environment that sees this one's packages, and has those of its own that differ.
-
-    That requirements.txt is all that a module needs, test_discover_venv.py shows.
-    """
-    folder = tmp_path_factory.mktemp("nova")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    python = folder / "venv" / "bin" / "python"
-    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    packages = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
-    (packages / "development.pth").write_text(sysconfig.get_path("purelib"))
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    wanted = ["hcai-nova-server==1.6.2", "hcai-nova-utils==1.6.8"]
-    subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True, env=environment)
-    with Server(folder, ROOT, command=python.with_name("nova-server"), environment=offline_hub) as running:
-        yield running
+@pytest.fixture
+def server(nova_server: Server) -> Server:
+    return nova_server
 
 
 @pytest.mark.parametrize("module", module_names())

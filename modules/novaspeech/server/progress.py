@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import ssl
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
@@ -51,11 +53,37 @@ def _discover_field() -> Callable[[str], None] | None:
         return None
     host = os.environ.get("DISCOVER_HOST", "localhost").replace("0.0.0.0", "localhost")
     scheme = "https" if os.environ.get("DISCOVER_USE_TLS", "").lower() == "true" else "http"
-    url = f"{scheme}://{host}:{os.environ.get('DISCOVER_PORT', '8080')}/api/update_progress"
+    place = f"[{host}]" if ":" in host else host
+    url = f"{scheme}://{place}:{os.environ.get('DISCOVER_PORT', '8080')}/api/update_progress"
 
     def post(text: str) -> None:
         body = json.dumps({"job_key": key, "progress": text}).encode()
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-        urllib.request.urlopen(request, timeout=1).close()
+        context = _trust(host) if scheme == "https" else None
+        urllib.request.urlopen(request, timeout=1, context=context).close()
 
     return post
+
+
+def _trust(host: str) -> ssl.SSLContext:
+    """What DISCOVER's certificate is held against, which is self-signed as a rule.
+
+    On this machine there is nobody to pose as the server, so any certificate does. Elsewhere it must be the one that
+    the server itself names, if it names one (its default place is in a package that jobs do not have), or one that
+    the system trusts.
+
+    Raises:
+        OSError: the certificate that the server names cannot be read.
+    """
+    context = ssl.create_default_context(cafile=None if _is_loopback(host) else os.environ.get("DISCOVER_SSL_CERT"))
+    if _is_loopback(host):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
