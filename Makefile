@@ -8,11 +8,11 @@ INSTALLED := $(VENV)/installed
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
-	@./demo/ensure-ffmpeg
+	@./demo/ensure-tools
 	@$(VENV)/bin/python -m demo $(foreach model,$(MODEL),--model "$(model)")
 
 test: $(INSTALLED)-dev
-	@./demo/ensure-ffmpeg
+	@./demo/ensure-tools
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)-dev

@@ -59,7 +59,8 @@ def main() -> int:
         options = {name: choose_options(name, models.get(name), out) for name in module_names()}
         caches = {"HF_HUB_CACHE": str(weights.hub_cache()), "HF_ASSETS_CACHE": str(weights.asset_cache().parent)}
         follower = Follower()
-        with Server(out / "server", DEMO.parent, environment=caches, port=given.port, echo=follower) as server:
+        # As NOVA, which calls every server by https, would reach it.
+        with Server(out / "server", DEMO.parent, environment=caches, port=given.port, echo=follower, tls=True) as server:
             for trainer in trainers():
                 files, seconds = run_module(trainer, options[trainer.name], server, follower, out)
                 count = check(trainer, files)

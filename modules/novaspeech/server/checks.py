@@ -13,6 +13,8 @@ from novaspeech.errors import RequestError
 from novaspeech.server import database, host, places
 from novaspeech.server.outputs import Output, OutputRequest
 
+# Scores of a continuous annotation that one of MongoDB's documents holds, which have 16 MiB at most.
+MOST_SCORES = 400_000
 _SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
 _WINDOW = "NOVA's window DATABASE > Administration > Manage Databases"
 
@@ -43,6 +45,18 @@ def requested_outputs(manager: Any, outputs: Sequence[Output], rate: float = 25.
         raise RequestError(f"the request asks for no output, or for none that is active; this module gives {known}")
     _refuse_collisions(manager, wanted)
     return [_check(manager, description, by_name[description["id"]], rate) for description in wanted]
+
+
+def refuse_too_many_scores(requests: Sequence[OutputRequest], end_ms: int) -> None:
+    """Raises RequestError for a continuous annotation that the database could not store, when all is computed."""
+    for request in requests:
+        count = int((request.database_rate or 0) * end_ms / 1000)
+        if count > MOST_SCORES:
+            hours = MOST_SCORES / (request.database_rate or 1) / 3600
+            raise RequestError(
+                f"output {request.key!r} would have {count} scores at the {request.database_rate:g} Hz of its scheme; "
+                f"the database stores {MOST_SCORES} at most, {hours:.1f} h: choose a scheme with a lower rate, or set end"
+            )
 
 
 def _refuse_collisions(manager: Any, outputs: Sequence[host.Description]) -> None:
@@ -122,8 +136,11 @@ def _database_request(manager: Any, description: host.Description, output: Outpu
     if output.subtype == "discrete":
         classes = {str(label["id"]): label for label in found.get("labels", [])}
         return _discrete_request(description, output, str(scheme), classes)
-    # A continuous one has a rate and a range of its own, and the host resamples.
-    return OutputRequest(description, output, str(scheme), None, output.low, output.high)
+    if output.subtype == "free":
+        return OutputRequest(description, output, str(scheme))
+    # It has a rate and a range of its own, and the host resamples.
+    own_rate = float(found["sr"])
+    return OutputRequest(description, output, str(scheme), None, output.low, output.high, database_rate=own_rate)
 
 
 def _discrete_request(description: host.Description, output: Output, scheme: str, given: Any) -> OutputRequest:

@@ -70,6 +70,7 @@ class OutputRequest:
         scheme_classes: of a discrete annotation's scheme, id → attributes, "name" among them; None if the request names
             no scheme, so that the module's classes are numbered as they come.
         class_ids: name of each class of the output → its id.
+        database_rate: Hz, to which the server resamples a continuous annotation in the database.
     """
 
     description: host.Description
@@ -80,6 +81,7 @@ class OutputRequest:
     high: float = 1.0
     scheme_classes: Mapping[str, Mapping[str, Any]] | None = None
     class_ids: Mapping[str, int] = field(default_factory=dict)
+    database_rate: float | None = None
 
     @classmethod
     def of_file(cls, output: Output) -> OutputRequest:

@@ -15,7 +15,7 @@ from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.server import host, progress
-from novaspeech.server.checks import requested_outputs
+from novaspeech.server.checks import refuse_too_many_scores, requested_outputs
 from novaspeech.server.inputs import open_excerpt, open_labels, open_recording
 from novaspeech.server.options import Options
 from novaspeech.server.outputs import Output
@@ -138,6 +138,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         requests = requested_outputs(manager, self.outputs, 1000 / max(1, stride))
         recording = open_recording(manager, "audio")
         end_ms = min(request.end, int(info.duration if info and info.duration else recording.duration_ms))
+        refuse_too_many_scores(requests, end_ms)
         if request.start:
             log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
         return Session(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import bson
 import numpy as np
 import pytest
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.utils.anno_utils import pack_remove
 
+from novaspeech.server.checks import MOST_SCORES
 from tests.novaspeech.server.conftest import AUDIO, Entry, Nova, annotation, stream
 from tests.wav2vec2_kws.conftest import RATE, say
 from wav2vec2_kws.standin import SMALL
@@ -128,6 +130,19 @@ def test_what_must_exist_first(
     assert f"{fault}; " in line
     assert remedy in line
     assert "ended with 1" in printed
+
+
+def test_an_annotation_that_the_database_could_not_store(nova: Nova, small_emow2v: Path, voices: np.ndarray) -> None:
+    label = {"score": 0.5, "conf": 1.0}  # as the host writes it
+    assert len(bson.encode({"labels": [label] * MOST_SCORES})) < 2**24 < len(bson.encode({"labels": [label] * 403_000}))
+    nova.record("monday", voices)
+    nova.tables["Sessions"].update_one({"name": "monday"}, {"$set": {"duration": 5 * 3600}})
+    printed = nova.run("emow2v", [AUDIO, annotation("arousal", "arousal")], {"model": str(small_emow2v)})
+    assert "output 'arousal' would have 450000 scores at the 25 Hz of its scheme; the database stores 400000" in printed
+    assert "at most, 4.4 h: choose a scheme with a lower rate, or set end" in printed
+    assert "ended with" not in nova.run(
+        "emow2v", [AUDIO, annotation("arousal", "arousal")], {"model": str(small_emow2v)}, end="2s"
+    )
 
 
 def test_the_classes_of_the_scheme_are_the_keywords(nova: Nova) -> None:
