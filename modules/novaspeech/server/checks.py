@@ -50,12 +50,12 @@ def requested_outputs(manager: Any, outputs: Sequence[Output], rate: float = 25.
 def refuse_too_many_scores(requests: Sequence[OutputRequest], end_ms: int) -> None:
     """Raises RequestError for a continuous annotation that the database could not store, when all is computed."""
     for request in requests:
-        count = int((request.database_rate or 0) * end_ms / 1000)
+        rate = request.database_rate or 0
+        count = int(rate * end_ms / 1000)
         if count > MOST_SCORES:
-            hours = MOST_SCORES / (request.database_rate or 1) / 3600
             raise RequestError(
-                f"output {request.key!r} would have {count} scores at the {request.database_rate:g} Hz of its scheme; "
-                f"the database stores {MOST_SCORES} at most, {hours:.1f} h: choose a scheme with a lower rate, or set end"
+                f"output {request.key!r}: {count} scores at the {rate:g} Hz of its scheme; the database holds "
+                f"{MOST_SCORES} at most, {MOST_SCORES / rate / 3600:.1f} h: choose one with a lower rate, or set end"
             )
 
 

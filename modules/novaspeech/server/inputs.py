@@ -217,7 +217,7 @@ def _allowed_file(manager: Any, text: str) -> Path:
     roots = [*([data] if data else []), *(Path(root) for root in allowed.split(os.pathsep) if root)]
     if allowed != "any" and not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
         raise RequestError(
-            f"{text} is not below the server's data folder ({data.resolve() if data else 'it has none'}); copy it there, "
-            f"or let the person at the server name its folder in {FILES}"
+            f"{text} is not below the server's data folder ({data.resolve() if data else 'it has none'}); copy it "
+            f"there, or let the person at the server name its folder in {FILES}"
         )
     return path

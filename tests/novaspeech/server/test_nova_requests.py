@@ -138,8 +138,8 @@ def test_an_annotation_that_the_database_could_not_store(nova: Nova, small_emow2
     nova.record("monday", voices)
     nova.tables["Sessions"].update_one({"name": "monday"}, {"$set": {"duration": 5 * 3600}})
     printed = nova.run("emow2v", [AUDIO, annotation("arousal", "arousal")], {"model": str(small_emow2v)})
-    assert "output 'arousal' would have 450000 scores at the 25 Hz of its scheme; the database stores 400000" in printed
-    assert "at most, 4.4 h: choose a scheme with a lower rate, or set end" in printed
+    assert "output 'arousal': 450000 scores at the 25 Hz of its scheme; the database holds 400000" in printed
+    assert "at most, 4.4 h: choose one with a lower rate, or set end" in printed
     assert "ended with" not in nova.run(
         "emow2v", [AUDIO, annotation("arousal", "arousal")], {"model": str(small_emow2v)}, end="2s"
     )
