@@ -60,7 +60,9 @@ def main() -> int:
         caches = {"HF_HUB_CACHE": str(weights.hub_cache()), "HF_ASSETS_CACHE": str(weights.asset_cache().parent)}
         follower = Follower()
         # As NOVA, which calls every server by https, would reach it.
-        with Server(out / "server", DEMO.parent, environment=caches, port=given.port, echo=follower, tls=True) as server:
+        with Server(
+            out / "server", DEMO.parent, environment=caches, port=given.port, echo=follower, tls=True
+        ) as server:
             for trainer in trainers():
                 files, seconds = run_module(trainer, options[trainer.name], server, follower, out)
                 count = check(trainer, files)
@@ -93,7 +95,10 @@ def recording_for(module: str) -> Path:
 
 def inputs_of(trainer: Trainer) -> dict[str, Path]:
     """A file for the module's recording, and for each of its further inputs that the demo has one for."""
-    further = {entry.io_id: DEMO / f"{entry.io_id}.flac" for entry in trainer.inputs[1:]}
+    endings = {"stream": "flac", "annotation": "txt"}
+    further = {
+        entry.io_id: DEMO / f"{entry.io_id}.{endings[entry.io_data.split(':')[0]]}" for entry in trainer.inputs[1:]
+    }
     there = {name: file for name, file in further.items() if file.is_file()}
     return {trainer.inputs[0].io_id: recording_for(trainer.name), **there}
 

@@ -1,4 +1,4 @@
-"""`novaspeech find` and `novaspeech train-keywords`."""
+"""`novaspeech find`, `novaspeech align` and `novaspeech train-keywords`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from novaspeech.errors import OptionError
 
 
 def add_commands(commands: Any) -> None:
-    """Adds `find` and `train-keywords` to the subparsers of `novaspeech`."""
+    """Adds `find`, `align` and `train-keywords` to the subparsers of `novaspeech`."""
     find = commands.add_parser("find", help="find keywords", description=_find.__doc__)
     find.add_argument(
         "keyword", metavar="KEYWORD-OR-FILE", help="words with commas between, a recording, or a classifier"
@@ -23,6 +23,13 @@ def add_commands(commands: Any) -> None:
     find.add_argument("--tolerance", type=int, default=0, help="wrong letters that a recognised word may have (0)")
     find.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
     find.set_defaults(command=_find, problem=2)
+
+    align = commands.add_parser("align", help="find when words are said", description=_align.__doc__)
+    align.add_argument("audio", type=Path, metavar="AUDIO", help="the recording")
+    align.add_argument("text", type=Path, metavar="TEXT", help="a .txt, .srt, .vtt, .TextGrid or .annotation")
+    align.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
+    align.add_argument("--out", type=Path, metavar="DIR", help="also writes NAME.alignment.annotation there")
+    align.set_defaults(command=_align)
 
     train = commands.add_parser("train-keywords", help="train a classifier", description=_train_keywords.__doc__)
     train.add_argument("folder", type=Path, metavar="DIR", help="holds KEYWORD/*.wav for each, and _background/*.wav")
@@ -34,6 +41,7 @@ def add_commands(commands: Any) -> None:
 
     for command in (find, train):
         command.add_argument("--layer", type=int, default=-1, help="of the hidden states (-1: the last)")
+    for command in (find, align, train):
         add_model_arguments(command)
 
 
@@ -47,6 +55,14 @@ def _find(given: argparse.Namespace) -> int:
         raise OptionError(f"--tolerance is {given.tolerance}; it must be 0 to 3 letters")
     options = {name: getattr(given, name) for name in ("model", "layer", "device", "threshold", "tolerance")}
     return find(given.keyword, given.audio, as_csv=given.csv, **options)
+
+
+def _align(given: argparse.Namespace) -> int:
+    """Finds when each word of a transcript is said in a recording."""
+    from wav2vec2_kws.alignment_command import align_transcript
+
+    options = {"model": given.model, "device": given.device}
+    return align_transcript(given.audio, given.text, as_csv=given.csv, out=given.out, **options)
 
 
 def _train_keywords(given: argparse.Namespace) -> int:

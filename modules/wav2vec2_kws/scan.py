@@ -70,7 +70,7 @@ def scan(
     """
     encoder = inference.encoder
     assert isinstance(encoder, KeywordEncoder)
-    timeline = _Timeline(grid, encoder)
+    timeline = Timeline(grid, encoder)
     end = timeline.frame_of(end_ms)
     pool = FramePool(grid, encoder, encoder.dimensions["embeddings"] if pooled else 0)
     found = _Found(detectors, [WordDecoder(encoder.vocabulary)] if words else [], timeline, threshold)
@@ -89,7 +89,7 @@ class _Found:
     """Words, and hits from a threshold on: of those at the same place the best."""
 
     def __init__(
-        self, detectors: Sequence[Detector], decoders: Sequence[WordDecoder], timeline: _Timeline, threshold: float
+        self, detectors: Sequence[Detector], decoders: Sequence[WordDecoder], timeline: Timeline, threshold: float
     ) -> None:
         self._detectors, self._decoders = detectors, decoders
         self._timeline, self._threshold = timeline, threshold
@@ -127,7 +127,7 @@ class _Found:
             self._many = max(MANY, 2 * len(self._hits))
 
 
-class _Timeline:
+class Timeline:
     """Frames in milliseconds and on a request's grid."""
 
     def __init__(self, grid: WindowGrid, encoder: KeywordEncoder) -> None:

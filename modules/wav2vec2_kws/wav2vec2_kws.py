@@ -1,4 +1,4 @@
-"""Finds keywords by their spelling, by an example or by a trained classifier, and the times of all words."""
+"""Keywords by spelling, example or classifier; all words with their times, and the words of a transcript."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from novaspeech.server.options import Options, option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 from novaspeech.server.session import Results, Session
+from wav2vec2_kws.align import Aligner
 from wav2vec2_kws.classifier import load_classifier
 from wav2vec2_kws.encoder import PUBLISHED, KeywordEncoder
-from wav2vec2_kws.scan import scan
+from wav2vec2_kws.scan import Timeline, scan
 from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling, split_keywords
+from wav2vec2_kws.transcript import read_transcript, words_of
 
 METHODS = ("words", "example", "classifier")
 
@@ -30,6 +32,7 @@ class Wav2Vec2KWSOptions(Options):
     keywords: str = option("", text="what to look for, with commas between; empty takes the classes of the scheme")
     method: str = option("words", text="how keywords are found", choices=METHODS)
     example: str = option("", text="where to hear the keyword said, in place of the input `keyword`")
+    transcript: str = option("", text="file with what is said, for alignment, in place of the input `transcript`")
     threshold: float = option(THRESHOLD, text="lowest score of a keyword", minimum=0, maximum=1)
     tolerance: int = option(0, text="wrong letters that a recognised word may have", minimum=0, maximum=3)
     classifier: str = option("", text="file that `novaspeech train-keywords` wrote")
@@ -61,6 +64,7 @@ class Wav2Vec2KWS(SpeechProcessor):
     outputs = (
         Output("keywords", "annotation:Discrete"),
         Output("words", "annotation:Free"),
+        Output("alignment", "annotation:Free"),
         Output("score", "annotation:Continuous"),
         Output("embeddings", aliases=("embedding",)),
     )
@@ -85,11 +89,12 @@ class Wav2Vec2KWS(SpeechProcessor):
             search = self._search_of(session)
             session.name_classes("keywords", search.names)
             search.check(session.recording)
+        aligner = self._aligner(session) if "alignment" in asked else None
         found = scan(
             session.recording,
             session.grid,
             session.inference,
-            search.detectors() if search else (),
+            [*(search.detectors() if search else ()), *([aligner] if aligner else ())],
             threshold=self.options.threshold,
             words="words" in asked,
             pooled="embeddings" in asked,
@@ -101,7 +106,15 @@ class Wav2Vec2KWS(SpeechProcessor):
             results["embeddings"] = Windows(found.pooled, found.usable)
         if search:
             session.log(f"{len(found.keywords)} places with a keyword")
+        if aligner:
+            results["alignment"] = list(map(Timeline(session.grid, self.encoder).segment, aligner.finish()))
         return results
+
+    def _aligner(self, session: Session) -> Aligner:
+        """Of the session's transcript."""
+        written = session.labels("transcript", self.options.transcript, "transcript")
+        words = read_transcript(written) if isinstance(written, Path) else words_of(written)
+        return Aligner(words, self.encoder.vocabulary, self.encoder.frame_seconds, session.log)
 
     def _search_of(self, session: Session) -> Search:
         if self.options.method == "example":

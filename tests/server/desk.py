@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def furnished(desk: Desk) -> Desk:
         folder.mkdir(parents=True)
         files = inputs_of(load_trainer(module))
         for name, file in files.items():
+            if file.suffix == ".txt":
+                continue
             soundfile.write(folder / f"speaker.{name}.wav", *soundfile.read(file, dtype="int16"))
             stream = {"name": name, "fileExt": "wav", "type": "audio", "sr": 44100.0, "dimlabels": [], "isValid": True}
             desk.database["Streams"].replace_one({"name": name}, stream, upsert=True)
@@ -55,7 +58,22 @@ def furnished(desk: Desk) -> Desk:
         desk.database["Sessions"].insert_one({**always, "name": module, "duration": seconds})
     desk.database["Roles"].insert_one({"name": "speaker", "isValid": True})
     desk.database["Annotators"].insert_one({"name": "model", "isValid": True})
+    for module in module_names():
+        for name, file in inputs_of(load_trainer(module)).items():
+            if file.suffix == ".txt":
+                write_down(desk.database, module, name, file.read_text().splitlines())
     return desk
+
+
+def write_down(database: Any, session: str, scheme: str, lines: Sequence[str]) -> None:
+    """A free annotation, as a person makes it in NOVA: a label for each line, half a second long."""
+    free = {"name": scheme, "type": "FREE", "color": "#FF000000", "isValid": True}
+    database["Schemes"].replace_one({"name": scheme}, free, upsert=True)
+    rows = [{"from": n / 2, "to": (n + 1) / 2, "name": line, "conf": 1.0} for n, line in enumerate(lines)]
+    data = database["AnnotationData"].insert_one({"labels": rows})
+    names = {"session": session, "scheme": scheme, "role": "speaker", "annotator": "model"}
+    ids = {f"{key}_id": database[f"{key.capitalize()}s"].find_one({"name": name})["_id"] for key, name in names.items()}
+    database["Annotations"].insert_one({**ids, "data_id": data.inserted_id, "isFinished": True, "isLocked": False})
 
 
 def make_schemes(database: Any, module: str, found: Result) -> None:

@@ -252,7 +252,7 @@ def test_wrong_options(run_kws: Run, talk: tuple[Path, list[Spoken]], options: d
 def test_wrong_requests(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write) -> None:
     audio, _ = talk
     for options, outputs, example, sentence in (
-        ({}, ("keywords",), None, "option 'keywords' is empty: write what to look for, for example keywords=hello"),
+        ({}, ("keywords",), None, "option 'keywords' is empty, and no scheme is chosen"),
         ({"method": "example"}, ("words",), audio, "output 'words' comes with method=words only"),
         ({"method": "example"}, ("keywords",), None, "the request needs an audio input with the id 'keyword'"),
         ({"method": "example"}, ("score",), mono("s.wav", np.zeros(8000)), "s.wav is silent; an example must hold"),

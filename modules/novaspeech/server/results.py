@@ -89,7 +89,9 @@ def _free(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any
     """Segments → FreeAnnotation."""
     scheme = host.FreeAnnotationScheme(name=item.scheme_name)
     data = _rows(segments, scheme.label_dtype)
-    data["name"] = [segment.name for segment in segments]
+    # Files of the servers have ";" between columns, and quote nothing.
+    marks = {} if item.in_database else str.maketrans(';"\n\r', ",'  ")
+    data["name"] = [segment.name.translate(marks) for segment in segments]
     return host.FreeAnnotation(scheme=scheme, data=data, **place)
 
 

@@ -169,3 +169,43 @@ def test_without_keywords_and_without_a_scheme(nova: Nova) -> None:
     score = annotation("score", "arousal")
     printed = nova.run("wav2vec2_kws", [AUDIO, score], {"model": str(SMALL)})
     assert "option 'keywords' is empty, and no scheme is chosen whose classes could be the keywords" in printed
+
+
+TRANSCRIPT = {"src": "db:annotation", "type": "input", "id": "transcript", "scheme": "notes", "role": "room"}
+SAID = ["river", "money", "summer"]
+
+
+@pytest.mark.parametrize("place", ["", "talk.txt", "{data}/talk.srt"])
+def test_a_transcript_gets_its_times(nova: Nova, place: str) -> None:
+    samples, words = say(SAID)
+    talk = nova.record("monday", samples)
+    talk.with_name("talk.txt").write_text("River! Money;\n“Summer”")
+    (nova.data / "talk.srt").write_text("1\n00:00:00,000 --> 00:00:09,000\nRiver! Money;\n“Summer”\n")
+    rows = [{"from": 2.0, "to": 3.0, "name": "“Summer”"}, {"from": 0.0, "to": 1.0, "name": "River! Money;"}]
+    nova.annotate("monday", "notes", "anna", rows)
+    data = [AUDIO, TRANSCRIPT | {"annotator": "anna", "active": True}, annotation("alignment", "notes")]
+    printed = nova.run("wav2vec2_kws", data, {"model": str(SMALL), "transcript": place.format(data=nova.data)})
+    assert "ended with" not in printed, printed
+    assert [row["name"] for row in nova.rows("notes")] == ["River!", "Money;", "“Summer”"]
+    spans = [(one.start / RATE, one.end / RATE) for one in words]
+    np.testing.assert_allclose([(row["from"], row["to"]) for row in nova.rows("notes")], spans, atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("place", "entry", "message"),
+    [
+        ("", {}, "input 'transcript': no annotator is chosen; or name a file in 'transcript'"),
+        ("", {"scheme": "", "annotator": "anna"}, "input 'transcript': no scheme is chosen"),
+        ("", {"annotator": "anna"}, "input 'transcript': the database has no annotation with scheme 'notes'"),
+        ("talk.txt", {}, "option 'transcript': talk.txt is not below the server's data folder"),
+        ("talk.doc", {}, "transcript {data}/talk.doc must end in .txt, .srt"),
+    ],
+)
+def test_a_transcript_that_is_not_there(nova: Nova, place: str, entry: Entry, message: str) -> None:
+    nova.record("monday", say(SAID)[0])
+    (nova.data / "talk.doc").write_text("river")
+    options = {"model": str(SMALL), "transcript": place}
+    printed = nova.run("wav2vec2_kws", [AUDIO, TRANSCRIPT | entry, annotation("alignment", "notes")], options)
+    assert message.format(data=nova.data) in printed
+    assert "ended with 1" in printed
+    assert "ended with" not in nova.run("wav2vec2_kws", [AUDIO, TRANSCRIPT | entry, stream("embeddings", "x")], options)

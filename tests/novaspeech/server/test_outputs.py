@@ -176,6 +176,20 @@ def test_a_session_says_which_classes_it_has(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_texts_that_would_break_a_file(tmp_path: Path) -> None:
+    """The servers' files have ";" between columns, and their reader takes a quotation mark for the begin of many lines."""
+    entry = {"id": "words", "src": "file:annotation:free", "uri": str(tmp_path / "a.annotation")}
+    session = manager(tmp_path, entry)
+    one = opened(session, outputs=(Output("words", "annotation:Free"),))
+    texts = ["well;", '"I', 'said"', "two\nlines", "it’s"]
+    segments = [Segment(100 * place, 100 * place + 50, text, 0.5) for place, text in enumerate(texts)]
+    [built] = build_outputs(one, {"words": segments}, "session", "dataset").values()
+    FileHandler().save(built, tmp_path / "a.annotation")
+    loaded = FileHandler().load(tmp_path / "a.annotation")
+    assert loaded.data["name"].tolist() == ["well,", "'I", "said'", "two lines", "it’s"]
+    assert loaded.data["from"].tolist() == [0, 100, 200, 300, 400]
+
+
 def test_classes_that_the_scheme_lacks_are_refused_when_they_are_named(tmp_path: Path) -> None:
     entry = {"id": "keywords", "src": "file:annotation:discrete", "uri": str(tmp_path / "a.annotation")}
     session = manager(tmp_path, entry | {"classes": {"3": "Money"}})

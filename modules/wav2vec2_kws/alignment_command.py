@@ -1,0 +1,60 @@
+"""`novaspeech align`: when each word of a transcript is said."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from novaspeech.command.bar import progress_bar
+from novaspeech.entry import load
+from wav2vec2_kws.transcript import read_transcript
+
+COLUMNS = ("start", "end", "word", "confidence")
+
+
+def align_transcript(audio: Path, transcript: Path, *, as_csv: bool, out: Path | None, **options: Any) -> int:
+    """Prints each word with its start and end in seconds and its confidence, a table or CSV.
+
+    Words that are not heard are listed on standard error, too.
+
+    Args:
+        audio: the recording.
+        transcript: what is said in it, see `read_transcript`.
+        out: folder for the annotation that a server would write; None for none.
+        options: the module's.
+
+    Returns:
+        0, as the exit status.
+
+    Raises:
+        RequestError, RecordingError, ModelError: a file cannot be used.
+    """
+    words = read_transcript(transcript)  # before the model is loaded
+    # Not print: lines that come while the bar is there would break it.
+    model = load("wav2vec2_kws", log=partial(tqdm.write, file=sys.stderr), **options)
+    with progress_bar(audio.name, leave=False, disable=None) as progress:
+        result = model(audio, ["alignment"], inputs={"transcript": transcript}, progress=progress)
+    write = csv.writer(sys.stdout, lineterminator="\n").writerow if as_csv else _table_writer(words)
+    write(COLUMNS)
+    for segment in result["alignment"]:
+        times = (f"{ms / 1000:.3f}" for ms in (segment.start_ms, segment.end_ms))
+        write((*times, segment.name, f"{segment.confidence:.3f}"))
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        result.save(out)
+    return 0
+
+
+def _table_writer(words: Sequence[str]) -> Callable[[Sequence[str]], object]:
+    width = max(map(len, [*words, COLUMNS[2]]))
+
+    def write(row: Sequence[str]) -> None:
+        print(f"{row[0]:>9}  {row[1]:>9}  {row[2]:<{width}}  {row[3]:>10}")
+
+    return write
