@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
-import librosa
 import torch
 from torch.nn import functional
 
@@ -36,10 +36,7 @@ class LogMel:
     """
 
     def __init__(self, device: torch.device) -> None:
-        mel = librosa.filters.mel(
-            sr=SAMPLE_RATE, n_fft=FFT_LENGTH, n_mels=MELS, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, htk=True, norm=None
-        )
-        self._mel = torch.from_numpy(mel).to(device)
+        self._mel = mel_bands(MELS, LOWEST_HZ, HIGHEST_HZ, SAMPLE_RATE, FFT_LENGTH).to(device)
         self._taper = torch.hann_window(FRAME_LENGTH, device=device)
 
     def of_windows(self, windows: torch.Tensor) -> torch.Tensor:
@@ -86,6 +83,21 @@ class LogMel:
         spectrum = torch.fft.rfft(signal.unfold(-1, FRAME_LENGTH, FRAME_HOP) * self._taper, n=FFT_LENGTH)
         power = torch.view_as_real(spectrum).square().sum(-1)
         return (power @ self._mel.T + OFFSET).log().transpose(-1, -2)
+
+
+def mel_bands(bands: int, lowest_hz: float, highest_hz: float, sampling_rate: int, fft_length: int) -> torch.Tensor:
+    """How much of each FFT bin's power is in each band (bands, fft_length / 2 + 1) float32; `fft_length` is even.
+
+    Triangles of height 1. Each begins at the middle of the one before and ends at the middle of the next; the middles
+    lie at equal distances on the mel scale of HTK, 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
+    """
+    bins = torch.linspace(0, sampling_rate / 2, fft_length // 2 + 1, dtype=torch.float64)
+    lowest, highest = (2595 * math.log10(1 + frequency / 700) for frequency in (lowest_hz, highest_hz))
+    mels = torch.linspace(lowest, highest, bands + 2, dtype=torch.float64)
+    edges = (700 * (10 ** (mels / 2595) - 1)).unsqueeze(1)
+    begin, middle, end = edges[:-2], edges[1:-1], edges[2:]
+    rising, falling = (bins - begin) / (middle - begin), (end - bins) / (end - middle)
+    return torch.minimum(rising, falling).clamp_min(0).float()
 
 
 def shortest_signal(network: Network) -> int:

@@ -177,7 +177,7 @@ def test_a_session_says_which_classes_it_has(tmp_path: Path) -> None:
 
 
 def test_texts_that_would_break_a_file(tmp_path: Path) -> None:
-    """The servers' files have ";" between columns, and their reader takes a quotation mark for the begin of many lines."""
+    """Files have ";" between columns, and their reader takes a quotation mark for the begin of many lines."""
     entry = {"id": "words", "src": "file:annotation:free", "uri": str(tmp_path / "a.annotation")}
     session = manager(tmp_path, entry)
     one = opened(session, outputs=(Output("words", "annotation:Free"),))
