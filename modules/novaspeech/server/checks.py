@@ -60,31 +60,13 @@ def refuse_too_many_scores(requests: Sequence[OutputRequest], end_ms: int) -> No
 
 
 def _refuse_collisions(manager: Any, outputs: Sequence[host.Description]) -> None:
-    """Raises RequestError for two outputs of which one would replace the other, or an output that replaces an input."""
+    """Raises RequestError for two outputs of which one would replace the other."""
     taken: dict[tuple[str, ...], str] = {}
-    for entry in manager.data_description:
-        if entry.get("type") == "input" and host.describe(entry)[:2] == ("db", "stream"):
-            taken[_target(manager, entry)] = f"input {entry['id']!r}"
     for entry in outputs:
-        target, name = _target(manager, entry), f"output {entry['id']!r}"
+        target, name = places.target(manager, entry), str(entry["id"])
         if all(target) and target in taken:
-            remedy = {
-                "annotation": "choose another scheme for one of them, or untick it",
-                "stream": "give one of them another name, or untick it",
-                "file": "give one of them another file",
-            }[target[0]]
-            raise RequestError(f"{name} would replace {taken[target]} ({', '.join(target[1:])}); {remedy}")
+            raise places.replaced(name, f"output {taken[target]!r}", target)
         taken[target] = name
-
-
-def _target(manager: Any, entry: host.Description) -> tuple[str, ...]:
-    """What is stored under one name: annotation, stream or file, and where."""
-    origin, kind, _ = host.describe(entry)
-    if origin == "db":
-        keys = ("scheme", "role", "annotator") if kind == "annotation" else ("name", "role")
-        return (kind, *(f"{key} {entry[key]}" if entry.get(key) else "" for key in keys))
-    path = places.output_path(manager, entry)
-    return ("file", str(path.resolve()) if path else "")
 
 
 def _check(manager: Any, description: host.Description, output: Output, rate: float) -> OutputRequest:

@@ -35,10 +35,11 @@ def open_recording(manager: Any, input_id: str) -> Recording:
     """The audio input `input_id` of a session on a server.
 
     Raises:
-        RequestError: the request has no such input.
+        RequestError: the request has no such input, or would replace it.
         RecordingError: it cannot be read.
     """
     entry = _audio_entry(manager, input_id)
+    places.refuse_replacing(manager, entry)
     path = places.input_path(manager, entry)
     if path is not None:
         return Recording.open(path)
@@ -81,7 +82,7 @@ def open_labels(manager: Any, option: str, place: str, input_id: str) -> Path | 
         input_id: the input that names it otherwise.
 
     Raises:
-        RequestError: it is not there.
+        RequestError: it is not there, or an output would replace it.
     """
     try:
         if place:
@@ -89,6 +90,7 @@ def open_labels(manager: Any, option: str, place: str, input_id: str) -> Path | 
         entry = _entry(manager, input_id)
         if entry is None:
             raise RequestError("the request does not have it")
+        places.refuse_replacing(manager, entry)
         if host.describe(entry)[0] != "db":
             path = places.input_path(manager, entry)
             if path is None:
@@ -160,10 +162,9 @@ def _labelled(manager: Any, fields: Mapping[str, str]) -> Excerpt:
     if annotator is None:
         people = database.annotators(manager, session, scheme, role)
         if len(people) != 1:
-            raise RequestError(
-                f"session {session!r} has {len(people)} annotations of scheme {scheme!r} and role {role!r}; say whose: "
-                f"annotator={people[0] if people else '…'}{' or ' if people else ''}{' or '.join(people[1:])}"
-            )
+            whose = f"; say whose: annotator={' or '.join(people)}" if people else ""
+            count = f"{len(people) or 'no'} annotations"
+            raise RequestError(f"session {session!r} has {count} of scheme {scheme!r} and role {role!r}{whose}")
         [annotator] = people
     segments = database.labels(manager, session, scheme, role, annotator)
     label = plain_name(fields["label"])

@@ -39,6 +39,35 @@ def output_path(manager: Any, description: Description) -> Path | None:
     return _resolve(manager, description) if host.describe(description)[0] == "file" else None
 
 
+def target(manager: Any, description: Description) -> tuple[str, ...]:
+    """What is stored under one name: "annotation", "stream" or "file", and where; with "" for what is not said."""
+    origin, kind, _ = host.describe(description)
+    if origin == "db":
+        keys = ("scheme", "role", "annotator") if kind == "annotation" else ("name", "role")
+        return (kind, *(f"{key} {description[key]}" if description.get(key) else "" for key in keys))
+    path = output_path(manager, description)
+    return ("file", str(path.resolve()) if path else "")
+
+
+def replaced(output_id: str, what: str, target: tuple[str, ...]) -> RequestError:
+    """The error of an output that would replace something else: another output, or an input."""
+    remedy = {
+        "annotation": "choose another scheme for one of them, or untick it",
+        "stream": "give one of them another name, or untick it",
+        "file": "give one of them another file",
+    }[target[0]]
+    return RequestError(f"output {output_id!r} would replace {what} ({', '.join(target[1:])}); {remedy}")
+
+
+def refuse_replacing(manager: Any, description: Description) -> None:
+    """Raises RequestError if an output would replace an input that is used: a person may have worked on it for days."""
+    place = target(manager, description)
+    for entry in manager.data_description:
+        wanted = entry.get("type") == "output" and entry.get("active", True)
+        if wanted and all(place) and target(manager, entry) == place:
+            raise replaced(str(entry["id"]), f"input {description['id']!r}", place)
+
+
 def input_array(manager: Any, description: Description) -> tuple[Any, int]:
     """Samples (n, channels) or (n,) and rate in Hz of an input that is no file, as the host loads it."""
     # A session manager that loads this entry only; `manager` keeps its own.

@@ -191,6 +191,19 @@ def test_a_transcript_gets_its_times(nova: Nova, place: str) -> None:
     np.testing.assert_allclose([(row["from"], row["to"]) for row in nova.rows("notes")], spans, atol=0.06)
 
 
+def test_a_transcript_is_not_replaced_by_its_alignment(nova: Nova) -> None:
+    """NOVA may choose the same scheme and annotator for both; what nobody reads may be replaced."""
+    nova.record("monday", say(SAID)[0])
+    nova.annotate("monday", "notes", "machine", [{"from": 0.0, "to": 1.0, "name": "river"}])
+    transcript = TRANSCRIPT | {"annotator": "machine"}
+    printed = nova.run("wav2vec2_kws", [AUDIO, transcript, annotation("alignment", "notes")], {"model": str(SMALL)})
+    assert "output 'alignment' would replace input 'transcript' (scheme notes, role room, annotator machine)" in printed
+    assert [row["name"] for row in nova.rows("notes")] == ["river"]
+    printed = nova.run("wav2vec2_kws", [AUDIO, transcript, annotation("words", "notes")], {"model": str(SMALL)})
+    assert "ended with" not in printed
+    assert [row["name"] for row in nova.rows("notes")] == ["RIVER", "MONEY", "SUMMER"]
+
+
 @pytest.mark.parametrize(
     ("place", "entry", "message"),
     [

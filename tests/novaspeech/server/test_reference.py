@@ -94,7 +94,7 @@ def test_other_streams_can_be_listened_to(nova: Nova, speaker_model: Path, voice
         ("session=../monday, from=1s", "option 'reference': '../monday' is no name of a session"),
         ("session=friday, from=1s", "room.audio.wav does not exist"),
         ("label=teacher, scheme=turns", "2 annotations of scheme 'turns' and role 'room'; say whose: annotator=anna"),
-        ("label=teacher, scheme=notes", "session 'monday' has 0 annotations of scheme 'notes'"),
+        ("label=teacher, scheme=notes", "session 'monday' has no annotations of scheme 'notes'"),
         ("label=teacher, scheme=turns, annotator=machine", "the database has no annotation with scheme 'turns'"),
         ("label=parent, scheme=turns, annotator=anna", "labels nothing 'parent'; its labels are: 'Teacher'"),
         ("label=x, scheme=similarity, annotator=anna", "is continuous; one with segments is needed"),
