@@ -1,5 +1,8 @@
 """The errors of novaspeech: each says what is wrong, where, and what would be right, in one line."""
 
+LONGEST_QUOTE = 200  # characters of a foreign value that a message repeats
+LONGEST_LINE = 500  # characters of another library's error that a message repeats
+
 
 class NovaspeechError(Exception):
     """Base of every error that novaspeech raises on purpose."""
@@ -25,10 +28,31 @@ class ModelError(NovaspeechError, RuntimeError):
     """A model computed something that cannot be used."""
 
 
+class SavingError(NovaspeechError, OSError):
+    """An output cannot be written; what was there before still is."""
+
+
 class PackageError(NovaspeechError, ImportError):
     """A package that an extra of novaspeech brings is not installed."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error of another library says."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The first line of what an error of another library says, cut at `LONGEST_LINE` characters."""
+    return shortened(next(iter(str(error).strip().splitlines()), type(error).__name__), LONGEST_LINE)
+
+
+def shortened(text: str, most: int = LONGEST_QUOTE) -> str:
+    """What another program says, in one line, cut at `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def quoted(value: object) -> str:
+    """A value that somebody else wrote, as messages repeat it: on one line, cut at `LONGEST_QUOTE` characters."""
+    if isinstance(value, (str, bytes)):
+        value = value[: LONGEST_QUOTE + 1]  # a repr of gigabytes would only be cut again
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (whatever a foreign object's repr does, or one nested a thousand deep)
+        text = f"a {type(value).__name__}"
+    return shortened(text)

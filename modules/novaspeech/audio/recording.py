@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,8 +11,16 @@ import soundfile
 import soxr
 
 from novaspeech.arrays import FloatArray, runs
-from novaspeech.audio.sources import ExcerptSource, FfmpegSource, SoundfileSource, Source
+from novaspeech.audio.ffmpeg import FfmpegSource
+from novaspeech.audio.sources import ExcerptSource, SoundfileSource, Source
 from novaspeech.errors import RecordingError
+
+SPECIAL_FILES = (
+    (stat.S_ISFIFO, "a pipe (FIFO)"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 class Recording:
@@ -36,13 +45,19 @@ class Recording:
         """The recording in a file: whatever libsndfile reads, and through ffmpeg the rest (m4a, aac, mp4, …).
 
         Raises:
-            RecordingError: missing, a folder, empty, truncated or no audio.
+            RecordingError: missing, a folder, a pipe or device, empty, truncated or no audio.
         """
         if not path.exists():
-            raise RecordingError(f"{path} does not exist; give the path of an audio file as the server sees it")
+            raise RecordingError(
+                f"{path} does not exist; give the path of an audio file on the machine that runs novaspeech"
+            )
         if path.is_dir():
             raise RecordingError(f"{path} is a folder; give the path of one audio file")
-        if not path.stat().st_size:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = next((name for is_kind, name in SPECIAL_FILES if is_kind(status.st_mode)), "no regular file")
+            raise RecordingError(f"{path} is {kind}; write the audio to a file and give its path")
+        if not status.st_size:
             raise RecordingError(f"{path} is an empty file (0 bytes)")
         try:
             source: Source = SoundfileSource(path)

@@ -209,6 +209,12 @@ def test_lengths_that_libraries_guess_are_counted(tmp_path: Path, speech: Speech
         assert len(signal_of(recording, recording.rate)) == recording.samples
 
 
+def test_an_mp3_in_a_wav_is_read(speech: Speech) -> None:
+    recording = Recording.open(speech("mp3.wav", "-c:a", "mp3"))
+    assert recording.duration_ms == pytest.approx(2000, abs=50)
+    assert len(signal_of(recording)) == pytest.approx(32000, abs=800)
+
+
 def test_a_flac_from_a_pipe_states_no_length(tmp_path: Path, speech: Speech) -> None:
     command = ["ffmpeg", "-v", "error", "-i", str(speech("a.wav")), "-f", "flac", "pipe:1"]
     (tmp_path / "piped.flac").write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)

@@ -1,0 +1,135 @@
+"""Frames of sound with timestamps → one continuous signal in which each frame stands where its timestamp says."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaspeech.arrays import FloatArray
+from novaspeech.errors import RecordingError
+
+# Less than a packet of any common codec (20 ms of Opus, 21 ms of AAC at 48 kHz), more than what timestamps in
+# whole milliseconds are off.
+TOLERANCE_SECONDS = 0.01
+LOOK_AHEAD_SECONDS = 0.5  # of sound that has to agree before a timestamp that jumps is believed
+MAX_GAP_SECONDS = 600
+MAX_OVERLAP_SECONDS = 1.0
+PIECE_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one packet decodes to.
+
+    Attributes:
+        time: of its first sample, in samples of the recording.
+        samples: (n, channels) float32.
+    """
+
+    time: int
+    samples: FloatArray
+
+
+class Timeline:
+    """Puts frames where they belong.
+
+    Sound that starts late has silence before it. Where packets are lost, there is NaN in their place, so that all
+    else stays in its own. A recorder's clock that is a little slow or fast is followed in small steps: a sample is
+    repeated, or some are left out. A single timestamp that its successors do not confirm is not believed.
+
+    Args:
+        name: of the recording, for messages.
+        rate: samples per second, in Hz.
+        zero: time of the recording's first sample, in samples, if it begins before its sound.
+        exact: whether timestamps are the file's own. They are not if ffmpeg counts packets: after a loss, nothing
+            tells then how much is missing.
+    """
+
+    def __init__(self, name: str, rate: int, zero: int | None, exact: bool) -> None:
+        self._name, self._rate, self._zero, self._exact = name, rate, zero, exact
+        self._tolerance = int(TOLERANCE_SECONDS * rate)
+        self._held: deque[tuple[int, FloatArray]] = deque()  # frames and how much later than its end each is
+        self._shift = 0  # of what was given against what was taken, in samples
+        self._before: int | None = None  # of the frame given last, as in _held
+        self._last: FloatArray | None = None  # (1, channels): the last sample given
+        self._given = self._overlap = 0
+
+    def place(self, frames: Iterable[Frame]) -> Iterator[FloatArray]:
+        """Consecutive pieces (n, channels) float32 of the signal.
+
+        Raises:
+            RecordingError: timestamps jump back, or by more than can be true.
+        """
+        taken = held = 0
+        for frame in frames:
+            if self._zero is None or (not taken and frame.time < self._zero):
+                self._zero = frame.time
+            self._held.append((frame.time - self._zero - taken, frame.samples))
+            taken += len(frame.samples)
+            held += len(frame.samples)
+            while held - len(self._held[0][1]) >= LOOK_AHEAD_SECONDS * self._rate:
+                held -= len(self._held[0][1])
+                yield from self._give(settled=True)
+        while self._held:
+            yield from self._give(settled=False)
+
+    def _give(self, settled: bool) -> Iterator[FloatArray]:
+        """The next frame and what is missing before it. `settled`: enough sound follows to believe a jump."""
+        offsets = [offset for offset, _ in self._held]
+        offset, samples = self._held.popleft()
+        late, early = min(offsets) - self._shift, max(offsets) - self._shift
+        step = 0 if self._before is None else offset - self._before
+        if self._before is None:
+            self._check_gap(late, settled=True)
+            yield from self._pieces(np.zeros((1, samples.shape[1]), np.float32), late)
+        elif late > self._tolerance:
+            self._check_gap(late, settled)
+            lost = step > self._tolerance or late > 2 * self._tolerance or self._last is None
+            fill = np.full((1, samples.shape[1]), np.nan, np.float32) if lost else self._last
+            assert fill is not None
+            yield from self._pieces(fill, late)
+        elif early < -self._tolerance:
+            drop = min(-early, len(samples))
+            self._overlap += drop if early < -1.5 * self._tolerance else 0  # a fast clock does not get that far
+            self._check_overlap(-early)
+            self._shift -= drop
+            samples = samples[drop:]
+        self._before = offset
+        if len(samples):
+            self._last = samples[-1:]
+            self._given += len(samples)
+            yield samples
+
+    def _pieces(self, fill: FloatArray, count: int) -> Iterator[FloatArray]:
+        """`fill` (1, channels), `count` times, in pieces."""
+        self._shift += count
+        self._given += count
+        while count > 0:
+            piece = min(count, PIECE_SECONDS * self._rate)
+            yield np.repeat(fill, piece, axis=0)
+            count -= piece
+
+    def _check_gap(self, count: int, settled: bool) -> None:
+        """Refuses a gap of `count` samples that nothing proves, or that proves nothing."""
+        at, length = self._given / self._rate, count / self._rate
+        if self._before is not None and not self._exact:
+            raise RecordingError(
+                f"{self._name} is damaged at {at:.3f} s: what follows may have moved, and nothing in the file "
+                "tells how far; copy it again"
+            )
+        if length > MAX_GAP_SECONDS or not (settled or length <= LOOK_AHEAD_SECONDS):
+            raise RecordingError(
+                f"{self._name} has a timestamp that cannot be true: after {at:.3f} s it jumps by {length:.3f} s; copy "
+                "it again, or convert it to WAV and check that its times are right"
+            )
+
+    def _check_overlap(self, back: int) -> None:
+        """Refuses times that go `back` by too many samples, or did so too often."""
+        if max(self._overlap, back) > MAX_OVERLAP_SECONDS * self._rate:
+            raise RecordingError(
+                f"{self._name} has timestamps that go back at {self._given / self._rate:.3f} s, as if recordings had "
+                "been joined; give each of them, or convert it to WAV and check that its times are right"
+            )
