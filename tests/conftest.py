@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import threading
@@ -18,7 +19,8 @@ from discover_utils.scripts import process
 
 from demo.standins import make_standin
 from emow2v.network import SCORES
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.server.catalogue import Trainer, load_trainer
+from novaspeech.server.outputs import Output
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "demo" / "recording.flac"
@@ -32,6 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items
     }
     items.sort(key=ranks.__getitem__)
+
+
+def outputs_of(trainer: Trainer) -> tuple[Output, ...]:
+    """What a module can give, as its class says."""
+    script = importlib.import_module(f"{trainer.name}.{trainer.name}")
+    found: tuple[Output, ...] = getattr(script, trainer.content.model_create).outputs
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +102,7 @@ def site() -> Iterator[str]:
     """Address of a `Site` on loopback."""
     Site.files, Site.asked, Site.cut = {}, [], "cut"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()

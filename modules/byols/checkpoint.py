@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import torch
 
 from byols.base import Network
 from byols.network import NETWORKS, build
-from novaspeech.errors import WeightsError, first_line
+from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.models.weights import local_path
 
+QUOTES = "'\""  # which messages leave out around paths and names of entries
 Shapes = dict[str, torch.Size]
 
 
@@ -28,11 +30,14 @@ def load_model(path: str | Path, name: str | None = None) -> Network:
 
     Raises:
         OptionError: there is no encoder of that name.
-        WeightsError: no file, not a state dict (it is refused before anything in it can run), or that of another model.
+        WeightsError: no file, not a state dict (it is refused before anything in it can run), with tensors that do not
+            hold their numbers as a plain array, or that of another model.
     """
     path = local_path(str(path))
-    if not path.is_file():
-        raise WeightsError(f"{path} is no file; give the path of a checkpoint (.pth) on this machine")
+    if not _is_file(path):
+        raise WeightsError(
+            f"{quoted(str(path)).strip(QUOTES)} is no file; give the path of a checkpoint (.pth) on this machine"
+        )
     entries = _read(path)
     found = {key: value.shape for key, value in entries.items()}
     network = build(name or _nearest(found))
@@ -53,10 +58,35 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise WeightsError(
-                f"{path} is no state dict: its entry {key!r} is a {type(value).__name__}; save the state_dict() of the "
-                f"encoder alone"
+                f"{path} is no state dict: its entry {quoted(key)} is a {type(value).__name__}; save the state_dict() "
+                f"of the encoder alone"
+            )
+        fault = _fault(value)
+        if fault:
+            raise WeightsError(
+                f"{path} cannot be used: its entry {quoted(key)} is {fault}; save it as plain numbers, with "
+                f"tensor.to_dense() or after the model has been loaded"
             )
     return content
+
+
+def _fault(tensor: torch.Tensor) -> str:
+    """What keeps a tensor from being a plain array of real numbers; "" if nothing does."""
+    if tensor.is_meta:
+        return "a tensor without its numbers (device meta)"
+    if tensor.is_quantized:
+        return "a quantized tensor"
+    if tensor.is_nested or tensor.layout != torch.strided:
+        return f"a tensor that is {'nested' if tensor.is_nested else 'sparse'}"
+    if tensor.is_complex():
+        return "a tensor of complex numbers"
+    return ""
+
+
+def _is_file(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # a name that no file system takes
+        return path.is_file()
+    return False
 
 
 def _shapes(network: Network) -> Shapes:
@@ -88,4 +118,4 @@ def _check(path: Path, found: Shapes, network: Network, name: str | None) -> Non
 
 
 def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:2]) + (", …" if len(keys) > 2 else "")
+    return ", ".join(quoted(key).strip(QUOTES) for key in keys[:2]) + (", …" if len(keys) > 2 else "")

@@ -140,7 +140,7 @@ class Model:
         with self._lock, naming(name):
             opened = open_audio(recording, name)
             end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
-            grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms)
+            grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms, opened.name)
             inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
             asked = frozenset(output.id for output in chosen)
             session = Session(name, opened, grid, end_ms, asked, open_excerpt, open_labels, inference)

@@ -13,7 +13,7 @@ import numpy as np
 import skops.io
 
 from novaspeech.arrays import FloatArray
-from novaspeech.errors import RequestError, WeightsError, first_line
+from novaspeech.errors import RequestError, WeightsError, first_line, quoted
 from novaspeech.inference.encoder import HIDDEN
 from novaspeech.inference.pooling import FrameBlock
 from wav2vec2_kws.encoder import KeywordEncoder
@@ -22,6 +22,7 @@ from wav2vec2_kws.hits import Hit
 BACKGROUND = "_background"
 PARTS = 4  # of a window, pooled one by one, so that the order of sounds counts
 STEP = 2  # frames from one window to the next
+LARGEST_MB = 512  # of what a file holds once unpacked (1 MB is 1e6 bytes); a forest of thousands of examples has tens
 LOWEST = 0.05  # probability of a hit that is worth telling
 # What is in our files besides what skops trusts by itself: of scikit-learn, all three.
 _TRUSTED = (
@@ -72,13 +73,13 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
 
     Raises:
         RequestError: it was trained with another model or layer.
-        WeightsError: it cannot be read, or is not one of ours.
+        WeightsError: it cannot be read, would unpack to more than `LARGEST_MB`, or is not one of ours.
     """
     classifier = _read(file)
     if classifier.fingerprint != encoder.fingerprint:
         raise RequestError(
-            f"{file} was trained with the model {classifier.model!r}, whose weights are others; set the option 'model' "
-            f"to it, or train a classifier for this one"
+            f"{file} was trained with the model {quoted(classifier.model)}, whose weights are others; set the option "
+            f"'model' to it, or train a classifier for this one"
         )
     if classifier.layer != encoder.layer:
         raise RequestError(
@@ -92,20 +93,31 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
 def _read(file: Path) -> KeywordClassifier:
     """The classifier in a file that holds nothing but what we write."""
     if not file.is_file():
-        raise WeightsError(f"there is no classifier {str(file)!r}; `novaspeech train-keywords` writes one")
+        raise WeightsError(f"there is no classifier {quoted(str(file))}; `novaspeech train-keywords` writes one")
     try:
         with zipfile.ZipFile(file) as archive:
+            # zipfile unpacks no more of an entry than is stated here.
+            size = sum(entry.file_size for entry in archive.infolist()) / 1e6
+            if size > LARGEST_MB:
+                raise WeightsError(
+                    f"{file} would unpack to {size:.0f} MB, more than the {LARGEST_MB} MB that a classifier may have; "
+                    f"it was not unpacked"
+                )
             damaged = archive.testzip()
         if damaged:
             raise zipfile.BadZipFile(f"{damaged} is damaged")
         foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - set(_TRUSTED))
         if not foreign:
             return KeywordClassifier(**skops.io.load(file, trusted=list(_TRUSTED)))
+    except WeightsError:
+        raise
     except Exception as error:  # zip, JSON, skops and scikit-learn each have their own
         raise WeightsError(
             f"{file} is no whole classifier of `novaspeech train-keywords`: {first_line(error)}"
         ) from error
-    raise WeightsError(f"{file} holds {', '.join(foreign[:3])}, which no file of `novaspeech train-keywords` does")
+    raise WeightsError(
+        f"{file} holds {quoted(', '.join(foreign[:3]))}, which no file of `novaspeech train-keywords` does"
+    )
 
 
 def _holds_together(classifier: KeywordClassifier, width: int) -> bool:

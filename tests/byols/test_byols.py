@@ -240,3 +240,40 @@ def test_checkpoints_of_another_encoder(run_module: Run, speech: Write, checkpoi
 
 def test_the_trainer_has_the_options() -> None:
     assert load_trainer("byols").content.model_optstr == BYOLSOptions.optstr()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda value: value.to_sparse(), "a tensor that is sparse"),
+        (lambda value: value.reshape(len(value), -1).to_sparse_csr(), "a tensor that is sparse"),
+        (lambda value: value.to("meta"), r"a tensor without its numbers \(device meta\)"),
+        (lambda value: value.to(torch.complex64), "a tensor of complex numbers"),
+        (lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8), "a quantized tensor"),
+    ],
+    ids=["sparse", "csr", "meta", "complex", "quantized"],
+)
+def test_tensors_that_hold_no_plain_numbers(
+    checkpoints: dict[str, Path], tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor], fault: str
+) -> None:
+    entries = torch.load(checkpoints["default"], weights_only=True)
+    name = next(name for name, value in entries.items() if value.ndim > 1)
+    torch.save(entries | {name: change(entries[name])}, tmp_path / "odd.pth")
+    with pytest.raises(
+        WeightsError, match=rf"odd\.pth (cannot be used: its entry '{name}' is {fault}|is refused)"
+    ) as caught:
+        byols.load_model(tmp_path / "odd.pth")
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_entries_and_files_are_cut(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    entries = torch.load(checkpoints["default"], weights_only=True)
+    for wrong in ({"x" * 10**5: torch.zeros(3)}, {"x" * 10**5: 3}, {"x\ny": torch.zeros(3)}):
+        torch.save(entries | wrong, tmp_path / "odd.pth")
+        with pytest.raises(WeightsError) as caught:
+            byols.load_model(tmp_path / "odd.pth")
+        assert len(str(caught.value)) < 600
+        assert "\n" not in str(caught.value)
+    for name in ("x" * 10**5, "a\0b"):
+        with pytest.raises(WeightsError, match=r"is no file; give the path of a checkpoint"):
+            byols.load_model(name)

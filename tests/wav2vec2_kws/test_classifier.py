@@ -178,6 +178,29 @@ def test_files_that_are_none(trained: Path, tmp_path: Path, speller: KeywordEnco
         load_classifier(foreign, speller)
 
 
+@pytest.mark.parametrize("entries", [["schema.json"], [f"{number}.npy" for number in range(24)]], ids=["one", "many"])
+def test_a_file_that_would_fill_the_memory_is_not_unpacked(
+    entries: list[str], tmp_path: Path, speller: KeywordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """768 MB of blanks in 0.8 MB."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("unpacked")
+
+    with zipfile.ZipFile(tmp_path / "blanks.skops", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in entries:
+            with archive.open(name, "w") as entry:
+                for _ in range(768 // len(entries)):
+                    entry.write(b" " * 10**6)
+    monkeypatch.setattr(zipfile.ZipFile, "open", refuse)
+    with pytest.raises(WeightsError) as caught:
+        load_classifier(tmp_path / "blanks.skops", speller)
+    assert str(caught.value) == (
+        f"{tmp_path}/blanks.skops would unpack to 768 MB, more than the 512 MB that a classifier may have; it was not "
+        f"unpacked"
+    )
+
+
 def test_what_a_file_holds_is_looked_at_before_it_is_loaded(
     trained: Path, tmp_path: Path, speller: KeywordEncoder
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from novaspeech.errors import RequestError
+from novaspeech.errors import RequestError, quoted
+
+LONGEST_MS = 24 * 3600 * 1000  # of a frame, stride or context; whatever says more is a slip, or meant to do harm
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,9 @@ class WindowGrid:
     """`count` windows; window i is `[i*stride - left, i*stride + frame + right)`, all in milliseconds.
 
     Output i stands for window i: no window is dropped and none moves.
+
+    Raises:
+        RequestError: a length is negative, nothing, or more than a day.
     """
 
     frame_ms: int
@@ -29,18 +34,31 @@ class WindowGrid:
             raise RequestError(
                 f"left context {self.left_ms} ms and right context {self.right_ms} ms must not be negative"
             )
+        names = ("frame size", "stride", "left context", "right context")
+        for name, length in zip(names, (self.frame_ms, self.stride_ms, self.left_ms, self.right_ms), strict=True):
+            if length > LONGEST_MS:
+                raise RequestError(
+                    f"{name} {quoted(length)} ms is more than a day ({LONGEST_MS} ms); write for example 40ms or 1.5s"
+                )
 
     @classmethod
-    def fit(cls, frame_ms: int, stride_ms: int, left_ms: int, right_ms: int, end_ms: int) -> WindowGrid:
+    def fit(cls, frame_ms: int, stride_ms: int, left_ms: int, right_ms: int, end_ms: int, name: str = "") -> WindowGrid:
         """The grid of all windows whose stride ends at `end_ms` or before.
 
+        Args:
+            name: how messages call the recording.
+
         Raises:
-            RequestError: not even one window fits, or a length is negative.
+            RequestError: not even one window fits, or a length is negative, nothing, or more than a day.
         """
-        grid = cls(frame_ms, stride_ms, left_ms, right_ms, count=max(0, end_ms) // stride_ms if stride_ms > 0 else 0)
+        if end_ms < 0:
+            raise RequestError(f"end {quoted(end_ms)} ms must not be negative; 0 is the recording's end")
+        grid = cls(frame_ms, stride_ms, left_ms, right_ms, count=end_ms // stride_ms if stride_ms > 0 else 0)
         if not grid.count:
             raise RequestError(
-                f"{end_ms / 1000:.3f} s of audio are shorter than one step of {stride_ms} ms: there is no window"
+                f"{name}{': ' if name else ''}{end_ms / 1000:.3f} s of audio are shorter than one step of {stride_ms} "
+                f"ms: there is no window; take a longer recording, a later end, or a stride of at most "
+                f"{max(1, end_ms)} ms"
             )
         return grid
 

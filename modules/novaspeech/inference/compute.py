@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from novaspeech.errors import OptionError
+from novaspeech.errors import OptionError, quoted
 
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -45,7 +45,7 @@ class Compute:
             device = available[0]
         if device not in available:
             raise OptionError(
-                f"option 'device' is {device!r}, which torch {torch.__version__} does not see here; use "
+                f"option 'device' is {quoted(device)}, which torch {torch.__version__} does not see here; use "
                 f"{', '.join(available)}"
             )
         return cls(

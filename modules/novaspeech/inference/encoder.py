@@ -28,12 +28,15 @@ class Encoder(ABC):
 
     Attributes:
         padding: what stands beyond the recording's ends, "edge" or "zeros".
+        max_length_ms: of a window with its contexts that is encoded on its own, in ms. Attention takes memory and time
+            with the square of it: windows of ten minutes would fill any machine.
         max_batch: the most windows that one pass should hold, None for as many as memory takes. On a CPU larger
             batches only fall out of its caches: of w2v-BERT 2.0, 25 windows at once ran 1.2 times as fast as 250
             (BENCHMARKS.md).
     """
 
     padding = "edge"
+    max_length_ms = 60_000
 
     def __init__(
         self, *, sampling_rate: int, min_length: int, dimensions: Mapping[str, int], compute: Compute | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,17 @@ from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.buffer import chunk_batches, usable_windows, window_batches
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import RecordingError, RequestError
+from novaspeech.errors import ModelError, RecordingError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import HIDDEN, Encoder, FrameEncoder
-from novaspeech.inference.passes import Passes, check_rows, read_ahead, to_numpy
+from novaspeech.inference.passes import Passes, check_rows, read_ahead, refuse_absurd, to_numpy
 from novaspeech.inference.pooling import FrameBlock, FramePool
 
 CHUNK_SECONDS = 30  # of a recording that is encoded piece by piece: what speech models are trained on at the longest
+CPU_SECONDS = (
+    120  # of signal in one pass on a CPU at the most, unless one window is longer: Linux gives out memory that
+)
+# is not there, and then ends the whole server, before torch could say that it is full
 CONTEXT_SECONDS = 3  # of a chunk's start and end, heard but not used
 
 
@@ -58,25 +63,29 @@ class Inference:
             names: the outputs wanted, of those in `encoder.dimensions`.
 
         Raises:
-            RequestError: the windows are too short for the model.
-            RecordingError: the recording cannot be read to its end.
-            ModelError: usable audio gave NaN or infinite values.
+            RequestError: the windows are too short for the model, or longer than the encoder's `max_length_ms`.
+            RecordingError: the recording cannot be read to its end, or holds numbers that are no sound.
+            ModelError: usable audio gave NaN or infinite values, or one window does not fit into memory.
         """
         values = {name: np.zeros((grid.count, self.encoder.dimensions[name]), np.float32) for name in names}
         usable = np.zeros(grid.count, bool)
         if names:
             self._check_length(grid)
             encoder = self._prepared(recording)
-            passes = Passes(encoder.encode, encoder.compute, names, self._size(encoder.max_batch), "windows", self.log)
-            blocks = recording.blocks(encoder.sampling_rate)
+            size = self._size(encoder.max_batch)
+            if encoder.compute.on_cpu:
+                size = min(size, max(1, CPU_SECONDS * 1000 // grid.length_ms))
+            passes = Passes(encoder.encode, encoder.compute, names, size, "windows", self.log)
+            blocks = refuse_absurd(recording, encoder.sampling_rate)
             batches = window_batches(blocks, grid, encoder.sampling_rate, self.batch_size, padding=encoder.padding)
-            for first, batch in read_ahead(batches):
-                for rows, outputs in passes.run(first, batch):
-                    for name, part in outputs.items():
-                        check_rows(part, rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
-                        values[name][rows] = part
-                    usable[rows] = True
-                    self.progress(rows.stop, grid.count)
+            with _blaming(recording, encoder):
+                for first, batch in read_ahead(batches):
+                    for rows, outputs in passes.run(first, batch):
+                        for name, part in outputs.items():
+                            check_rows(part, rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
+                            values[name][rows] = part
+                        usable[rows] = True
+                        self.progress(rows.stop, grid.count)
         if not usable[-1]:
             self.progress(grid.count, grid.count)
         return {name: Windows(rows, usable) for name, rows in values.items()}
@@ -91,8 +100,9 @@ class Inference:
             names: the frames wanted, of those that the `FrameEncoder` has.
 
         Raises:
-            RecordingError: the recording cannot be read to its end, or is shorter than a frame.
-            ModelError: usable audio gave NaN or infinite values.
+            RecordingError: the recording cannot be read to its end, is shorter than a frame, or holds numbers that are
+                no sound.
+            ModelError: usable audio gave NaN or infinite values, or one chunk does not fit into memory.
         """
         encoder = self._prepared(recording)
         assert isinstance(encoder, FrameEncoder)
@@ -100,7 +110,7 @@ class Inference:
         context, step = CONTEXT_SECONDS * per_second, (CHUNK_SECONDS - 2 * CONTEXT_SECONDS) * per_second
         size = self._size(encoder.max_chunks)
         passes = Passes(encoder.frames, encoder.compute, names, size, "chunks", self.log)
-        blocks, hop = recording.blocks(encoder.sampling_rate), encoder.frame_hop
+        blocks, hop = refuse_absurd(recording, encoder.sampling_rate), encoder.frame_hop
         for first, batch, last in read_ahead(chunk_batches(blocks, (2 * context + step) * hop, step * hop, size)):
             if batch.length < encoder.frame_length:
                 needed = -(-encoder.frame_length * 1000 // encoder.sampling_rate)
@@ -110,10 +120,10 @@ class Inference:
                     kept = slice(context if chunk else 0, None if last else context + step)
                     values = {name: frames[row, kept] for name, frames in outputs.items()}
                     usable = _usable_frames(batch.windows[chunk - first].numpy(), encoder)[kept]
-                    for part in values.values():
-                        start_ms = (chunk * step + kept.start) * 1000 * encoder.frame_seconds
-                        check_rows(part[usable], start_ms, 1000 * encoder.frame_seconds, encoder.compute)
-                    yield FrameBlock(chunk * step + kept.start, values, usable, last)
+                    block = FrameBlock(chunk * step + kept.start, values, usable, last)
+                    with _blaming(recording, encoder):
+                        _check_frames(block, encoder)
+                    yield block
 
     def pooled(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
         """The recording encoded once in long chunks; each window pools the frames whose middle lies in it.
@@ -144,7 +154,8 @@ class Inference:
                 outputs = encoder.head(torch.from_numpy(hidden[rows]).to(encoder.compute.device), names)
             for name, part in values.items():
                 part[rows] = np.where(usable[rows, None], to_numpy(outputs[name]), 0)
-                check_rows(part[rows], first * grid.stride_ms, grid.stride_ms, encoder.compute)
+                with _blaming(recording, encoder):
+                    check_rows(part[rows], first * grid.stride_ms, grid.stride_ms, encoder.compute)
         self.progress(grid.count, grid.count)
         return {name: Windows(rows, usable) for name, rows in values.items()}
 
@@ -156,12 +167,39 @@ class Inference:
         return min(self.batch_size, most or self.batch_size)
 
     def _check_length(self, grid: WindowGrid) -> None:
-        needed = self.encoder.min_length_ms
+        needed, most = self.encoder.min_length_ms, self.encoder.max_length_ms
+        windows = (
+            f"windows of {grid.length_ms} ms (frame {grid.frame_ms}, left {grid.left_ms}, right {grid.right_ms}) are"
+        )
         if grid.length_ms < needed:
             raise RequestError(
-                f"windows of {grid.length_ms} ms (frame {grid.frame_ms}, left {grid.left_ms}, right {grid.right_ms}) "
-                f"are too short for this model, which needs {needed} ms; make the frame or a context longer"
+                f"{windows} too short for this model, which needs {needed} ms; make the frame or a context longer"
             )
+        if grid.length_ms > most:
+            raise RequestError(
+                f"{windows} too long for this module, which takes {most} ms; make the frame or a context shorter"
+            )
+
+
+@contextmanager
+def _blaming(recording: Recording, encoder: Encoder) -> Iterator[None]:
+    """Looks for what is wrong in the recording, all of it, before the model is said to be.
+
+    One absurd sample may reach windows far from it, where an encoder takes something from the whole recording.
+    """
+    try:
+        yield
+    except ModelError:
+        for _ in refuse_absurd(recording, encoder.sampling_rate):
+            pass
+        raise
+
+
+def _check_frames(block: FrameBlock, encoder: FrameEncoder) -> None:
+    """Raises ModelError if a usable frame has NaN or infinite values."""
+    step_ms = 1000 * encoder.frame_seconds
+    for part in block.values.values():
+        check_rows(np.where(block.usable[:, None], part, 0), block.first * step_ms, step_ms, encoder.compute)
 
 
 def _usable_frames(chunk: FloatArray, encoder: FrameEncoder) -> BoolArray:

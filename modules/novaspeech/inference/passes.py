@@ -12,16 +12,21 @@ import torch
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
-from novaspeech.errors import ModelError
+from novaspeech.audio.recording import Recording
+from novaspeech.errors import ModelError, RecordingError
 from novaspeech.hooks import Log
 from novaspeech.inference.compute import Compute
 
 T = TypeVar("T")
 
+# What torch says when memory is full: of a GPU, of Linux and macOS, of Windows.
+_FULL = {"out of memory": "GPU memory", "can't allocate memory": "memory", "not enough memory": "memory"}
+LOUDEST = 2.0**31  # amplitude: full scale is 1, and of whole numbers that nobody has scaled 2**31 at the most
+
 
 @dataclass
 class Passes:
-    """Passes batches through a model, in parts that fit the device's memory.
+    """Passes batches through a model, in parts that fit the memory of its device.
 
     Attributes:
         run_model: `encode` or `frames` of an encoder.
@@ -40,32 +45,49 @@ class Passes:
     log: Log
 
     def run(self, first: int, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
-        """Rows of each part, and what the model gives of it; `first` is the row of the batch's first window."""
-        done, full = 0, False
+        """Rows of each part, and what the model gives of it; `first` is the row of the batch's first window.
+
+        Raises:
+            ModelError: not even one window fits into memory.
+        """
+        done, full = 0, ""
         while done < len(batch):
             part = batch[done : min(done + self.size, len(batch))]
             outputs = self._attempt(part)
-            if outputs is None:
+            if isinstance(outputs, str):
                 # Only out here nothing refers to the failed pass's tensors any more, so that their memory is free.
                 self.compute.release_memory()
-                self.size, full = len(part) // 2, True
+                self.size, full = len(part) // 2, outputs
                 continue
             if full:
-                self.log(f"out of GPU memory: going on with {self.size} {self.unit} at once")
-                full = False
+                self.log(f"out of {full}: going on with {self.size} {self.unit} at once")
+                full = ""
             yield slice(first + done, first + done + len(part)), outputs
             done += len(part)
 
-    def _attempt(self, part: WindowBatch) -> dict[str, FloatArray] | None:
-        """The model's outputs, None if memory is full and a smaller part may fit."""
+    def _attempt(self, part: WindowBatch) -> dict[str, FloatArray] | str:
+        """The model's outputs; which memory is full if a smaller part may fit."""
         try:
             with self.compute.active():
                 outputs = self.run_model(part.to(self.compute.device), self.names)
                 return {name: to_numpy(outputs[name]) for name in self.names}
-        except RuntimeError as error:  # CUDA has a class of its own for it, MPS has not
-            if "out of memory" not in str(error) or len(part) == 1:
+        except (RuntimeError, MemoryError) as error:  # CUDA has a class of its own for it, MPS and the CPU have not
+            full = _full_memory(error)
+            if not full:
                 raise
-        return None
+            if len(part) == 1:
+                raise ModelError(
+                    f"out of {full} with one of the {self.unit} alone ({part.length} samples); make the frame or a "
+                    f"context shorter, take a smaller model, or compute elsewhere (option 'device')"
+                ) from error
+        return full
+
+
+def _full_memory(error: BaseException) -> str:
+    """The memory that an error says is full; "" if it says something else."""
+    if isinstance(error, MemoryError):  # of NumPy and Python
+        return "memory"
+    return next((memory for text, memory in _FULL.items() if text in str(error)), "")
 
 
 def to_numpy(values: torch.Tensor) -> FloatArray:
@@ -81,6 +103,27 @@ def read_ahead(items: Iterator[T]) -> Iterator[T]:
         while (item := upcoming.result()) is not None:
             upcoming = reader.submit(next, items, None)
             yield item
+
+
+def refuse_absurd(recording: Recording, sampling_rate: int) -> Iterator[FloatArray]:
+    """The blocks of a recording at `sampling_rate` Hz, if they hold sound.
+
+    Raises:
+        RecordingError: a sample is finite, and louder than `LOUDEST`. A model would answer it with infinite numbers, or
+            take its level for that of the whole recording.
+    """
+    done = 0
+    for block in recording.blocks(sampling_rate):
+        level = np.abs(block)
+        level[~np.isfinite(level)] = 0  # those cost their windows only
+        if len(level) and level.max() > LOUDEST:
+            place = int(level.argmax())
+            raise RecordingError(
+                f"{recording.name} holds the number {block[place]:g} at {(done + place) / sampling_rate:.3f} s, where "
+                f"sound has -1 to 1: it is damaged there; silence that place in an audio editor, or cut it out"
+            )
+        done += len(block)
+        yield block
 
 
 def check_rows(rows: FloatArray, start_ms: float, step_ms: float, compute: Compute) -> None:

@@ -10,24 +10,27 @@ import tempfile
 import time
 import zipfile
 import zlib
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from novaspeech.errors import WeightsError, first_line
+from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
-from novaspeech.models.weights import asset_cache
+from novaspeech.models.hub import LARGEST_GB, asset_cache, gigabytes
 
 BLOCK = 1 << 20  # bytes that are read at once
-TIMEOUT = 60  # seconds without an answer
+TIMEOUT = 60  # seconds without an answer, or without data
+SLOWEST = 10_000  # bytes per second, over TIMEOUT: who sends less would keep a job for weeks
+LARGEST = LARGEST_GB * 10**9  # bytes of a file, and of what an archive holds
+LARGEST_RECORD = 10_000_000  # bytes of Zenodo's description of a record
 STALE = 24 * 3600  # seconds after which the leftovers of a killed job are nobody's
 
 _ZENODO = re.compile(r"/records?/(\d+)/files/([^/?]+)")
 _LOOPBACK = ("127.0.0.1", "localhost")
 # What network, JSON and zip have when something is not as it should be.
-_FAILURES = (OSError, HTTPException, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError)
+_FAILURES = (OSError, HTTPException, ValueError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
 def fetch(uri: Any, log: Log = print) -> Path:
@@ -43,8 +46,8 @@ def fetch(uri: Any, log: Log = print) -> Path:
         the file, or the folder that an archive was unpacked into.
 
     Raises:
-        WeightsError: it cannot be had, is not what the hash says, or would be unpacked outside its folder. Nothing
-            is left behind then.
+        WeightsError: it cannot be had, is not what the hash says, has more than `LARGEST` bytes, comes too slowly, or
+            would be unpacked outside its folder. Nothing is left behind then.
     """
     target = place_of(uri)
     if target.exists():
@@ -76,14 +79,13 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
     if constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
     expected = _expected_hash(url, stated)
-    log(f"fetching {url} into {target.parent}")
     target.parent.mkdir(parents=True, exist_ok=True)
     for leftover in target.parent.glob("partial-*"):
         if leftover.stat().st_mtime < time.time() - STALE:
             shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
         file = Path(temporary, "file")
-        _download(url, file, expected)
+        _download(url, file, expected, lambda size: log(f"fetching {url} ({size}) into {target.parent}"))
         if archive:
             file = _unpack(file, url)
         try:
@@ -94,11 +96,21 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
 
 
 def _open(url: str) -> Any:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        raise ValueError("only https is fetched")
+    _refuse_unsafe(url)
     # Some sites refuse the name that Python gives itself.
-    return urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=TIMEOUT)
+    answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=TIMEOUT)
+    try:
+        _refuse_unsafe(answer.url)  # where a redirection led
+    except ValueError:
+        answer.close()
+        raise
+    return answer
+
+
+def _refuse_unsafe(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ValueError("only https is fetched")
 
 
 def _expected_hash(url: str, stated: str) -> tuple[str, str]:
@@ -109,25 +121,57 @@ def _expected_hash(url: str, stated: str) -> tuple[str, str]:
         if found is None:
             raise ValueError("its hash is to be Zenodo's, but the address names no record")
         with _open(f"{parts.scheme}://{parts.netloc}/api/records/{found[1]}") as answer:
-            entries = json.load(answer)["files"]
-        stated = next((entry["checksum"] for entry in entries if entry["key"] == found[2]), "")
+            content = answer.read(LARGEST_RECORD)
+            if answer.length:
+                raise IncompleteRead(content, answer.length)
+        stated = _checksum(json.loads(content), found[1], found[2])
     algorithm, _, digits = stated.partition(":")
     if algorithm not in ("md5", "sha256", "git") or not digits:
-        raise ValueError(f"its hash {stated!r} is none of md5:…, sha256:…, git:…")
+        raise ValueError(f"its hash {quoted(stated)} is none of md5:…, sha256:…, git:…")
     return algorithm, digits.lower()
 
 
-def _download(url: str, file: Path, expected: tuple[str, str]) -> None:
-    """Fetches a file block by block and compares its hash."""
+def _checksum(record: Any, number: str, name: str) -> str:
+    """What Zenodo's description of a record states of one of its files."""
+    entries = record.get("files") if isinstance(record, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("key") == name and isinstance(entry.get("checksum"), str):
+            return str(entry["checksum"])
+    raise ValueError(f"Zenodo's record {number} states no checksum of {name}; try again, or later")
+
+
+def _download(url: str, file: Path, expected: tuple[str, str], tell: Log) -> None:
+    """Fetches a file block by block and compares its hash; `tell` takes its size, as the server states it."""
     algorithm, digits = expected
     with _open(url) as answer, file.open("wb") as out:
-        shutil.copyfileobj(answer, out, BLOCK)
+        stated = answer.headers.get("Content-Length", "")
+        tell(gigabytes(int(stated)) if stated.isdecimal() else "of a size that the server does not state")
+        _copy(answer, out, int(stated) if stated.isdecimal() else 0)
     found = _digits(file, algorithm)
     if found != digits:
         raise WeightsError(
             f"{url} has the {'git id' if algorithm == 'git' else algorithm} {found}, {digits} is expected: damaged on "
             f"its way, or not the published file; it was not opened and is deleted; try again"
         )
+
+
+def _copy(answer: Any, out: BinaryIO, size: int) -> None:
+    """Writes what a server sends, within the limits; `size` is what it states."""
+    marked, at_mark = time.monotonic(), 0
+    while True:
+        if max(size, out.tell()) > LARGEST:
+            raise ValueError(
+                f"it has {gigabytes(max(size, out.tell()))}, more than the {LARGEST_GB} GB that are fetched"
+            )
+        block = answer.read1(BLOCK)  # what is there: `read` would wait for a whole block, however slowly it comes
+        if not block:
+            return
+        out.write(block)
+        now = time.monotonic()
+        if now - marked > TIMEOUT:
+            if out.tell() - at_mark < SLOWEST * TIMEOUT:
+                raise TimeoutError(f"less than {SLOWEST} bytes per second came for {TIMEOUT} s")
+            marked, at_mark = now, out.tell()
 
 
 def _digits(file: Path, algorithm: str) -> str:
@@ -149,6 +193,13 @@ def _unpack(archive: Path, url: str) -> Path:
         for name in content.namelist():
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
-                raise WeightsError(f"{url} holds {name!r}, which would lie outside its folder; nothing was unpacked")
+                raise WeightsError(
+                    f"{url} holds {quoted(name)}, which would lie outside its folder; nothing was unpacked"
+                )
+        size = sum(entry.file_size for entry in content.infolist())  # zipfile unpacks no more than is stated
+        if size > LARGEST:
+            raise WeightsError(
+                f"{url} would unpack to {gigabytes(size)}, more than {LARGEST_GB} GB; nothing was unpacked"
+            )
         content.extractall(folder)
     return folder

@@ -1,46 +1,41 @@
-"""Where a model's files come from: a folder, the Hub's cache, or the Hub."""
+"""A model's files: from a folder, the Hub's cache or the Hub, into what transformers makes of them."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from novaspeech.errors import WeightsError, first_line
+from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
+from novaspeech.models import hub
+from novaspeech.models.folder import (
+    check_convolutions,
+    check_extractor,
+    check_parts,
+    check_type,
+    is_complete,
+    read_json,
+)
+from novaspeech.models.hub import asset_cache, hub_cache, is_cached
+
+__all__ = [
+    "asset_cache",
+    "hub_cache",
+    "is_cached",
+    "load_config",
+    "load_extractor",
+    "load_pretrained",
+    "load_tokenizer",
+    "local_path",
+    "model_folder",
+]
 
 T = TypeVar("T")
 
-_CONFIGURATION = ["*.json"]
-_SAFETENSORS = ["model*.safetensors"]
-_PICKLES = ["pytorch_model*.bin"]
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-def hub_cache() -> Path:
-    """Where the Hub's files are kept: below the user's HF_HOME, else below the server's cache folder.
-
-    Without either, it is the Hub's own default, `~/.cache/huggingface/hub`.
-    """
-    return _cache("HF_HUB_CACHE", "hub")
-
-
-def asset_cache() -> Path:
-    """Where other files that are fetched are kept: `novaspeech` in the Hub's folder for such, chosen as `hub_cache`."""
-    return _cache("HF_ASSETS_CACHE", "assets") / "novaspeech"
-
-
-def _cache(variable: str, name: str) -> Path:
-    if variable in os.environ:
-        return Path(os.environ[variable]).expanduser()
-    if "HF_HOME" in os.environ:
-        return Path(os.environ["HF_HOME"]).expanduser() / name
-    # du-process sets CACHE_DIR to the server's folder.
-    return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / name
 
 
 def model_folder(model: str, model_types: Collection[str], log: Log = print) -> Path:
@@ -52,23 +47,29 @@ def model_folder(model: str, model_types: Collection[str], log: Log = print) -> 
         log: takes a line when something is fetched.
 
     Raises:
-        WeightsError: no such folder, not a model, another architecture, or a Hub id that cannot be had.
+        WeightsError: no such folder, not a model, another architecture, or a Hub id that cannot be had or must not be
+            fetched here.
     """
     folder = local_path(model)
-    if not model or not folder.is_dir():
+    if not model or not _is_dir(folder):
         if not _HUB_ID.fullmatch(model):
-            raise WeightsError(f"model {model!r} is neither a folder on this machine nor a Hub id such as owner/name")
-        folder = _from_hub(model, log)
-    if not _is_complete(folder):
+            raise WeightsError(
+                f"model {quoted(model)} is neither a folder on this machine nor a Hub id such as owner/name"
+            )
+        folder = hub.snapshot(model, lambda fetched: check_type(fetched, model_types), log)
+    if not is_complete(folder):
         raise WeightsError(
             f"{folder} is no model folder: it needs config.json, preprocessor_config.json and model.safetensors "
             f"(or pytorch_model.bin), as save_pretrained() writes them"
         )
-    found = _read_json(folder / "config.json").get("model_type")
-    if found not in model_types:
-        listed = " or ".join(map(repr, model_types))
-        raise WeightsError(f"{folder} holds a {found!r} model; this module needs one of type {listed}")
+    check_type(folder, model_types)
     return folder
+
+
+def _is_dir(path: Path) -> bool:
+    with contextlib.suppress(OSError):  # a name that is longer than a file system takes
+        return path.is_dir()
+    return False
 
 
 def local_path(model: str) -> Path:
@@ -82,14 +83,12 @@ def load_config(config_class: type[T], folder: Path) -> T:
     """A transformers configuration from a model's folder.
 
     Raises:
-        WeightsError: config.json does not make sense to transformers.
+        WeightsError: config.json does not make sense to transformers, or has convolutions that cannot be.
     """
-    return _from_json(config_class, folder / "config.json")
-
-
-def is_cached(model: str) -> bool:
-    """Whether the Hub's cache holds all files of a model."""
-    return _cached_folder(model) is not None
+    path = folder / "config.json"
+    config = _from_json(config_class, path)
+    check_convolutions(config, path)
+    return config
 
 
 def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...] = ()) -> T:
@@ -100,8 +99,10 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
         may_miss: weights that inference does not use.
 
     Raises:
-        WeightsError: the files cannot be read, or lack weights, which transformers would replace by random ones.
+        WeightsError: the files cannot be read, lie outside the folder, or lack weights, which transformers would
+            replace by random ones.
     """
+    check_parts(folder)
     loader: Any = model_class
     try:
         # transformers opens pickles with weights_only=True, all versions that we allow do.
@@ -142,13 +143,16 @@ def load_extractor(extractor_class: type[T], folder: Path) -> T:
     """A transformers feature extractor from a model's folder.
 
     Raises:
-        WeightsError: preprocessor_config.json cannot be read, or is that of another extractor.
+        WeightsError: preprocessor_config.json cannot be read, is that of another extractor, or states a rate or sizes
+            that cannot be.
     """
     path = folder / "preprocessor_config.json"
-    stated = _read_json(path).get("feature_extractor_type", extractor_class.__name__)
+    stated = read_json(path).get("feature_extractor_type", extractor_class.__name__)
     if stated != extractor_class.__name__:
-        raise WeightsError(f"{path} is for {stated!r}; this module needs {extractor_class.__name__!r}")
-    return _from_json(extractor_class, path)
+        raise WeightsError(f"{path} is for {quoted(stated)}; this module needs {extractor_class.__name__!r}")
+    extractor = _from_json(extractor_class, path)
+    check_extractor(extractor, path)
+    return extractor
 
 
 def load_tokenizer(tokenizer_class: type[T], folder: Path) -> T:
@@ -170,57 +174,3 @@ def _from_json(described: type[T], path: Path) -> T:
     except Exception as error:  # whatever its values lead to
         raise WeightsError(f"{path} cannot be used: {first_line(error)}") from error
     return made
-
-
-def _from_hub(model: str, log: Log) -> Path:
-    """The snapshot of a Hub model, from the cache if it is there whole, else fetched."""
-    from huggingface_hub import snapshot_download
-
-    cache = hub_cache()
-    cached = _cached_folder(model)
-    if cached:
-        return cached
-    log(f"{model} is not in {cache}, or not whole: fetching it from the Hub")
-    try:
-        folder = Path(snapshot_download(model, cache_dir=cache, allow_patterns=_CONFIGURATION + _SAFETENSORS))
-        if not _is_complete(folder):
-            snapshot_download(model, cache_dir=cache, allow_patterns=_PICKLES)
-    except Exception as error:  # the network has many: each means that the model cannot be had now
-        raise WeightsError(
-            f"model {model!r} is not in {cache} and cannot be fetched ({first_line(error)}); copy the model's folder "
-            f"to this machine and name it in the option 'model', or copy a cache that has it to {cache}"
-        ) from error
-    return folder
-
-
-def _cached_folder(model: str) -> Path | None:
-    from huggingface_hub import snapshot_download
-
-    with contextlib.suppress(OSError, ValueError):
-        folder = Path(snapshot_download(model, cache_dir=hub_cache(), local_files_only=True))
-        if _is_complete(folder):
-            return folder
-    return None
-
-
-def _is_complete(folder: Path) -> bool:
-    """Whether the folder has its configuration and every file of weights."""
-    if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
-        return False
-    for weights in ("model.safetensors", "pytorch_model.bin"):
-        index = folder / f"{weights}.index.json"
-        if (folder / weights).is_file():
-            return True
-        if index.is_file():
-            return all((folder / part).is_file() for part in _read_json(index)["weight_map"].values())
-    return False
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WeightsError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path} must hold a JSON object")
-    return content

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from novaspeech.errors import RequestError
+from novaspeech.errors import RequestError, quoted
 from novaspeech.segments import Segment
 
 # A request's entry of "data": one input or output of a session.
@@ -112,8 +112,8 @@ def parse_time(value: object, name: str) -> int:
     """
     try:
         return int(module("utils.string_utils").parse_time_string_to_ms(value, suppress_warn=True))
-    except (TypeError, ValueError):
-        raise RequestError(f"{name} {value!r} is no time; write 40ms or 1.5s") from None
+    except (TypeError, ValueError, OverflowError):  # of infinity
+        raise RequestError(f"{name} {quoted(value)} is no time; write 40ms or 1.5s") from None
 
 
 def describe(description: Description) -> tuple[str, str, str]:

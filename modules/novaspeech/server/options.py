@@ -11,7 +11,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from novaspeech.errors import OptionError
+from novaspeech.errors import OptionError, quoted
 from novaspeech.inference.compute import Compute
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -67,20 +67,27 @@ class Options:
         return Compute.of(self.device, self.precision)
 
     @classmethod
-    def parse(cls, given: Mapping[str, object] | None) -> Self:
+    def parse(cls, given: object) -> Self:
         """The options of one job.
 
         Args:
-            given: names and values as the server hands them over. None as a value means the default.
+            given: names and values as the server hands them over, None or nothing ("") for none. None as a value means
+                the default.
 
         Raises:
-            OptionError: unknown name, wrong type, value out of range or not among the choices.
+            OptionError: no names and values, unknown name, wrong type, value out of range or not among the choices.
         """
+        given = {} if given is None or given == "" else given
+        if not isinstance(given, Mapping):  # what a server takes from a request's JSON may be anything
+            raise OptionError(
+                f"the options are {quoted(given)}; names and values are needed, for example "
+                '{"batch_size": 100} in JSON'
+            )
         fields = cls.fields()
         values: dict[str, object] = {}
-        for name, value in (given or {}).items():
-            if name not in fields:
-                raise OptionError(f"unknown option {name!r}; this module's options are {', '.join(fields)}")
+        for name, value in given.items():
+            if not isinstance(name, str) or name not in fields:
+                raise OptionError(f"unknown option {quoted(name)}; this module's options are {', '.join(fields)}")
             if value is not None:
                 values[name] = _convert(fields[name], value)
         return cls(**values)  # type: ignore[arg-type]
@@ -103,13 +110,13 @@ def _convert(field: dataclasses.Field[Any], value: object) -> object:
     wanted = type(field.default)
     try:
         converted = _CONVERTERS[wanted](value)
-    except (TypeError, ValueError):
-        raise OptionError(f"option {field.name!r} is {value!r}; it must be {_allowed(field)}") from None
+    except (TypeError, ValueError, OverflowError):  # a number with more digits than a float holds
+        raise OptionError(f"option {field.name!r} is {quoted(value)}; it must be {_allowed(field)}") from None
     low, high, choices = (field.metadata[key] for key in ("minimum", "maximum", "choices"))
     too_low = low is not None and not converted >= low
     too_high = high is not None and not converted <= high
     if too_low or too_high or (choices and converted not in choices):
-        raise OptionError(f"option {field.name!r} is {value!r}; it must be {_allowed(field)}")
+        raise OptionError(f"option {field.name!r} is {quoted(value)}; it must be {_allowed(field)}")
     return converted
 
 

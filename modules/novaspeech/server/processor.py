@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from novaspeech.errors import NovaspeechError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
+from novaspeech.models import hub
 from novaspeech.server import host, progress
 from novaspeech.server.checks import refuse_too_many_scores, requested_outputs
 from novaspeech.server.inputs import open_excerpt, open_labels, open_recording
@@ -46,9 +47,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
     options_class: ClassVar[type[Options]] = Options
     outputs: tuple[Output, ...]
 
-    def __init__(
-        self, model_io: Any, opts: Mapping[str, object] | None, trainer: Any = None, *, log: Log | None = None
-    ) -> None:
+    def __init__(self, model_io: Any, opts: object, trainer: Any = None, *, log: Log | None = None) -> None:
         """Called by the server, once per job.
 
         Args:
@@ -64,7 +63,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         self.options: Options = self.options_class.parse(opts)
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._written: dict[str, Any] = {}
-        self.encoder = self.load_encoder()
+        with hub.publishing(str(self.options_class.fields()["model"].default)):
+            self.encoder = self.load_encoder()
         self.log(f"{self.options.model or 'published model'} on {self.encoder}")
 
     @abstractmethod
@@ -135,16 +135,19 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 left or self.trainer.meta_left_ctx,
                 right or self.trainer.meta_right_ctx,
             )
+        recording = open_recording(manager, "audio")  # first: where it is missing, the outputs' folder often is, too
         requests = requested_outputs(manager, self.outputs, 1000 / max(1, stride))
-        recording = open_recording(manager, "audio")
         end_ms = min(request.end, int(info.duration if info and info.duration else recording.duration_ms))
         refuse_too_many_scores(requests, end_ms)
+        for item in requests:
+            if item.rescaled:
+                log(item.rescaled)
         if request.start:
             log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
         return Session(
             name,
             recording,
-            WindowGrid.fit(frame, stride, left, right, end_ms),
+            WindowGrid.fit(frame, stride, left, right, end_ms, recording.name),
             end_ms,
             frozenset(item.output.id for item in requests),
             partial(open_excerpt, manager),

@@ -109,11 +109,32 @@ def test_the_last_window_ends_with_the_recording() -> None:
         ((40, -5, 0, 0, 1000), "stride -5 ms"),
         ((40, 40, -1, 0, 1000), "left context -1 ms"),
         ((40, 40, 0, -1, 1000), "right context -1 ms"),
+        ((40, 40, 0, 0, -1000), "end -1000 ms must not be negative; 0 is the recording's end"),
+        (
+            (99_999_999_999_000, 40, 0, 0, 1000),
+            r"frame size 99999999999000 ms is more than a day \(86400000 ms\); write",
+        ),
+        ((40, 86_400_001, 0, 0, 86_400_001), "stride 86400001 ms is more than a day"),
+        ((40, 40, 10**400, 0, 1000), r"left context 1000*… ms is more than a day"),
+        ((40, 40, 0, 86_400_001, 1000), "right context 86400001 ms is more than a day"),
     ],
 )
 def test_impossible_grids(grid: tuple[int, int, int, int, int], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         WindowGrid.fit(*grid)
+
+
+def test_a_recording_that_is_too_short_is_named_with_what_to_do() -> None:
+    with pytest.raises(RequestError) as caught:
+        WindowGrid.fit(40, 40, 0, 0, 20, "/data/short.wav")
+    assert str(caught.value) == (
+        "/data/short.wav: 0.020 s of audio are shorter than one step of 40 ms: there is no window; take a longer "
+        "recording, a later end, or a stride of at most 20 ms"
+    )
+
+
+def test_a_day_is_not_too_long() -> None:
+    assert WindowGrid(*(4 * [86_400_000]), count=1).length_ms == 3 * 86_400_000
 
 
 def test_rates_that_milliseconds_do_not_fit() -> None:

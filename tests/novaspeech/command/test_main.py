@@ -1,6 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import pty
 import shutil
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -294,3 +302,45 @@ def test_the_bar_counts_windows(capsys: pytest.CaptureFixture[str]) -> None:
         for completed in (3, 7, 10):
             progress(completed, 10)
     assert "a: 100%" in capsys.readouterr().err
+
+
+FAILING = """
+import sys
+from novaspeech import entry
+from novaspeech.command.main import main
+from novaspeech.errors import RecordingError
+
+class Model:
+    def __init__(self, module, options, windows, log):
+        self.log = log
+    def check(self, *asked):
+        pass
+    def __call__(self, recording, *asked, progress, **more):
+        progress(3, 10)
+        self.log("a line")
+        raise RecordingError(f"{recording} is broken")
+
+entry.Model = Model
+sys.exit(main(["run", "w2v_bert_2", "a.wav", "b.wav"]))
+"""
+
+
+def test_on_failure_the_bar_is_closed_before_the_error_is_printed() -> None:
+    """On a terminal: the error stands on a line of its own, and nothing of its bar comes after it."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", FAILING], stderr=slave, env=environment)
+    os.close(slave)
+    written = b""
+    with contextlib.suppress(OSError):  # Linux' way to say that nobody writes any more
+        while part := os.read(master, 4096):
+            written += part
+    os.close(master)
+    assert process.wait(60) == 1
+    lines = written.decode().split("\r\n")
+    for name in ("a", "b"):
+        place = lines.index(f"novaspeech: {name}.wav is broken")
+        assert lines[place - 1].startswith(f"\r{name}: "), "the bar, closed by a line's end"
+        assert not any(f"{name}: " in line for line in lines[place + 1 :])
+    assert lines.count("a line") + sum(line.endswith("\ra line") for line in lines) == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import re
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator
@@ -120,6 +121,16 @@ def test_on_a_cpu_a_pass_holds_no_more_than_its_caches_like() -> None:
     assert max(encoder.sizes) == encoder.max_batch == 25
 
 
+@pytest.mark.parametrize(("seconds", "most"), [(1, 25), (4, 25), (6, 20), (30, 4), (60, 2)])
+def test_on_a_cpu_long_windows_go_through_the_model_few_at_once(seconds: int, most: int) -> None:
+    encoder = FirstAndMean()
+    grid = WindowGrid.fit(1000 * seconds, 40, 0, 0, 4000)
+    found = Inference(encoder).windows(ramp(4), grid, ["first"])["first"]
+    np.testing.assert_array_equal(found.values[:, 0], np.arange(100) * 640)
+    assert max(encoder.sizes) <= most
+    assert max(encoder.sizes) == most or seconds == 60  # where a batch holds one
+
+
 def test_windows_without_usable_audio_are_zeros_and_the_model_does_not_see_them() -> None:
     samples = np.ones(32000, np.float32)
     samples[8000] = np.nan
@@ -174,13 +185,140 @@ def test_a_batch_that_does_not_even_fit_when_it_is_copied_is_halved(monkeypatch:
     assert sizes[:4] == [24, 12, 6, 6]
 
 
-def test_a_gpu_too_small_for_one_window_is_an_error() -> None:
-    class NoMemory(FirstAndMean):
-        def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+FULL = [
+    (torch.cuda.OutOfMemoryError("CUDA out of memory"), "GPU memory"),
+    (RuntimeError("MPS backend out of memory"), "GPU memory"),
+    (
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+                     "tried to allocate 921600000000 bytes. Error code 12 (Cannot allocate memory)"),
+        "memory",
+    ),
+    (RuntimeError("[enforce fail at alloc_cpu.cpp:80] data. DefaultCPUAllocator: not enough memory"), "memory"),
+    (MemoryError("Unable to allocate 858. GiB for an array"), "memory"),
+]  # fmt: skip
 
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        Inference(NoMemory(), 4).windows(ramp(1), GRID, ["first"])
+
+@pytest.mark.parametrize(("error", "memory"), FULL, ids=lambda value: str(value)[:20])
+def test_whichever_memory_is_full_the_batch_is_halved(error: Exception, memory: str) -> None:
+    class Small(FirstAndMean):
+        most = 3
+
+        def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            if len(batch) > self.most:
+                raise error
+            return super().encode(batch, names)
+
+    encoder, said = Small(), []
+    found = Inference(encoder, 16, said.append).windows(ramp(1), GRID, ["first"])
+    np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
+    assert said == [f"out of {memory}: going on with 2 windows at once"]
+    encoder.most = 0
+    with pytest.raises(ModelError, match=rf"^out of {memory} with one of the windows alone \(640 samples\); make the"):
+        Inference(encoder, 16, said.append).windows(ramp(1), GRID, ["first"])
+
+
+def test_torch_itself_says_so_when_the_cpu_has_no_memory_left() -> None:
+    """No mock: what it says of 4 EB, which no machine has."""
+
+    class Greedy(FirstAndMean):
+        def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            if len(batch) > 1:
+                torch.zeros(2**60)
+            return super().encode(batch, names)
+
+    said: list[str] = []
+    found = Inference(Greedy(), 5, said.append).windows(ramp(1), GRID, ["first"])
+    np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
+    assert said == ["out of memory: going on with 1 windows at once"]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ((40, 40, 60_000, 0), r"of 60040 ms \(frame 40, left 60000, right 0\) are too long .* takes 60000 ms; make"),
+        ((40, 40, 0, 36_000_000), r"of 36000040 ms \(frame 40, left 0, right 36000000\) are too long"),
+        ((86_400_000, 40, 0, 0), r"of 86400000 ms \(frame 86400000, left 0, right 0\) are too long"),
+    ],
+)
+def test_windows_longer_than_any_memory(grid: tuple[int, int, int, int], message: str) -> None:
+    encoder = FirstAndMean()
+    with pytest.raises(RequestError, match=message):
+        Inference(encoder).windows(ramp(1), WindowGrid.fit(*grid, 1000), ["first"])
+    assert not encoder.sizes
+
+
+def test_how_long_windows_may_be_is_said_by_the_encoder() -> None:
+    for limit, grid in ((60_000, (1000, 40, 59_000, 0)), (70_000, (1000, 40, 34_500, 34_500))):
+        encoder = FirstAndMean()
+        encoder.max_length_ms = limit
+        assert Inference(encoder).windows(ramp(1), WindowGrid.fit(*grid, 1000), ["first"])["first"].usable.all()
+
+
+def test_windows_that_pool_frames_may_be_as_long_as_they_like() -> None:
+    grid = WindowGrid.fit(40, 40, 3_600_000, 3_600_000, 1000)
+    assert Inference(Frames()).pooled(noise(1), grid, ["out"])["out"].usable.all()
+
+
+def with_one(value: float, at: int, seconds: float = 50, rate: int = 16000) -> Recording:
+    """Noise with one sample that is none."""
+    samples = np.random.default_rng(0).normal(0, 0.1, int(rate * seconds)).astype(np.float32)
+    samples[at] = value
+    return Recording("lesson.wav", ArraySource(samples, rate))
+
+
+ABSURD = r"^lesson\.wav holds the number {} at 40\.{} s, where sound has -1 to 1: it is damaged there; silence"
+
+
+@pytest.mark.parametrize("value", [1e37, -3e9])
+def test_a_number_that_is_no_sound_is_the_recordings_fault(value: float) -> None:
+    grid, recording = WindowGrid.fit(1000, 500, 0, 0, 50_000), with_one(value, 640_000)
+    message = ABSURD.format(re.escape(f"{value:g}"), "000")
+    with pytest.raises(RecordingError, match=message):
+        Inference(FirstAndMean()).windows(recording, grid, ["first"])
+    with pytest.raises(RecordingError, match=message):
+        Inference(Frames()).pooled(recording, grid, ["out"])
+
+
+def test_of_another_rate_it_is_found_at_the_same_time() -> None:
+    with pytest.raises(RecordingError, match=ABSURD.format(r".*e\+3\d", r"\d*")):
+        Inference(FirstAndMean()).windows(
+            with_one(1e37, 44100 * 40 + 10, rate=44100), WindowGrid.fit(1000, 500, 0, 0, 50_000), ["first"]
+        )
+
+
+class OfTheWholeLevel(LessItsMean):
+    """Takes something from the whole recording, so that every window is spoilt, the first one, too."""
+
+    def prepared_for(self, recording: Recording, log: Callable[[str], None]) -> OfTheWholeLevel:
+        prepared = copy.copy(self)
+        loudest = max(float(np.abs(block).max()) for block in recording.blocks(16000))
+        prepared.mean = float("nan") if loudest > 1e30 else 0.0
+        return prepared
+
+
+def test_it_is_found_although_windows_far_from_it_are_spoilt() -> None:
+    grid = WindowGrid.fit(1000, 500, 0, 0, 50_000)
+    with pytest.raises(RecordingError, match=ABSURD.format(r"1e\+37", "000")):
+        Inference(OfTheWholeLevel(), 2).windows(with_one(1e37, 640_000), grid, ["first"])
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 32768.0, 2.0**31])
+def test_numbers_that_are_none_and_whole_numbers_cost_no_more_than_their_windows(value: float) -> None:
+    found = Inference(FirstAndMean()).windows(
+        with_one(value, 640_000), WindowGrid.fit(1000, 500, 0, 0, 50_000), ["first"]
+    )["first"]
+    assert np.flatnonzero(~found.usable).tolist() == ([] if np.isfinite(value) else [79, 80])
+
+
+def test_a_frame_that_is_no_number_is_named_by_its_own_time() -> None:
+    class Overflowing(Frames):
+        def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+            frames = super().frames(batch, names)[HIDDEN]
+            frames[:, 100] = torch.inf
+            return {HIDDEN: frames}
+
+    with pytest.raises(ModelError, match=r"at 2\.000 s; the weights may be damaged"):  # 3 frames before it hear NaN
+        list(Inference(Overflowing()).frames(noise(5, 16000, 24000), [HIDDEN]))
 
 
 def test_other_errors_of_a_model_are_not_taken_for_a_full_memory() -> None:

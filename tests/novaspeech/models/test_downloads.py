@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import socket
 import subprocess
+import threading
 import time
 import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from discover_utils.utils.ssi_xml_utils import URI
 
 from novaspeech.errors import WeightsError
+from novaspeech.models import downloads
 from novaspeech.models.downloads import fetch
 from tests.conftest import Site
 
@@ -51,7 +57,7 @@ def test_a_file_is_fetched_once(site: str, cache: Path, algorithm: str) -> None:
     assert first.read_bytes() == Site.files["/a.bin"]
     assert first.is_relative_to(cache)
     assert Site.asked == ["/a.bin"]
-    assert said == [f"fetching {site}/a.bin into {first.parent}"]
+    assert said == [f"fetching {site}/a.bin (0.0 MB) into {first.parent}"]
     assert left(cache) == [first]
 
 
@@ -117,15 +123,22 @@ def test_a_zip_that_climbs_out_of_its_folder(site: str, cache: Path, tmp_path: P
         ("/a.bin", "zenodo", "the address names no record"),
         ("/record/1/files/a.bin", "zenodo", "HTTP Error 404"),
         ("/record/2/files/a.bin", "zenodo", "cannot be fetched (Expecting value"),
-        ("/record/4/files/a.bin", "zenodo", "cannot be fetched (list indices must be integers"),
-        ("/record/5/files/a.bin", "zenodo", "its hash '' is none of"),
+        ("/record/4/files/a.bin", "zenodo", "Zenodo's record 4 states no checksum of a.bin; try again, or later"),
+        ("/record/5/files/a.bin", "zenodo", "Zenodo's record 5 states no checksum of a.bin"),
+        ("/record/6/files/a.bin", "zenodo", "Zenodo's record 6 states no checksum of a.bin"),
+        ("/record/7/files/a.bin", "zenodo", "Zenodo's record 7 states no checksum of a.bin"),
+        ("/record/8/files/a.bin", "zenodo", "Zenodo's record 8 states no checksum of a.bin"),
+        ("/record/9/files/a.bin", "zenodo", "maximum recursion depth"),
+        ("/a.bin", "x" * 10**6, "xxx… is none of md5:…"),
     ],
 )
 def test_what_cannot_be_had_is_one_line_and_leaves_nothing(
     site: str, cache: Path, path: str, stated: str, message: str
 ) -> None:
     Site.files |= dict.fromkeys(["/cut.bin", "/text.zip", "/a.bin"], b"weights")
-    Site.files |= {"/api/records/2": b"no JSON", "/api/records/4": b"[]", "/api/records/5": b'{"files": []}'}
+    answers = {2: "no JSON", 4: "[]", 5: '{"files": []}', 6: '{"files": [{"key": "a.bin"}]}', 7: '{"files": 3}'}
+    answers |= {8: '{"files": [3, {"key": "a.bin", "checksum": {}}]}', 9: "[" * 10**5}
+    Site.files |= {f"/api/records/{number}": answer.encode() for number, answer in answers.items()}
     with pytest.raises(WeightsError) as caught:
         fetch(URI("a", site + path, stated, path.endswith("zip")))
     assert message in str(caught.value)
@@ -145,7 +158,13 @@ def test_an_answer_that_ends_half_way(site: str, cache: Path) -> None:
     assert not left(cache)
 
 
-@pytest.mark.parametrize("url", ["http://example.org/a.bin", "file:///etc/passwd", "ftp://example.org/a.bin"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/a.bin", "file:///etc/passwd", "ftp://example.org/a.bin", "file://localhost/etc/passwd",
+        "ftp://localhost/a.bin", "file://127.0.0.1/etc/passwd",
+    ],
+)  # fmt: skip
 def test_only_https_leaves_the_machine(url: str) -> None:
     with pytest.raises(WeightsError, match="only https is fetched"):
         fetch(URI("a", url, "md5:00"))
@@ -168,3 +187,95 @@ def test_offline_asks_nothing(site: str, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set.*name it in the option 'model'"):
         fetch(URI("a", f"{site}/a.bin", "md5:00"))
     assert not Site.asked
+
+
+class Answers(BaseHTTPRequestHandler):
+    """What no honest server does, by path."""
+
+    def do_GET(self) -> None:
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", f"http://[::1]:{self.server.server_address[1]}/elsewhere")  # type: ignore[attr-defined]
+            self.end_headers()
+            return
+        self.send_response(200)
+        if self.path != "/endless":
+            self.send_header("Content-Length", "20000000001" if self.path == "/large" else "1000")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the client hangs up
+            self.wfile.write(b"x" * (3000 if self.path == "/endless" else 1))
+            for _ in range(100 if self.path in ("/drip", "/silent") else 0):
+                time.sleep(0.05)
+                self.wfile.write(b"x" if self.path == "/drip" else b"")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+@pytest.fixture
+def strange(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/large", "it has 20.0 GB, more than the 20 GB that are fetched"),
+        ("/silent", "timed out"),
+        ("/drip", "less than 10000 bytes per second came for 0.3 s"),
+    ],
+)
+def test_too_large_or_too_slow(strange: str, cache: Path, path: str, message: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(WeightsError) as caught:
+        fetch(URI("a", strange + path, "md5:00"))
+    assert message in str(caught.value)
+    assert "name it in the option 'model'" in str(caught.value)
+    assert time.monotonic() - start < 3
+    assert not left(cache)
+
+
+def test_what_is_larger_than_a_server_says_is_cut_short(
+    strange: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "LARGEST", 2000)
+    said: list[str] = []
+    with pytest.raises(WeightsError, match=r"it has 0\.0 MB, more than"):
+        fetch(URI("a", f"{strange}/endless", "md5:00"), said.append)
+    assert "of a size that the server does not state" in said[0]
+    assert not left(cache)
+
+
+def test_a_redirection_to_where_https_does_not_lead(strange: str, cache: Path) -> None:
+    """To loopback's other name, which stands for any other machine here."""
+    try:
+        server = Server6(("::1", int(strange.rsplit(":", 1)[1])), Answers)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with pytest.raises(WeightsError, match="only https is fetched"):
+        fetch(URI("a", f"{strange}/away", "md5:" + hashlib.md5(b"x", usedforsecurity=False).hexdigest()))
+    server.shutdown()
+    server.server_close()
+    assert not left(cache)
+
+
+def test_a_zip_that_is_larger_than_it_looks(
+    site: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "m.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.onnx", b" " * 10_000_000)
+    Site.files["/m.zip"] = (tmp_path / "m.zip").read_bytes()
+    monkeypatch.setattr(downloads, "LARGEST", 1_000_000)
+    with pytest.raises(WeightsError, match=r"would unpack to 10\.0 MB, more than 20 GB; nothing was unpacked"):
+        fetch(URI("a", f"{site}/m.zip", md5(Site.files["/m.zip"]), True))
+    assert not left(cache)

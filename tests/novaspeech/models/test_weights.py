@@ -7,13 +7,24 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import Wav2Vec2BertModel, Wav2Vec2Config
+from transformers import (
+    AutoConfig,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2BertModel,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+)
 
 from demo.standins import lay_out_as_cached
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
 
 MAY_MISS = ("masked_spec_embed",)
+TYPES = ["wav2vec2-bert"]
+
+
+def loaded(folder: Path) -> Wav2Vec2BertModel:
+    return weights.load_pretrained(Wav2Vec2BertModel, folder, MAY_MISS)
 
 
 def test_the_cache_is_the_users_else_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,3 +174,115 @@ def test_a_damaged_file_of_weights(small_model: Path, tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="cannot be loaded"):
         weights.load_pretrained(Wav2Vec2BertModel, folder, MAY_MISS)
+
+
+def index_of(model: Path, folder: Path, index: object) -> Path:
+    """A copy of a model with its weights beside the folder, and the index that names them in it."""
+    copy_of(model, folder)
+    (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "index", [{}, {"weight_map": None}, {"weight_map": ["a"]}, {"weight_map": "a"}, {"weight_map": {}}], ids=str
+)
+def test_an_index_that_lists_nothing(small_model: Path, tmp_path: Path, index: object) -> None:
+    folder = index_of(small_model, tmp_path / "model", index)
+    for load in (lambda: weights.model_folder(str(folder), TYPES), lambda: loaded(folder)):
+        with pytest.raises(WeightsError, match=r"model/model\.safetensors\.index\.json has no weight_map that names"):
+            load()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["../outside.safetensors", "sub/../../outside.safetensors", "{}/outside.safetensors", "..\\outside.safetensors",
+     "C:outside.safetensors", "..", "", 7],
+)  # fmt: skip
+def test_an_index_that_leads_out_of_its_folder(small_model: Path, tmp_path: Path, place: object) -> None:
+    place = place.format(tmp_path) if isinstance(place, str) else place
+    names = load_file(small_model / "model.safetensors")
+    folder = index_of(small_model, tmp_path / "model", {"metadata": {}, "weight_map": dict.fromkeys(names, place)})
+    (folder / "sub").mkdir()
+    said = "is no model folder|cannot be loaded" if place == 7 else "only files in the folder itself are loaded"
+    for load in (lambda: weights.model_folder(str(folder), TYPES), lambda: loaded(folder)):
+        with pytest.raises(WeightsError, match=said):
+            load()
+
+
+def test_shards_are_loaded(small_model: Path, tmp_path: Path) -> None:
+    Wav2Vec2BertModel.from_pretrained(small_model).save_pretrained(tmp_path / "model", max_shard_size="100KB")
+    (tmp_path / "model" / "preprocessor_config.json").write_bytes(
+        (small_model / "preprocessor_config.json").read_bytes()
+    )
+    assert len(list((tmp_path / "model").glob("model-*.safetensors"))) > 1
+    assert weights.model_folder(str(tmp_path / "model"), TYPES) == tmp_path / "model"
+    assert torch.equal(*(next(iter(loaded(folder).parameters())) for folder in (tmp_path / "model", small_model)))
+
+
+@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors.index.json"])
+def test_json_nested_too_deep(small_model: Path, tmp_path: Path, file: str) -> None:
+    folder = index_of(small_model, tmp_path / "model", {})
+    (folder / file).write_text('{"weight_map": ' + "[" * 100_000 + "]" * 100_000 + "}")
+
+    def load() -> None:
+        weights.load_extractor(SeamlessM4TFeatureExtractor, folder)
+        weights.model_folder(str(folder), TYPES)
+
+    if file == "config.json":
+        shutil.copy(small_model / "model.safetensors", folder)
+    with pytest.raises(WeightsError) as caught:
+        load()
+    assert str(caught.value) == f"{folder / file} is no model's JSON: it is nested too deep"
+
+
+@pytest.mark.parametrize("rate", ["16k", "16000", None, -16000, 0, 16000.5, True, [16000], 10**12], ids=str)
+def test_sampling_rates_that_are_none(tmp_path: Path, rate: object) -> None:
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sampling_rate": rate}))
+    with pytest.raises(WeightsError) as caught:
+        weights.load_extractor(Wav2Vec2FeatureExtractor, tmp_path)
+    assert f"{path} states the sampling_rate {rate!r}; a whole number of Hz from 1 to 768000 is needed" in str(
+        caught.value
+    )
+
+
+def test_an_extractor_without_a_stride(small_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(small_model, tmp_path / "model")
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"stride": 0}))
+    with pytest.raises(WeightsError, match=r"preprocessor_config\.json states stride 0; a whole number above 0"):
+        weights.load_extractor(SeamlessM4TFeatureExtractor, folder)
+
+
+@pytest.mark.parametrize(
+    "convolutions",
+    [{"conv_stride": [5, 2, 2, 2, 2, 2, 0]}, {"conv_kernel": [10, 3, 3, 3, 3, 2, -2]}, {"conv_stride": "5222222"},
+     {"conv_dim": [512] * 6 + [1.5]}, {"conv_stride": [5, 2]}, {"conv_stride": 5}, {"conv_stride": []}],
+    ids=str,
+)  # fmt: skip
+def test_convolutions_that_cannot_be(tmp_path: Path, convolutions: dict[str, object]) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(Wav2Vec2Config().to_dict() | convolutions))
+    for config_class in (Wav2Vec2Config, AutoConfig):
+        with pytest.raises(WeightsError) as caught:
+            weights.load_config(config_class, tmp_path)
+        assert str(caught.value).startswith(f"{path} ")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 10**5, "x" * 300, "x" * 200 + "/" + "y" * 10**4], ids=len)
+def test_a_name_of_a_model_that_is_no_name(name: str) -> None:
+    with pytest.raises(WeightsError) as caught:
+        weights.model_folder(name, TYPES, lambda line: None)
+    assert len(str(caught.value)) < 1200
+
+
+def test_of_transformers_errors_a_line_is_enough(small_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(small_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_act": "x" * 10**6}))
+    with pytest.raises(WeightsError) as caught:
+        loaded(folder)
+    assert len(str(caught.value)) < 1000

@@ -97,7 +97,7 @@ def test_times(value: object, ms: int) -> None:
     assert host.parse_time(value, "frame") == ms
 
 
-@pytest.mark.parametrize("value", ["fast", "", "4ums", [1], "1.2.3"])
+@pytest.mark.parametrize("value", ["fast", "", "4ums", [1], "1.2.3", float("inf"), "infs"])
 def test_what_is_no_time(value: object) -> None:
     with pytest.raises(RequestError, match="^left .* is no time; write 40ms or 1.5s$"):
         host.parse_time(value, "left")

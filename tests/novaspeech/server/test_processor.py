@@ -14,13 +14,28 @@ from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.errors import RecordingError, RequestError
+from novaspeech.errors import OptionError, RecordingError, RequestError
 from novaspeech.server.catalogue import load_trainer
 from novaspeech.server.processor import open_recording
 from tests.conftest import SPEECH, Job
 from w2v_bert_2.w2v_bert_2 import W2VBert2
 
 Run = Callable[..., Job]
+
+
+@pytest.mark.parametrize("options", [[], [1], 7, "model=a"], ids=repr)
+def test_options_that_are_no_object_are_one_line(run_module: Run, options: object) -> None:
+    with pytest.raises(OptionError, match="names and values are needed"):
+        run_module("w2v_bert_2", SPEECH, options, ["embeddings"], "out")
+
+
+def test_one_sample_that_is_no_sound_is_the_recordings_fault(run_job: Run, mono: Callable[..., Path]) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 64000).astype(np.float32)
+    samples[48000] = 1e37
+    job = run_job(mono("lesson.wav", samples))
+    assert job.code == 1
+    assert "lesson.wav holds the number 1e+37 at 3.000 s, where sound has -1 to 1" in job.printed
+    assert "weights" not in job.printed
 
 
 def test_start_is_answered_not_silently_ignored(run_job: Run) -> None:
@@ -48,8 +63,19 @@ def test_a_rate_that_the_file_cannot_state_is_told(run_job: Run) -> None:
             {"frame_size": "20ms"},
             "windows of 20 ms (frame 20, left 0, right 0) are too short for this model, which needs 35",
         ),
-        ({"end": "39ms"}, "0.039 s of audio are shorter than one step of 40 ms"),
-        ({"end": "-1s"}, "shorter than one step of 40 ms"),
+        (
+            {"end": "39ms"},
+            "recording.flac: 0.039 s of audio are shorter than one step of 40 ms: there is no window; take a longer "
+            "recording, a later end, or a stride of at most 39 ms",
+        ),
+        ({"end": "-1s"}, "end -1000 ms must not be negative; 0 is the recording"),
+        (
+            {"frame_size": "40ms", "left_context": "36000s"},
+            "windows of 36000040 ms (frame 40, left 36000000, right 0) are too long for this module, which takes 60000",
+        ),
+        ({"frame_size": "40ms", "left_context": "600s"}, "windows of 600040 ms (frame 40, left 600000, right 0)"),
+        ({"frame_size": "99999999999s"}, "frame size 99999999999000 ms is more than a day (86400000 ms)"),
+        ({"frame_size": "40ms", "stride": "-40ms"}, "stride -40 ms must be more than 0"),
     ],
 )
 def test_windows_that_cannot_be(run_job: Run, arguments: dict[str, str], message: str) -> None:

@@ -1,0 +1,105 @@
+"""A transformers model's folder: whether all of it is there, and whether what its JSON files state can be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
+from typing import Any
+
+from novaspeech.errors import WeightsError, first_line, quoted
+
+LARGEST_RATE = 768_000  # Hz; the fastest sound cards sample that often
+
+# Of a feature extractor: how many of something there are, which is at least one.
+_COUNTS = ("feature_size", "num_mel_bins", "stride", "hop_length", "n_fft", "chunk_length", "n_samples")
+_CONVOLUTIONS = ("conv_dim", "conv_kernel", "conv_stride")
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the folder has its configuration and every file of weights.
+
+    Raises:
+        WeightsError: the list of its files of weights cannot be used.
+    """
+    if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
+        return False
+    for weights in ("model.safetensors", "pytorch_model.bin"):
+        index = folder / f"{weights}.index.json"
+        if (folder / weights).is_file():
+            return True
+        if index.is_file():
+            return all((folder / part).is_file() for part in _parts(index))
+    return False
+
+
+def check_type(folder: Path, model_types: Collection[str]) -> None:
+    """Raises WeightsError if the folder's config.json states a `model_type` that is none of these."""
+    found = read_json(folder / "config.json").get("model_type")
+    if not isinstance(found, str) or found not in model_types:
+        listed = " or ".join(map(repr, model_types))
+        raise WeightsError(f"{folder} holds a {quoted(found)} model; this module needs one of type {listed}")
+
+
+def check_parts(folder: Path) -> None:
+    """Raises WeightsError if a list of files of weights is none, or names files that are not in the folder itself."""
+    for index in sorted(folder.glob("*.index.json")):
+        list(_parts(index))
+
+
+def check_convolutions(config: Any, path: Path) -> None:
+    """Raises WeightsError if a configuration has convolutions that cannot be; `path` is its file."""
+    for name in _CONVOLUTIONS:
+        values = getattr(config, name, (1,))  # some architectures have none
+        if not isinstance(values, (list, tuple)) or not values or not all(map(_is_count, values)):
+            raise WeightsError(f"{path} states {name} {quoted(values)}; whole numbers above 0 are needed")
+    if len({len(getattr(config, name, (1,))) for name in _CONVOLUTIONS}) > 1:
+        raise WeightsError(f"{path} states {', '.join(_CONVOLUTIONS)} for different numbers of convolutions")
+
+
+def check_extractor(extractor: Any, path: Path) -> None:
+    """Raises WeightsError if a feature extractor states a rate or a count that cannot be; `path` is its file."""
+    rate: Any = getattr(extractor, "sampling_rate", None)
+    if not _is_count(rate) or rate > LARGEST_RATE:
+        raise WeightsError(
+            f"{path} states the sampling_rate {quoted(rate)}; a whole number of Hz from 1 to {LARGEST_RATE} is needed"
+        )
+    for name in _COUNTS:
+        value = getattr(extractor, name, 1)
+        if not _is_count(value):
+            raise WeightsError(f"{path} states {name} {quoted(value)}; a whole number above 0 is needed")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        WeightsError: it cannot be read, is no JSON, no object, or nested too deep.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path} is not valid JSON: {first_line(error)}") from error
+    except RecursionError:
+        raise WeightsError(f"{path} is no model's JSON: it is nested too deep") from None
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} must hold a JSON object")
+    return content
+
+
+def _parts(index: Path) -> Iterator[str]:
+    """Names of the files of weights that an index lists."""
+    listed = read_json(index).get("weight_map")
+    if not isinstance(listed, dict) or not listed:
+        raise WeightsError(f"{index} has no weight_map that names a file for each weight; copy the folder anew")
+    for name in set(map(str, listed.values())):
+        # A drive letter, "..", or a slash of either kind: of another folder, wherever this one is copied.
+        if PurePath(name.replace("\\", "/")).name != name or name in ("", ".", "..") or ":" in name:
+            raise WeightsError(f"{index} names {quoted(name)}; only files in the folder itself are loaded")
+        yield name
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,162 @@
+"""Models on the Hub: its cache on this machine, what may be fetched, and fetching: the configuration first."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from fnmatch import fnmatch
+from pathlib import Path
+
+from novaspeech.errors import WeightsError, first_line, quoted
+from novaspeech.hooks import Log
+from novaspeech.models.folder import is_complete
+
+LARGEST_GB = 20  # of a model's files (1 GB is 1e9 bytes); the largest speech encoders known have 10
+MAY_FETCH = "NOVASPEECH_MODELS"  # environment variable: "any", "published", or ids with commas
+
+_CONFIGURATION = ["*.json"]
+_SAFETENSORS = ["model*.safetensors"]
+_PICKLES = ["pytorch_model*.bin"]
+
+_published: ContextVar[str] = ContextVar("published", default="")
+
+
+def hub_cache() -> Path:
+    """Where the Hub's files are kept: below the user's HF_HOME, else below the server's cache folder.
+
+    Without either, it is the Hub's own default, `~/.cache/huggingface/hub`.
+    """
+    return _cache("HF_HUB_CACHE", "hub")
+
+
+def asset_cache() -> Path:
+    """Where other files that are fetched are kept: `novaspeech` in the Hub's folder for such, chosen as `hub_cache`."""
+    return _cache("HF_ASSETS_CACHE", "assets") / "novaspeech"
+
+
+def _cache(variable: str, name: str) -> Path:
+    if variable in os.environ:
+        return Path(os.environ[variable]).expanduser()
+    if "HF_HOME" in os.environ:
+        return Path(os.environ["HF_HOME"]).expanduser() / name
+    # du-process sets CACHE_DIR to the server's folder.
+    return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / name
+
+
+def is_cached(model: str) -> bool:
+    """Whether the Hub's cache holds all files of a model."""
+    return _cached_folder(model) is not None
+
+
+@contextlib.contextmanager
+def publishing(model: str) -> Iterator[None]:
+    """Inside, `model` is the published model that `MAY_FETCH` means."""
+    before = _published.set(model)
+    try:
+        yield
+    finally:
+        _published.reset(before)
+
+
+def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
+    """The snapshot of a Hub model, from the cache if it is there whole, else fetched.
+
+    Args:
+        check: raises WeightsError if the config.json in a folder is that of a model that nobody wants; called before
+            weights are fetched.
+        log: takes a line when something is fetched.
+
+    Raises:
+        WeightsError: it cannot be had, must not be fetched here, is larger than `LARGEST_GB`, or `check` refused it.
+    """
+    cached = _cached_folder(model)
+    if cached:
+        return cached
+    _refuse_if_not_allowed(model)
+    cache = hub_cache()
+    log(f"{model} is not in {cache}, or not whole: fetching it from the Hub")
+    try:
+        return _fetch(model, check, log)
+    except WeightsError:
+        raise
+    except Exception as error:  # the network has many: each means that the model cannot be had now
+        raise WeightsError(
+            f"model {quoted(model)} is not in {cache} and cannot be fetched ({first_line(error)}); copy the model's "
+            f"folder to this machine and name it in the option 'model', or copy a cache that has it to {cache}"
+        ) from error
+
+
+def gigabytes(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def _refuse_if_not_allowed(model: str) -> None:
+    entries = [entry.strip() for entry in os.environ.get(MAY_FETCH, "").split(",") if entry.strip()]
+    if not entries or "any" in entries:
+        return
+    allowed = [_published.get() if entry == "published" else entry for entry in entries]
+    if model not in allowed:
+        listed = ", ".join(filter(None, allowed)) or "none"
+        raise WeightsError(
+            f"model {quoted(model)} must not be fetched on this machine, whose {MAY_FETCH} allows {listed}; choose one "
+            f"of these, or name a folder on this machine in the option 'model'"
+        )
+
+
+def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
+    from huggingface_hub import HfApi, constants, snapshot_download
+
+    if constants.HF_HUB_OFFLINE:
+        raise OSError("HF_HUB_OFFLINE is set")
+    info = HfApi().model_info(model, files_metadata=True)
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}  # a mirror may state none
+
+    def get(patterns: list[str]) -> Path:
+        return Path(snapshot_download(model, cache_dir=hub_cache(), allow_patterns=patterns))
+
+    if "config.json" not in sizes:
+        raise WeightsError(f"model {quoted(model)} has no config.json on the Hub: it is none of transformers")
+    _refuse_if_large(model, sizes, ["config.json"])
+    check(get(["config.json"]))
+    folder = None
+    for weights in (_SAFETENSORS, _PICKLES):
+        patterns = _CONFIGURATION + weights
+        if _matching(sizes, weights):
+            log(f"{model} has {gigabytes(_refuse_if_large(model, sizes, patterns))}")
+            folder = get(patterns)
+            if is_complete(folder):
+                break
+    return folder or get(_CONFIGURATION)
+
+
+def _refuse_if_large(model: str, sizes: Mapping[str, int], patterns: Sequence[str]) -> int:
+    """The size in bytes of a model's files that match, if it is not too large."""
+    size = sum(sizes[name] for name in _matching(sizes, patterns))
+    if size > LARGEST_GB * 1e9:
+        raise WeightsError(
+            f"model {quoted(model)} has {gigabytes(size)} on the Hub, more than the {LARGEST_GB} GB that are fetched; "
+            f"copy the model's folder to this machine and name it in the option 'model', if it is meant"
+        )
+    return size
+
+
+def _matching(names: Mapping[str, int], patterns: Sequence[str]) -> list[str]:
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def _cached_folder(model: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+
+    # The Hub's own idea of a whole model includes files that are not fetched: the other kind of weights, pictures.
+    for weights in (_SAFETENSORS, _PICKLES):
+        with contextlib.suppress(OSError, ValueError):
+            patterns = _CONFIGURATION + weights
+            folder = Path(
+                snapshot_download(model, cache_dir=hub_cache(), allow_patterns=patterns, local_files_only=True)
+            )
+            if is_complete(folder):
+                return folder
+    return None
