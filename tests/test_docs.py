@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 
 import pytest
 
 from novaspeech.server.catalogue import MODULES, Trainer, trainers
-from novaspeech.server.outputs import Output
-from tests.conftest import ROOT
+from tests.conftest import ROOT, outputs_of
 
 PAGE = (ROOT / "docs" / "nova.md").read_text(encoding="utf-8")
 SERVERS_OWN = ("No connection to server!", "SSL certificates not found", "MongoDB TLS connection attempt failed.")
-
-
-def outputs_of(trainer: Trainer) -> tuple[Output, ...]:
-    script = importlib.import_module(f"{trainer.name}.{trainer.name}")
-    found: tuple[Output, ...] = getattr(script, trainer.content.model_create).outputs
-    return found
 
 
 @pytest.mark.parametrize("trainer", trainers(), ids=lambda trainer: trainer.name)

@@ -18,6 +18,7 @@ from novaspeech.errors import (
     PackageError,
     RecordingError,
     RequestError,
+    SavingError,
     WeightsError,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "RecordingError",
     "RequestError",
     "Result",
+    "SavingError",
     "Segment",
     "WeightsError",
     "load",

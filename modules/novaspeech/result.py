@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from novaspeech.arrays import BoolArray, FloatArray
-from novaspeech.errors import OptionError, PackageError
+from novaspeech.errors import OptionError, PackageError, RequestError
 from novaspeech.inference.engine import Windows
 from novaspeech.segments import Segment
-from novaspeech.server import host
+from novaspeech.server import saving
 from novaspeech.server.outputs import Output, OutputRequest
 from novaspeech.server.results import build_output, scores_of
 from novaspeech.server.session import Results, Session
@@ -105,7 +104,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
     def save(self, folder: str | Path, formats: Collection[str] = FORMATS) -> list[Path]:
         """Writes each output as NAME.ID.stream or NAME.ID.annotation: the same bytes that a server writes.
 
-        A file appears whole or not at all.
+        An output appears whole or not at all. An earlier one is there until then.
 
         Args:
             folder: where to; made if need be.
@@ -116,24 +115,22 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
 
         Raises:
             OptionError: an unknown format.
-            OSError: a file cannot be written.
+            RequestError: a file's name is too long; said before any is written.
+            OSError: a file cannot be written, such as on a full disk (`SavingError`).
         """
         for name in formats:
             if name not in FORMATS:
                 raise OptionError(f"there is no format {name!r}; there are: {', '.join(FORMATS)}")
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        handler = host.module("data.handler.file_handler").FileHandler()
-        written = []
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
-            for output in self._outputs.values():
-                built = build_output(OutputRequest.of_file(output), self._results[output.id], self._session, {})
-                file = Path(partial, f"{self.name}.{output.id}.{output.kind}")
-                handler.save(built, file)
-                for name in (f"{file.name}~", file.name):  # the header last: with it the output is there
-                    target = file.with_name(name).replace(folder / name)
-                written.append(target)
-        return written
+        files = {id_: folder / f"{self.name}.{id_}.{output.kind}" for id_, output in self._outputs.items()}
+        for file in files.values():
+            if saving.too_long(file):
+                raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
+        for id_, file in files.items():
+            built = build_output(OutputRequest.of_file(self._outputs[id_]), self._results[id_], self._session, {})
+            saving.save(built, file)
+        return list(files.values())
 
     def _output(self, name: str) -> Output:
         if name not in self._ids:

@@ -14,6 +14,7 @@ from demo.__main__ import inputs_of
 from novaspeech.audio.recording import Recording
 from novaspeech.result import Result
 from novaspeech.server.catalogue import load_trainer, module_names
+from tests.conftest import outputs_of
 from tests.server.nova_client import Form, NovaClient
 
 RATE = 25  # Hz, of every continuous scheme here
@@ -78,11 +79,12 @@ def write_down(database: Any, session: str, scheme: str, lines: Sequence[str]) -
 
 def make_schemes(database: Any, module: str, found: Result) -> None:
     """The schemes that the module's outputs need, as a person makes them in NOVA."""
-    for entry in load_trainer(module).outputs:
+    trainer = load_trainer(module)
+    for entry, output in zip(trainer.outputs, outputs_of(trainer), strict=True):
         kind, subtype = entry.io_data.split(":")
         scheme = {"name": entry.io_default_value, "type": subtype.upper(), "color": "#FF000000", "isValid": True}
         if subtype == "Continuous":
-            scheme |= {"sr": float(RATE), "min": 0.0, "max": 1.0, "min_color": "#FF0000FF", "max_color": "#FFFF0000"}
+            scheme |= {"sr": float(RATE), "min": output.low, "max": output.high, "min_color": "#0", "max_color": "#1"}
         elif subtype == "Discrete":
             names = ["something else", *sorted({segment.name for segment in found[entry.io_id]})]
             classes = [{"name": name, "color": "#FF000000", "isValid": True} for name in names]

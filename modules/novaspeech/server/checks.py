@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from novaspeech.errors import RequestError
-from novaspeech.server import database, host, places
+from novaspeech.server import database, host, places, saving
 from novaspeech.server.outputs import Output, OutputRequest
 
 # Scores of a continuous annotation that one of MongoDB's documents holds, which have 16 MiB at most.
 MOST_SCORES = 400_000
 _SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
+_SHORTER = "give a shorter one, which leaves room for the ~ that the data's file has at its end"
 _WINDOW = "NOVA's window DATABASE > Administration > Manage Databases"
 
 
@@ -103,26 +104,55 @@ def _database_request(manager: Any, description: host.Description, output: Outpu
         for key, remedy in (("name", "type one"), ("role", f"choose one (ADD under Roles in {_WINDOW})")):
             if not description.get(key):
                 raise RequestError(f"{name} has no {key}; {remedy}")
+        if database.data_folder(manager) is None:
+            raise RequestError(f"{name}: the server was started without a folder for its data (--data_dir)")
+        _check_path(manager, description, output)
         return OutputRequest(description, output)
-    wanted, scheme = output.scheme_wanted(rate), description.get("scheme")
+    scheme, found = str(description.get("scheme") or ""), _scheme(manager, description, output, rate)
+    _check_people(manager, description)
+    if output.subtype == "discrete":
+        classes = {str(label["id"]): label for label in found.get("labels", [])}
+        return _discrete_request(description, output, scheme, classes)
+    if output.subtype == "free":
+        return OutputRequest(description, output, scheme)
+    # It has a rate of its own, to which the host resamples, and a range.
+    own_rate, low, high = (float(found[key]) for key in ("sr", "min", "max"))
+    if not own_rate > 0 or not low < high:
+        raise RequestError(
+            f"{name}: the scheme {scheme!r} has {own_rate:g} Hz, from {low:g} to {high:g}; it needs "
+            f"{output.scheme_wanted(rate)}: mend it under Schemes in {_WINDOW}"
+        )
+    return OutputRequest(description, output, scheme, None, low, high, database_rate=own_rate)
+
+
+def _scheme(manager: Any, description: host.Description, output: Output, rate: float) -> Mapping[str, Any]:
+    """The scheme in the database, which is of the output's kind."""
+    scheme = description.get("scheme")
     found = database.find(manager, "Schemes", scheme) if scheme else None
-    if not found or str(found.get("type")).lower() != output.subtype:
-        fault = f"the database has no scheme {scheme!r}" if scheme else "no scheme is chosen"
-        fault = f"the scheme {scheme!r} is {str(found.get('type')).lower()}" if found else fault
-        raise RequestError(f"{name}: {fault}; it needs {wanted}: choose one, or ADD it under Schemes in {_WINDOW}")
+    if found and str(found.get("type")).lower() == output.subtype:
+        return found
+    fault = f"the database has no scheme {scheme!r}" if scheme else "no scheme is chosen"
+    fault = f"the scheme {scheme!r} is {str(found.get('type')).lower()}" if found else fault
+    raise RequestError(
+        f"output {description['id']!r}: {fault}; it needs {output.scheme_wanted(rate)}: choose one, or ADD it under "
+        f"Schemes in {_WINDOW}"
+    )
+
+
+def _check_people(manager: Any, description: host.Description) -> None:
+    """Raises RequestError for a role or annotator that is not there, or an annotation of theirs that is locked."""
+    name = f"output {description['id']!r}"
     for key, collection in (("role", "Roles"), ("annotator", "Annotators")):
         value = description.get(key)
         if not value or not database.find(manager, collection, value):
             fault = f"the database has no {key} {value!r}" if value else f"no {key} is chosen"
             raise RequestError(f"{name}: {fault}; choose one, or ADD it under {collection} in {_WINDOW}")
-    if output.subtype == "discrete":
-        classes = {str(label["id"]): label for label in found.get("labels", [])}
-        return _discrete_request(description, output, str(scheme), classes)
-    if output.subtype == "free":
-        return OutputRequest(description, output, str(scheme))
-    # It has a rate and a range of its own, and the host resamples.
-    own_rate = float(found["sr"])
-    return OutputRequest(description, output, str(scheme), None, output.low, output.high, database_rate=own_rate)
+    scheme, role, annotator = (str(description[key]) for key in ("scheme", "role", "annotator"))
+    if database.is_locked(manager, scheme, role, annotator):
+        raise RequestError(
+            f"{name}: the annotation with scheme {scheme!r}, role {role!r} and annotator {annotator!r} is locked in "
+            f"session {manager.session!r}; unlock it in NOVA, or choose another annotator"
+        )
 
 
 def _discrete_request(description: host.Description, output: Output, scheme: str, given: Any) -> OutputRequest:
@@ -144,9 +174,11 @@ def _check_path(manager: Any, description: host.Description, output: Output) -> 
     path = places.output_path(manager, description)
     if path is None:
         return
+    if saving.too_long(path):
+        raise RequestError(f"output {description['id']!r}: the name of {path.absolute()} is too long; {_SHORTER}")
     if path.suffix != _SUFFIXES[output.kind]:
         raise RequestError(f"output {description['id']!r}: {path} must end in {_SUFFIXES[output.kind]}")
     if not path.parent.is_dir():
         raise RequestError(f"output {description['id']!r}: there is no folder {path.parent.absolute()}; make it first")
-    if not os.access(path.parent, os.W_OK) or path.is_dir():
+    if not os.access(path.parent, os.W_OK) or saving.protected(path):
         raise RequestError(f"output {description['id']!r}: {path.absolute()} cannot be written")

@@ -27,11 +27,16 @@ def find(manager: Any, collection: str, name: object) -> Mapping[str, Any] | Non
 
 def annotators(manager: Any, session: str, scheme: str, role: str) -> list[str]:
     """Names of those who annotated a session with a scheme and a role."""
-    names = {"session_id": ("Sessions", session), "scheme_id": ("Schemes", scheme), "role_id": ("Roles", role)}
-    wanted = {key: (find(manager, *name) or {}).get("_id") for key, name in names.items()}
     collections = _collections(manager)
+    wanted = _ids(manager, session=session, scheme=scheme, role=role)
     people = [entry["annotator_id"] for entry in collections["Annotations"].find(wanted)]
     return sorted(str(person["name"]) for person in collections["Annotators"].find({"_id": {"$in": people}}))
+
+
+def is_locked(manager: Any, scheme: str, role: str, annotator: str) -> bool:
+    """Whether the session has such an annotation, and somebody locked it in NOVA: the host will not replace it."""
+    wanted = _ids(manager, session=manager.session, scheme=scheme, role=role, annotator=annotator)
+    return bool((_collections(manager)["Annotations"].find_one(wanted) or {}).get("isLocked"))
 
 
 def labels(manager: Any, session: str, scheme: str, role: str, annotator: str) -> list[Segment]:
@@ -54,6 +59,12 @@ def data_folder(manager: Any) -> Path | None:
     """The server's folder for data (its `--data_dir`), None if it was started without."""
     folder = _context(manager).get("data_dir")
     return Path(folder) if folder else None
+
+
+def _ids(manager: Any, **names: str) -> dict[str, Any]:
+    """The database's ids of a session, scheme, role or annotator, by the names of their fields in an annotation."""
+    found = {kind: find(manager, f"{kind.capitalize()}s", name) for kind, name in names.items()}
+    return {f"{kind}_id": (document or {}).get("_id") for kind, document in found.items()}
 
 
 def _context(manager: Any) -> Mapping[str, Any]:

@@ -94,6 +94,17 @@ class OutputRequest:
         return str(self.description["id"])
 
     @property
+    def rescaled(self) -> str:
+        """The line that says so of scores that are stored in another range than the module's; "" if they are not."""
+        own = self.output.low, self.output.high
+        if self.database_rate is None or (self.low, self.high) == own:
+            return ""
+        return (
+            f"{self.key}: scores from {own[0]:g} to {own[1]:g} are stored as {self.low:g} to {self.high:g}, the range "
+            f"of the scheme {self.scheme_name!r}"
+        )
+
+    @property
     def in_database(self) -> bool:
         """Whether it goes to the database, not to a file."""
         return "src" in self.description and host.describe(self.description)[0] == "db"

@@ -35,8 +35,15 @@ def input_path(manager: Any, description: Description, session: str | None = Non
 
 
 def output_path(manager: Any, description: Description) -> Path | None:
-    """The file that an output is saved to; None where it goes to the database or back with the request."""
-    return _resolve(manager, description) if host.describe(description)[0] == "file" else None
+    """The file that an output is saved to; None where it goes to the database or back with the request.
+
+    Streams of the database are files of the server's. Of these, None if it has no folder for them.
+    """
+    origin, kind, _ = host.describe(description)
+    if (origin, kind) == ("db", "stream"):
+        folder, name = database.data_folder(manager), f"{description['role']}.{description['name']}.stream"
+        return folder / str(manager.dataset) / str(manager.session) / name if folder else None
+    return _resolve(manager, description) if origin == "file" else None
 
 
 def target(manager: Any, description: Description) -> tuple[str, ...]:

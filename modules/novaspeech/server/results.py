@@ -11,7 +11,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.inference.engine import Windows
 from novaspeech.segments import Segment
-from novaspeech.server import host
+from novaspeech.server import host, saving
 from novaspeech.server.outputs import Output, OutputRequest
 from novaspeech.server.session import Results, Session, Value
 
@@ -19,13 +19,16 @@ LOWEST_RATE = 0.001  # in Hz: the servers write three decimals, and readers divi
 
 
 def build_outputs(session: Session, results: Results, name: str, dataset: str) -> dict[str, Any]:
-    """The host's objects for one session, under the ids that the request used.
+    """The host's objects for one session, under the ids that the request used; it saves each whole or not at all.
 
     Args:
         name, dataset: the session's, at the host. Role and stream name are the request's.
     """
     place = {"session": name, "dataset": dataset}
-    return {item.key: build_output(item, results[item.output.id], session, place) for item in session.requests}
+    return {
+        item.key: saving.saved_whole(build_output(item, results[item.output.id], session, place))
+        for item in session.requests
+    }
 
 
 def build_output(item: OutputRequest, value: Value, session: Session, place: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.utils.anno_utils import pack_remove
 
+import novaspeech
 from novaspeech.server.checks import MOST_SCORES
 from tests.novaspeech.server.conftest import AUDIO, Entry, Nova, annotation, stream
 from tests.wav2vec2_kws.conftest import RATE, say
@@ -130,6 +131,42 @@ def test_what_must_exist_first(
     assert f"{fault}; " in line
     assert remedy in line
     assert "ended with 1" in printed
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 100)])
+def test_scores_are_brought_to_the_range_of_the_scheme(
+    nova: Nova, small_emow2v: Path, voices: np.ndarray, low: float, high: float
+) -> None:
+    nova.record("monday", voices[: 2 * RATE])
+    nova.tables["Schemes"].update_one({"name": "arousal"}, {"$set": {"min": low, "max": high}})
+    printed = nova.run("emow2v", [AUDIO, annotation("arousal", "arousal")], {"model": str(small_emow2v)})
+    scores = novaspeech.load("emow2v", model=str(small_emow2v))((voices[: 2 * RATE], RATE), ["arousal"])["arousal"]
+    found = [row["score"] for row in nova.rows("arousal")]
+    np.testing.assert_allclose(found, low + np.asarray(scores) * (high - low), rtol=1e-5)
+    assert (f"scores from 0 to 1 are stored as {low} to {high}, the range of" in printed) == ((low, high) != (0, 1))
+
+
+@pytest.mark.parametrize("changed", [{"sr": 0}, {"min": 1, "max": 1}])
+def test_a_scheme_that_can_hold_no_scores(nova: Nova, small_emow2v: Path, changed: Entry, voices: np.ndarray) -> None:
+    nova.record("monday", voices)
+    nova.tables["Schemes"].update_one({"name": "arousal"}, {"$set": changed})
+    printed = nova.run("emow2v", [AUDIO, annotation("arousal", "arousal")], {"model": str(small_emow2v)})
+    assert "it needs a continuous scheme (25 Hz, from 0 to 1): mend it under Schemes in" in printed
+    assert "ended with 1" in printed
+
+
+def test_a_second_run_replaces_and_a_locked_annotation_stays(nova: Nova) -> None:
+    options = {"model": str(SMALL), "keywords": "money"}
+    for words, count in (["money", "river"], 1), (["money", "river", "money"], 2):
+        nova.record("monday", say(words)[0])
+        assert "ended with" not in nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "one")], options)
+        assert len(nova.rows("one")) == count
+    nova.tables["Annotations"].update_one({}, {"$set": {"isLocked": True}})
+    nova.record("monday", say(["river"])[0])
+    printed = nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "one")], options)
+    assert "scheme 'one', role 'room' and annotator 'machine' is locked in session 'monday'; unlock it" in printed
+    assert "windows" not in printed.split("Processing session")[1]  # nothing was computed for it
+    assert len(nova.rows("one")) == 2
 
 
 def test_an_annotation_that_the_database_could_not_store(nova: Nova, small_emow2v: Path, voices: np.ndarray) -> None:

@@ -1,0 +1,194 @@
+"""Outputs appear whole or not at all, whatever ends the writing: an error, a full disk, a kill.
+
+An output is two files: `x.stream`, a header, and `x.stream~`, the data. The servers write both in place, the header
+first: a writer killed midway leaves a header that claims more than there is, and what was there before is gone. Here
+the pair is written to a hidden folder beside its place, by the host and so with the host's bytes, and then moved.
+
+Two moves are not one: an older header beside newer data would read as something that nobody computed. So the old
+header goes first, and the new one comes last. At each moment there is the whole old pair, or no header, which reads
+as no output, or the whole new pair. What fails between the moves is undone in the opposite order. (Both files in one
+folder that is swapped at once would leave no such moment, but the servers look for two files with fixed names.)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from novaspeech.errors import SavingError
+from novaspeech.server import host
+
+_PREFIX = ".novaspeech-"  # of the hidden folders; tempfile adds eight characters
+_ABANDONED_S = 24 * 3600  # a writer that was killed leaves its folder; nobody writes one output for a day
+_MARK = "novaspeech_saves_whole"
+_lock = threading.Lock()  # DISCOVER's debug backend runs several jobs in one process
+
+_Data = TypeVar("_Data")
+
+_FULL = "make room on the disk and run it again"
+_PART = "make room on the disk, or raise the limit for a file (ulimit -f), and run it again"
+_GONE = "its folder is gone; make it again and run it again"
+_FORBIDDEN = "it or its folder may not be changed, or another program holds it open; mend that and run it again"
+_REMEDIES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "the disk or the server's limits (ulimit -f) allow no file as large; save to another, or raise them",
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: "make its disk writable and run it again",
+    errno.EISDIR: "there is a folder of that name; move it away",
+    errno.ENAMETOOLONG: "give it a shorter name",
+}
+
+
+def saved_whole(data: _Data) -> _Data:
+    """The same object of the host's, which the host's file handler from now on saves whole or not at all.
+
+    The handler is patched once in a process, and only looks for our mark: what other modules save, in other jobs or
+    in the same thread, it saves as ever.
+    """
+    setattr(data, _MARK, True)
+    handler = _handler()
+    with _lock:
+        if not hasattr(handler.save, _MARK):
+            handler.save = _whole_if_marked(handler.save)
+    return data
+
+
+def save(data: Any, file: Path) -> None:
+    """Saves one of the host's objects as the host does, whole or not at all.
+
+    Raises:
+        SavingError: it cannot be written.
+    """
+    with _whole(file) as partial:
+        _handler()().save(data, partial)
+        _refuse_part(data, partial)
+
+
+def too_long(file: Path) -> bool:
+    """Whether a file's name or path is too long for the disk, for its data's (`x.stream~`) or while it is written."""
+    data = f"{file.name}~"
+    # Asking for a file's state tells what its file system allows, and leaves nothing behind.
+    return any(map(_is_too_long, (file.with_name(data), file.parent / f"{_PREFIX}{'x' * 8}" / data)))
+
+
+def protected(file: Path) -> bool:
+    """Whether an earlier output may not be replaced: moving a new one over it would not ask for its permissions."""
+    return file.is_dir() or (file.exists() and not os.access(file, os.W_OK))
+
+
+def _handler() -> Any:
+    return host.module("data.handler.file_handler").FileHandler
+
+
+def _whole_if_marked(save_in_place: Callable[..., Any]) -> Callable[..., Any]:
+    def save_whole(self: Any, data: Any, fp: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> Any:
+        # Not to overwrite is for the host to see to, and there is nothing that could be lost.
+        if not getattr(data, _MARK, False) or not overwrite:
+            return save_in_place(self, data, fp, overwrite, *args, **kwargs)
+        with _whole(Path(fp)) as partial:
+            saved = save_in_place(self, data, partial, overwrite, *args, **kwargs)
+            _refuse_part(data, partial)
+        return saved
+
+    setattr(save_whole, _MARK, True)
+    return save_whole
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Where to write a file and those beside it; after the `with` block they are in their place.
+
+    Raises:
+        SavingError: it failed, and nothing has changed.
+    """
+    try:
+        _sweep(file.parent)
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=_PREFIX, ignore_cleanup_errors=True) as partial:
+            yield Path(partial, file.name)
+            _move(Path(partial), file.parent)
+    except OSError as error:
+        raise _failure(file, error) from error
+
+
+def _failure(file: Path, error: OSError) -> SavingError:
+    """What to say: the file, the system's reason and what to do."""
+    # NumPy says of a file that it could write in part only how much, without a number for the reason.
+    reason = os.strerror(error.errno) if error.errno else "only a part of it fitted"
+    remedy = _REMEDIES.get(error.errno, "mend that and run it again") if error.errno else _PART
+    failure = SavingError(f"{file.absolute()} cannot be written ({reason}): {remedy}; an earlier one is unchanged")
+    failure.errno = error.errno
+    return failure
+
+
+def _move(partial: Path, folder: Path) -> None:
+    """Moves new files to their place, and what was there out of the way; all, or none if one cannot be."""
+    new = sorted(partial.iterdir(), key=lambda file: not file.name.endswith("~"))  # the header last
+    for file in new:
+        _flush(file)
+    old = Path(partial, "old")
+    old.mkdir()
+    places = [folder / file.name for file in new]
+    tried: list[tuple[Path, Path]] = []
+    with _lock:
+        for place in places:
+            if protected(place):
+                raise OSError(errno.EISDIR if place.is_dir() else errno.EACCES, "an earlier one is protected")
+        moves = [(place, old / place.name) for place in reversed(places) if os.path.lexists(place)]
+        try:
+            for source, target in [*moves, *zip(new, places, strict=True)]:
+                tried.append((source, target))
+                source.replace(target)
+        except BaseException:  # Ctrl-C is as bad as an error
+            for source, target in reversed(tried):
+                if not os.path.lexists(source):
+                    target.replace(source)
+            raise
+
+
+def _flush(file: Path) -> None:
+    """Waits until a file is on the disk: a header must not outlive a power cut that its data do not.
+
+    Some file systems say only then that there is no room.
+    """
+    with file.open("r+b") as opened:
+        try:
+            os.fsync(opened.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # network disks that cannot do it
+                raise
+
+
+def _refuse_part(data: Any, file: Path) -> None:
+    """Raises OSError for a stream's data that are not all there: NumPy does not look whether the last block fits."""
+    if isinstance(data, host.SSIStream):
+        written, wanted = file.with_name(f"{file.name}~").stat().st_size, data.data.nbytes
+        if written != wanted:
+            raise OSError(f"{written} of {wanted} bytes written")
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what writers left that were killed long ago."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_too_long(file: Path) -> bool:
+    try:
+        file.lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
