@@ -95,8 +95,12 @@ def _stated(path: Path, found: dict[str, Any], audio: dict[str, Any], rate: int,
     if container == "ogg" and len(streams) == 1 and (samples := last_time(path)):
         # ffprobe looks for the last page that is whole. Opus counts at 48 kHz, which is then the rate, too.
         seconds = samples / rate - float(audio.get("start_time") or 0)
-    first, table = float(audio.get("start_time") or 0), container.startswith("mov") and "nb_frames" in audio
     guessed = "Estimating duration from bitrate" in warnings or container == "aac"
+    if container in ("avi", "caf") and str(audio.get("nb_frames")).isdecimal():
+        # ffprobe believes the file's size more than its header; what is cut off then has a shorter length, too.
+        ticks, per_second = map(int, audio["time_base"].split("/"))
+        seconds, guessed = int(audio["nb_frames"]) * ticks / per_second, False
+    first, table = float(audio.get("start_time") or 0), container.startswith("mov") and "nb_frames" in audio
     return Probe(
         rate,
         channels,

@@ -58,11 +58,12 @@ class SoundfileSource:
             self._check_size(file.extra_info)
 
     def _check_size(self, header: str) -> None:
-        """Refuses a WAV that holds less than its header promises."""
-        size = re.search(r"^data : (\d+) \(should be (\d+)\)", header, re.MULTILINE)
+        """Refuses a WAV, AIFF, AU or W64 that holds less than its header promises, of which libsndfile takes a note."""
+        size = re.search(r"^ *(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", header, re.MULTILINE)
         align = re.search(r"Block Align +: (\d+)", header)
-        if size and align and int(size[2]) < int(size[1]) < UNKNOWN_SIZE:
-            promised = int(size[1]) / int(align[1]) / self.rate
+        if size and int(size[2]) < int(size[1]) < UNKNOWN_SIZE:
+            frame_bytes = int(align[1]) if align else max(1, int(size[2]) / max(1, self.samples))
+            promised = int(size[1]) / frame_bytes / self.rate
             raise RecordingError(
                 f"{self._path} is truncated: its header promises {promised:.3f} s, the file holds "
                 f"{self.samples / self.rate:.3f} s; copy it again, or accept what is there with: "

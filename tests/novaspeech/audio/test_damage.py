@@ -34,6 +34,19 @@ def in_place_or_refused(path: Path, expected: np.ndarray) -> str:
     return ""
 
 
+@pytest.mark.parametrize(
+    "name", ["a.wav", "a.aiff", "a.au", "a.w64", "a.caf", "mp3.avi", "pcm.avi", "a.flac", "a.m4a", "a.mkv"]
+)
+def test_a_file_that_is_cut_off_says_so(folder: Path, name: str) -> None:
+    codecs = {"pcm.avi": ["-c:a", "pcm_s16le"], "mp3.avi": ["-c:a", "libmp3lame"], "a.caf": ["-c:a", "pcm_s16be"]}
+    run("-i", folder / "long.wav", *codecs.get(name, []), "-movflags", "+faststart", folder / name)
+    heard(folder / name)
+    content = (folder / name).read_bytes()
+    (folder / f"cut-{name}").write_bytes(content[: 2 * len(content) // 3])
+    with pytest.raises(RecordingError, match=f"cut-{name} is (damaged|truncated)"):
+        heard(folder / f"cut-{name}")
+
+
 @pytest.mark.parametrize("damage", ["bit", "page"])
 def test_a_page_of_an_ogg_that_is_lost_is_a_gap(folder: Path, damage: str) -> None:
     run("-i", folder / "long.wav", "-c:a", "libvorbis", folder / "a.ogg")
