@@ -69,7 +69,7 @@ def test_transformers_vectors(
     np.testing.assert_allclose(np.linalg.norm(stream.data, axis=1), 1, rtol=1e-6)
     expected = reference(cut_windows(talk, WindowGrid(500, 1000, 1250, 1250, 14)), models[model])
     assert least_cosine(stream.data, expected) >= 0.99999
-    assert (stream.data @ stream.data.T).min() < 0.9  # random models of other transformers differ, too
+    assert (stream.data @ stream.data.T).min() < 0
 
 
 @pytest.mark.parametrize("frame", [325, 1003, 5000])
@@ -135,7 +135,7 @@ def test_a_reference_cut_from_the_recording_is_found_at_its_place(
     scores = run_sv(talk, ("similarity",), cut, model).load("similarity").data["score"]
     assert scores[place] >= 0.99
     assert scores[place] == scores.max()
-    assert scores.min() < 0.9
+    assert scores.min() < 0
 
 
 def test_same_speaker_rows(run_sv: Run, talk: Path, somebody: Path) -> None:
