@@ -24,7 +24,7 @@ from demo.server import Server, ServerError, Status
 from demo.standins import make_standin, published_is_cached, published_name
 from novaspeech.audio.recording import Recording
 from novaspeech.command.pictures import plot_outputs
-from novaspeech.models import weights
+from novaspeech.models import hub
 from novaspeech.server.catalogue import Trainer, module_names, standins, trainers
 
 DEMO = Path(__file__).resolve().parent
@@ -57,7 +57,7 @@ def main() -> int:
         models = dict(map(named_model, given.model))
         out.mkdir(parents=True, exist_ok=True)
         options = {name: choose_options(name, models.get(name), out) for name in module_names()}
-        caches = {"HF_HUB_CACHE": str(weights.hub_cache()), "HF_ASSETS_CACHE": str(weights.asset_cache().parent)}
+        caches = {"HF_HUB_CACHE": str(hub.hub_cache()), "HF_ASSETS_CACHE": str(hub.asset_cache().parent)}
         follower = Follower()
         # As NOVA, which calls every server by https, would reach it.
         with Server(
@@ -122,7 +122,7 @@ def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
     if model and not (standin.uri and model == published):
         return {**standin.options, "model": str(Path(model).resolve()) if Path(model).exists() else model}
     if model or published_is_cached(module):
-        print(f"{module}: {published} from {weights.hub_cache()} or {weights.asset_cache().parent}.")
+        print(f"{module}: {published} from {hub.hub_cache()} or {hub.asset_cache().parent}.")
         return dict(standin.options)
     meaning = (
         "(trained on synthetic voices) takes its place. For the real\n  one"

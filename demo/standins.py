@@ -7,7 +7,7 @@ from pathlib import Path
 import soundfile
 import torch
 
-from novaspeech.models import downloads, weights
+from novaspeech.models import downloads, hub
 from novaspeech.models.standin import StandIn
 from novaspeech.server.catalogue import load_trainer, standins
 
@@ -32,7 +32,7 @@ def published_name(module: str) -> str:
 def published_is_cached(module: str) -> bool:
     """Whether the published model is on this machine."""
     standin = standins()[module]
-    return _asset(module, standin).exists() if standin.uri else weights.is_cached(published_name(module))
+    return _asset(module, standin).exists() if standin.uri else hub.is_cached(published_name(module))
 
 
 def lay_out(module: str, home: Path) -> Path:
@@ -40,7 +40,7 @@ def lay_out(module: str, home: Path) -> Path:
     standin = standins()[module]
     if not standin.uri:
         return lay_out_as_cached(module, home, published_name(module))
-    place = home / "assets" / "novaspeech" / _asset(module, standin).relative_to(weights.asset_cache())
+    place = home / "assets" / "novaspeech" / _asset(module, standin).relative_to(hub.asset_cache())
     place.parent.mkdir(parents=True, exist_ok=True)
     return make_standin(module, place)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -77,7 +78,7 @@ class World:
         return {**standin.options, **standin.own_options, "model": str(self.model(module)), "device": "cpu"}
 
 
-class Section:
+class Section(ABC):
     """A part of the campaign: trials by number; used in a `with` block.
 
     Attributes:
@@ -100,14 +101,14 @@ class Section:
     def __enter__(self) -> Section:
         return self
 
-    def __exit__(
+    def __exit__(  # noqa: B027 (most sections have nothing to clear up)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
 
+    @abstractmethod
     def try_one(self, index: int) -> list[Problem]:
         """What falls short in one trial."""
-        raise NotImplementedError
 
     def finish(self, tried: int) -> list[Problem]:
         """What shows only when all trials are done."""

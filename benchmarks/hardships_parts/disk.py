@@ -13,7 +13,7 @@ from benchmarks.hardships_parts.base import Kind, Problem, Section, World, until
 from benchmarks.hardships_parts.cases import ReadOnly
 from benchmarks.hardships_parts.child import Child, Ended, command, errors_in, run_child
 from benchmarks.hardships_parts.kills import MODULES
-from benchmarks.hardships_parts.outputs import Work, make_work
+from benchmarks.hardships_parts.outputs import Work, Works
 
 LIMIT = 120.0
 LEAST = 2000  # bytes that the message itself may take in the file that the child prints to
@@ -33,13 +33,11 @@ class Disk(Section):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._works: dict[str, Work] = {}
+        self._works = Works(world, self.folder)
         self._ways = [self._limit, self._full, self._read_only, self._vanishing, self._a_file, self._no_scratch]
 
     def try_one(self, index: int) -> list[Problem]:
         module = MODULES[index // len(self._ways) % len(MODULES)]
-        if module not in self._works:
-            self._works[module] = make_work(self.world, module, self.folder)
         out = self.folder / f"out {index}"
         way = self._ways[index % len(self._ways)]
         return way(self._works[module], out, index)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.hardships_parts.base import Kind, Problem, Section, World, until
 from benchmarks.hardships_parts.child import Child, command, run_child
-from benchmarks.hardships_parts.outputs import Work, make_work
+from benchmarks.hardships_parts.outputs import Work, Works
 
 MODULES = ("emow2v", "w2v_bert_2")  # four outputs and one
 TWO_DAYS = 2 * 24 * 3600
@@ -23,11 +23,11 @@ class Kills(Section):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._works: dict[str, Work] = {}
+        self._works = Works(world, self.folder)
         self._stayed = self._while_saving = 0
 
     def try_one(self, index: int) -> list[Problem]:
-        work = self._work(MODULES[index % len(MODULES)])
+        work = self._works[MODULES[index % len(MODULES)]]
         chance = self.world.random(self.name, index)
         out, scratch = self.folder / "out", self.folder / "scratch"
         shutil.rmtree(out, ignore_errors=True)
@@ -72,11 +72,6 @@ class Kills(Section):
         if not self._stayed:
             return []
         return [Problem(Kind.LEFT, f"after {self._stayed} of {tried} kills temporary files stay after the next run")]
-
-    def _work(self, module: str) -> Work:
-        if module not in self._works:
-            self._works[module] = make_work(self.world, module, self.folder)
-        return self._works[module]
 
 
 def age(path: Path) -> None:

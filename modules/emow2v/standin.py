@@ -9,16 +9,13 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from emow2v.network import SCORES, EmotionModel
-from novaspeech.models.standin import StandIn
+from novaspeech.models.standin import SMALL_SIZES, StandIn
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
     """Writes an emotion model of two layers with 64 values per frame into `folder`; its scores wander about 0.5."""
     torch.manual_seed(0)
-    model = random_emotion_model(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, conv_dim=(32,) * 7,
-        num_conv_pos_embedding_groups=4,
-    )  # fmt: skip
+    model = random_emotion_model(**SMALL_SIZES)
     # Random hidden states hardly change over time: the head is centred on those of some speech, and made to exaggerate.
     windows = speech.unfold(0, 16000, 16000)
     with torch.no_grad():

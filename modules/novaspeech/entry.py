@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -121,21 +122,8 @@ class Model:
             RequestError: no such output or input, or windows that cannot be.
             RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
-        chosen, further = self.check(outputs, inputs or {}), dict(inputs or {})
+        chosen, further = self.check(outputs, inputs or {}), _FurtherInputs(self.module, inputs or {})
         name = "recording" if isinstance(recording, tuple) else Path(recording).stem
-
-        def open_excerpt(option: str, place: str, input_id: str) -> Excerpt:
-            if place:
-                return Excerpt(open_place(option, place))
-            if input_id not in further:
-                raise missing_input(input_id, ["audio", *further])
-            return Excerpt(open_audio(further[input_id], f"input {input_id!r}"))
-
-        def open_labels(option: str, place: str, input_id: str) -> Path:
-            file = place or further.get(input_id)
-            if not isinstance(file, (str, Path)):
-                raise RequestError(f"{self.module} needs the input {input_id!r}, a file; or its option {option!r}")
-            return Path(file).expanduser()
 
         with self._lock, naming(name):
             opened = open_audio(recording, name)
@@ -143,7 +131,7 @@ class Model:
             grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms, opened.name)
             inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
             asked = frozenset(output.id for output in chosen)
-            session = Session(name, opened, grid, end_ms, asked, open_excerpt, open_labels, inference)
+            session = Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
             return Result(session, self.processor.run(session), chosen)
 
     def check(self, outputs: Collection[str] | None, inputs: Collection[str]) -> list[Output]:
@@ -164,6 +152,27 @@ class Model:
         if not names:
             raise RequestError(f"no output is asked for; {self.module} has {', '.join(self.outputs)}")
         return list({by_name[name].id: by_name[name] for name in names}.values())
+
+
+@dataclass(frozen=True)
+class _FurtherInputs:
+    """What a call from Python gives besides the recording, as a `Session` asks for it."""
+
+    module: str
+    given: Mapping[str, Audio]
+
+    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
+        if place:
+            return Excerpt(open_place(option, place))
+        if input_id not in self.given:
+            raise missing_input(input_id, ["audio", *self.given])
+        return Excerpt(open_audio(self.given[input_id], f"input {input_id!r}"))
+
+    def labels(self, option: str, place: str, input_id: str) -> Path:
+        file = place or self.given.get(input_id)
+        if not isinstance(file, (str, Path)):
+            raise RequestError(f"{self.module} needs the input {input_id!r}, a file; or its option {option!r}")
+        return Path(file).expanduser()
 
 
 def open_audio(audio: Audio, name: str) -> Recording:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from novaspeech.command.bar import progress_bar
+from novaspeech.command.table import row_writer
 from novaspeech.entry import load
 from wav2vec2_kws.transcript import read_transcript
 
@@ -40,7 +39,8 @@ def align_transcript(audio: Path, transcript: Path, *, as_csv: bool, out: Path |
     model = load("wav2vec2_kws", log=partial(tqdm.write, file=sys.stderr), **options)
     with progress_bar(audio.name, leave=False, disable=None) as progress:
         result = model(audio, ["alignment"], inputs={"transcript": transcript}, progress=progress)
-    write = csv.writer(sys.stdout, lineterminator="\n").writerow if as_csv else _table_writer(words)
+    width = max(map(len, [*words, COLUMNS[2]]))
+    write = row_writer(f"{{:>9}}  {{:>9}}  {{:<{width}}}  {{:>10}}", as_csv=as_csv)
     write(COLUMNS)
     for segment in result["alignment"]:
         times = (f"{ms / 1000:.3f}" for ms in (segment.start_ms, segment.end_ms))
@@ -49,12 +49,3 @@ def align_transcript(audio: Path, transcript: Path, *, as_csv: bool, out: Path |
         out.mkdir(parents=True, exist_ok=True)
         result.save(out)
     return 0
-
-
-def _table_writer(words: Sequence[str]) -> Callable[[Sequence[str]], object]:
-    width = max(map(len, [*words, COLUMNS[2]]))
-
-    def write(row: Sequence[str]) -> None:
-        print(f"{row[0]:>9}  {row[1]:>9}  {row[2]:<{width}}  {row[3]:>10}")
-
-    return write

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from novaspeech.command.arguments import load_model
 from novaspeech.command.bar import progress_bar
+from novaspeech.command.table import row_writer
 from novaspeech.errors import NovaspeechError, RequestError
 
 COLUMNS = ("file", "start", "end", "keyword", "score")
@@ -49,7 +49,7 @@ def find(wanted: str, recordings: Sequence[Path], *, as_csv: bool, **options: An
     """
     method, inputs = what_to_find(wanted)
     model = load_model("wav2vec2_kws", **options, **method)
-    write = csv.writer(sys.stdout, lineterminator="\n").writerow if as_csv else _table_writer(recordings, wanted)
+    write = row_writer(_layout(recordings, wanted), as_csv=as_csv)
     found = failed = 0
     for path in recordings:
         try:
@@ -70,11 +70,7 @@ def find(wanted: str, recordings: Sequence[Path], *, as_csv: bool, **options: An
     return 2 if failed else int(not found)
 
 
-def _table_writer(recordings: Sequence[Path], wanted: str) -> Callable[[Sequence[str]], object]:
+def _layout(recordings: Sequence[Path], wanted: str) -> str:
     names = [part.strip() for part in Path(wanted).stem.split(",")]
     file, name = (max(map(len, map(str, column))) for column in ([*recordings, "file"], [*names, "keyword"]))
-
-    def write(row: Sequence[str]) -> None:
-        print(f"{row[0]:<{file}}  {row[1]:>9}  {row[2]:>9}  {row[3]:<{name}}  {row[4]:>5}")
-
-    return write
+    return f"{{:<{file}}}  {{:>9}}  {{:>9}}  {{:<{name}}}  {{:>5}}"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForXVector
 
-from novaspeech.models.standin import StandIn
+from novaspeech.models.standin import SMALL_SIZES, StandIn
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
@@ -16,10 +16,7 @@ def make(folder: Path, speech: torch.Tensor) -> None:
     norm, a weighted sum of layers, and no other normalisation.
     """
     torch.manual_seed(0)
-    model = random_speaker_model(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, conv_dim=(32,) * 7,
-        num_conv_pos_embedding_groups=4, tdnn_dim=(32, 32, 32, 32, 64), xvector_output_dim=48,
-    )  # fmt: skip
+    model = random_speaker_model(**SMALL_SIZES, tdnn_dim=(32, 32, 32, 32, 64), xvector_output_dim=48)
     # Random vectors hardly change over time: centred on those of some speech, they do.
     windows = speech.unfold(0, 48000, 16000)
     with torch.no_grad():

@@ -16,6 +16,7 @@ from novaspeech.result import Result
 from novaspeech.server.catalogue import load_trainer, module_names
 from tests.conftest import outputs_of
 from tests.server.nova_client import Form, NovaClient
+from tests.server.nova_database import write_annotation
 
 RATE = 25  # Hz, of every continuous scheme here
 
@@ -70,11 +71,8 @@ def write_down(database: Any, session: str, scheme: str, lines: Sequence[str]) -
     """A free annotation, as a person makes it in NOVA: a label for each line, half a second long."""
     free = {"name": scheme, "type": "FREE", "color": "#FF000000", "isValid": True}
     database["Schemes"].replace_one({"name": scheme}, free, upsert=True)
-    rows = [{"from": n / 2, "to": (n + 1) / 2, "name": line, "conf": 1.0} for n, line in enumerate(lines)]
-    data = database["AnnotationData"].insert_one({"labels": rows})
-    names = {"session": session, "scheme": scheme, "role": "speaker", "annotator": "model"}
-    ids = {f"{key}_id": database[f"{key.capitalize()}s"].find_one({"name": name})["_id"] for key, name in names.items()}
-    database["Annotations"].insert_one({**ids, "data_id": data.inserted_id, "isFinished": True, "isLocked": False})
+    rows = [{"from": n / 2, "to": (n + 1) / 2, "name": line} for n, line in enumerate(lines)]
+    write_annotation(database, session, scheme, "speaker", "model", rows)
 
 
 def make_schemes(database: Any, module: str, found: Result) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,16 @@ class Label(NamedTuple):
     stop: float
     value: str | float
     confidence: float
+
+
+def write_annotation(
+    database: Any, session: str, scheme: str, role: str, annotator: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """An annotation as NOVA stores it, of labels without a confidence that of a person."""
+    names = {"session": session, "scheme": scheme, "role": role, "annotator": annotator}
+    ids = {f"{key}_id": database[f"{key.capitalize()}s"].find_one({"name": name})["_id"] for key, name in names.items()}
+    data = database["AnnotationData"].insert_one({"labels": [{"conf": 1.0, **row} for row in rows]})
+    database["Annotations"].insert_one({**ids, "data_id": data.inserted_id, "isFinished": False, "isLocked": False})
 
 
 def read_annotation(database: Any, session: str, scheme: str, role: str, annotator: str) -> list[Label]:

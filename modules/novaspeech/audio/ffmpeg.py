@@ -15,10 +15,10 @@ import numpy as np
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.probe import ONLY_FILES, probe
+from novaspeech.audio.sources import BLOCK_SECONDS
 from novaspeech.audio.timeline import Frame, Timeline
 from novaspeech.errors import RecordingError, shortened
 
-BLOCK_SECONDS = 5
 SILENT_SECONDS = 120.0  # that ffmpeg may take for the next piece of sound
 # The longest packet of a common codec is 128 ms (AAC at 8 kHz), and a track may end in the middle of its last.
 SHORT_BY_SECONDS = 0.15
@@ -62,16 +62,17 @@ class FfmpegSource:
         Raises:
             RecordingError: less could be read than the file states, or what could be read has no place.
         """
-        found, given = self._probe, 0
+        found, given, held_samples = self._probe, 0, 0
         timeline = Timeline(str(self._path), self.rate, found.start, found.timed)
         held: list[FloatArray] = []
         with closing(self._frames()) as frames:
             for piece in timeline.place(frames):
                 held.append(piece if self._most is None else piece[: self._most - given])
                 given += len(held[-1])
-                if sum(map(len, held)) >= BLOCK_SECONDS * self.rate:
+                held_samples += len(held[-1])
+                if held_samples >= BLOCK_SECONDS * self.rate:
                     yield np.concatenate(held)
-                    held = []
+                    held, held_samples = [], 0
                 if given == self._most:
                     break
         if held:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.sources import BLOCK_SECONDS
 from novaspeech.errors import RecordingError
 
 # Less than a packet of any common codec (20 ms of Opus, 21 ms of AAC at 48 kHz), more than what timestamps in
@@ -17,7 +18,6 @@ TOLERANCE_SECONDS = 0.01
 LOOK_AHEAD_SECONDS = 0.5  # of sound that has to agree before a timestamp that jumps is believed
 MAX_GAP_SECONDS = 600
 MAX_OVERLAP_SECONDS = 1.0
-PIECE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Timeline:
         self._shift += count
         self._given += count
         while count > 0:
-            piece = min(count, PIECE_SECONDS * self._rate)
+            piece = min(count, BLOCK_SECONDS * self._rate)
             yield np.repeat(fill, piece, axis=0)
             count -= piece
 

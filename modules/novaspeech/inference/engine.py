@@ -20,11 +20,10 @@ from novaspeech.inference.passes import Passes, check_rows, read_ahead, refuse_a
 from novaspeech.inference.pooling import FrameBlock, FramePool
 
 CHUNK_SECONDS = 30  # of a recording that is encoded piece by piece: what speech models are trained on at the longest
-CPU_SECONDS = (
-    120  # of signal in one pass on a CPU at the most, unless one window is longer: Linux gives out memory that
-)
-# is not there, and then ends the whole server, before torch could say that it is full
 CONTEXT_SECONDS = 3  # of a chunk's start and end, heard but not used
+# Of signal in one pass on a CPU at the most, unless one window is longer: Linux gives out memory that is not there, and
+# then ends the whole server, before torch could say that it is full.
+CPU_SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+
+# Of a small model on wav2vec 2.0, as transformers' configurations name them.
+SMALL_SIZES: Mapping[str, Any] = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "conv_dim": (32,) * 7,
+    "num_conv_pos_embedding_groups": 4,
+}
 
 
 @dataclass(frozen=True)

@@ -19,19 +19,6 @@ from novaspeech.models.folder import (
     is_complete,
     read_json,
 )
-from novaspeech.models.hub import asset_cache, hub_cache, is_cached
-
-__all__ = [
-    "asset_cache",
-    "hub_cache",
-    "is_cached",
-    "load_config",
-    "load_extractor",
-    "load_pretrained",
-    "load_tokenizer",
-    "local_path",
-    "model_folder",
-]
 
 T = TypeVar("T")
 

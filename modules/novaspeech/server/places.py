@@ -41,8 +41,8 @@ def output_path(manager: Any, description: Description) -> Path | None:
     """
     origin, kind, _ = host.describe(description)
     if (origin, kind) == ("db", "stream"):
-        folder, name = database.data_folder(manager), f"{description['role']}.{description['name']}.stream"
-        return folder / str(manager.dataset) / str(manager.session) / name if folder else None
+        folder = database.data_folder(manager)
+        return _stored(folder, manager.dataset, manager.session, description, "stream") if folder else None
     return _resolve(manager, description) if origin == "file" else None
 
 
@@ -88,7 +88,7 @@ def _database_path(manager: Any, description: Description, session: str) -> Path
     for key in ("name", "role"):
         if not description.get(key):
             raise RequestError(f"input {description.get('id')!r} needs a {key}; choose a stream and a role for it")
-    name, role = str(description["name"]), str(description["role"])
+    name = description["name"]
     # The handler's own load() would read the header, too, of .wav, .mp3 and .mp4 only.
     document = database.find(manager, "Streams", name)
     if not document:
@@ -96,7 +96,12 @@ def _database_path(manager: Any, description: Description, session: str) -> Path
     folder = database.data_folder(manager)
     if folder is None:
         raise RecordingError("the server was started without a folder for its data (--data_dir)")
-    return folder / str(manager.dataset) / session / f"{role}.{name}.{document['fileExt']}"
+    return _stored(folder, manager.dataset, session, description, document["fileExt"])
+
+
+def _stored(folder: Path, dataset: str, session: str, description: Description, ending: str) -> Path:
+    """The file of one of the database's streams."""
+    return Path(folder, dataset, session, f"{description['role']}.{description['name']}.{ending}")
 
 
 def _resolve(manager: Any, description: Description, session: str | None = None) -> Path:

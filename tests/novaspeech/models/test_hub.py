@@ -96,7 +96,7 @@ def test_a_model_is_fetched_once_and_found_again_without_a_network(monkeypatch: 
     assert said[1].startswith("owner/name has ")
     Hub.taken.clear()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert weights.is_cached("owner/name")
+    assert hub.is_cached("owner/name")
     assert weights.model_folder("owner/name", TYPES, said.append) == folder
     assert (len(said), Hub.taken) == (2, [])
 
@@ -105,7 +105,7 @@ def test_pickles_where_there_is_nothing_else() -> None:
     del Hub.files["model.safetensors"]
     folder = weights.model_folder("owner/name", TYPES, lambda line: None)
     assert (folder / "pytorch_model.bin").read_bytes() == b"the same weights as a pickle"
-    assert weights.is_cached("owner/name")
+    assert hub.is_cached("owner/name")
 
 
 @pytest.mark.parametrize("model_type", ["llama", None, ["wav2vec2-bert"], {}], ids=str)

@@ -17,7 +17,7 @@ from transformers import (
 
 from demo.standins import lay_out_as_cached
 from novaspeech.errors import WeightsError
-from novaspeech.models import weights
+from novaspeech.models import hub, weights
 
 MAY_MISS = ("masked_spec_embed",)
 TYPES = ["wav2vec2-bert"]
@@ -30,13 +30,13 @@ def loaded(folder: Path) -> Wav2Vec2BertModel:
 def test_the_cache_is_the_users_else_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HF_HUB_CACHE", "HF_HOME", "CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
-    assert weights.hub_cache() == Path.home() / ".cache/huggingface/hub"
+    assert hub.hub_cache() == Path.home() / ".cache/huggingface/hub"
     monkeypatch.setenv("CACHE_DIR", "/server/cache")
-    assert weights.hub_cache() == Path("/server/cache/huggingface/hub")
+    assert hub.hub_cache() == Path("/server/cache/huggingface/hub")
     monkeypatch.setenv("HF_HOME", "/users/own")
-    assert weights.hub_cache() == Path("/users/own/hub")
+    assert hub.hub_cache() == Path("/users/own/hub")
     monkeypatch.setenv("HF_HUB_CACHE", "/other")
-    assert weights.hub_cache() == Path("/other")
+    assert hub.hub_cache() == Path("/other")
 
 
 def test_a_folder_is_taken_as_it_is(small_model: Path) -> None:
@@ -50,14 +50,14 @@ def test_a_cached_model_is_taken_without_a_word(tmp_path: Path, monkeypatch: pyt
     said: list[str] = []
     assert weights.model_folder("owner/name", ["wav2vec2-bert"], said.append) == snapshot
     assert not said
-    assert weights.is_cached("owner/name")
+    assert hub.is_cached("owner/name")
 
 
 def test_a_download_that_was_cut_off_does_not_count_as_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     (lay_out_as_cached("w2v_bert_2", tmp_path, "owner/name") / "model.safetensors").unlink()
-    assert not weights.is_cached("owner/name")
+    assert not hub.is_cached("owner/name")
 
 
 @pytest.mark.parametrize("name", ["owner/name", "facebook/w2v-bert-2.0"])

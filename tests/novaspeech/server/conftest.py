@@ -19,6 +19,7 @@ from discover_utils.scripts import process
 from demo.standins import make_standin
 from novaspeech.entry import open_audio
 from tests.conftest import ROOT, SPEECH
+from tests.server.nova_database import write_annotation
 from tests.wav2vec2_kws.conftest import RATE
 
 Entry = dict[str, Any]
@@ -58,15 +59,7 @@ class Nova:
         return path
 
     def annotate(self, session: str, scheme: str, annotator: str, rows: Sequence[Entry], role: str = "room") -> None:
-        names = {"session": session, "scheme": scheme, "annotator": annotator, "role": role}
-        ids = {
-            f"{key}_id": self.tables[f"{key.capitalize()}s"].find_one({"name": name})["_id"]
-            for key, name in names.items()
-        }
-        data = self.tables["AnnotationData"].insert_one({"labels": [{"conf": 1.0, **row} for row in rows]})
-        self.tables["Annotations"].insert_one(
-            {**ids, "data_id": data.inserted_id, "isLocked": False, "isFinished": False}
-        )
+        write_annotation(self.tables, session, scheme, role, annotator, rows)
 
     def run(
         self, module: str, data: Sequence[Entry], options: Entry, sessions: Sequence[str] = ("monday",), **fields: str

@@ -20,6 +20,7 @@ import pytest
 
 from novaspeech.errors import NovaspeechError
 from novaspeech.server.outputs import Output
+from tests.conftest import small_disk
 from tests.novaspeech.server.savers import NEW, OLD, SCORES, STREAM, Place, by_python, to_database, to_file
 
 # Forked: it starts at once, has all this loaded, and may be killed without ending the tests.
@@ -133,13 +134,8 @@ def test_a_file_that_grows_too_large(place: Place) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk; see test_a_file_that_grows_too_large")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "2m") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("make", [to_file, by_python])
