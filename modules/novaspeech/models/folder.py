@@ -13,6 +13,7 @@ LARGEST_RATE = 768_000  # Hz; the fastest sound cards sample that often
 
 # Of a feature extractor: how many of something there are, which is at least one.
 _COUNTS = ("feature_size", "num_mel_bins", "stride", "hop_length", "n_fft", "chunk_length", "n_samples")
+_SWITCHES = ("do_normalize", "return_attention_mask")
 _CONVOLUTIONS = ("conv_dim", "conv_kernel", "conv_stride")
 
 
@@ -58,7 +59,7 @@ def check_convolutions(config: Any, path: Path) -> None:
 
 
 def check_extractor(extractor: Any, path: Path) -> None:
-    """Raises WeightsError if a feature extractor states a rate or a count that cannot be; `path` is its file."""
+    """Raises WeightsError if a feature extractor states a rate, count or switch that cannot be; `path` is its file."""
     rate: Any = getattr(extractor, "sampling_rate", None)
     if not _is_count(rate) or rate > LARGEST_RATE:
         raise WeightsError(
@@ -68,6 +69,10 @@ def check_extractor(extractor: Any, path: Path) -> None:
         value = getattr(extractor, name, 1)
         if not _is_count(value):
             raise WeightsError(f"{path} states {name} {quoted(value)}; a whole number above 0 is needed")
+    for name in _SWITCHES:
+        value = getattr(extractor, name, None)
+        if value is not None and not isinstance(value, bool):
+            raise WeightsError(f"{path} states {name} {quoted(value)}; true or false is needed")
 
 
 def read_json(path: Path) -> dict[str, Any]:

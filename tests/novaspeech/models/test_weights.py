@@ -248,11 +248,15 @@ def test_sampling_rates_that_are_none(tmp_path: Path, rate: object) -> None:
     )
 
 
-def test_an_extractor_without_a_stride(small_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [("stride", 0, "a whole number above 0"), ("return_attention_mask", 3, "true or false")],
+)
+def test_an_extractor_that_cannot_be(small_model: Path, tmp_path: Path, name: str, value: int, wanted: str) -> None:
     folder = copy_of(small_model, tmp_path / "model")
     path = folder / "preprocessor_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"stride": 0}))
-    with pytest.raises(WeightsError, match=r"preprocessor_config\.json states stride 0; a whole number above 0"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(WeightsError, match=rf"preprocessor_config\.json states {name} {value}; {wanted} is needed"):
         weights.load_extractor(SeamlessM4TFeatureExtractor, folder)
 
 
