@@ -7,13 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.image import imread
 
-from demo.__main__ import recording_for
+from demo.__main__ import main, recording_for
 from demo.standins import lay_out, make_standin, published_name
 from novaspeech.server.catalogue import Trainer, module_names, standins, trainers
 from tests.conftest import ROOT
@@ -74,31 +76,44 @@ def test_with_models_that_are_named_or_cached(tmp_path: Path, small_model: Path)
     assert "takes its place" not in answer.stdout
 
 
-def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
-    answer = run_demo(tmp_path / "out", "--model", f"emow2v={tmp_path}")
-    assert answer.returncode == 1
-    assert answer.stderr.splitlines()[-1].startswith(f"demo: the job ended with ERROR: {tmp_path} is no model folder")
+@pytest.fixture
+def complaint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """The sentence with which a demo ends that cannot go on; the first module is byols."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["demo", "--out", str(tmp_path / "out"), *arguments])
+        assert main() == 1
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return run
 
 
-def test_a_published_checkpoint_that_is_not_on_the_hub_can_be_asked_for(tmp_path: Path) -> None:
-    caches = {"HF_HUB_CACHE": str(tmp_path), "HF_ASSETS_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    answer = run_demo(tmp_path / "out", "--model", "GasserElbanna/serab-byols", **caches)
-    assert answer.returncode == 1
-    assert "bs256-lr0003-rs42.pth cannot be fetched (HF_HUB_OFFLINE is set)" in answer.stderr.splitlines()[-1]
+def test_a_model_that_is_none_is_one_sentence(complaint: Callable[..., str], tmp_path: Path) -> None:
+    assert complaint("--model", f"byols={tmp_path}").startswith(f"demo: the job ended with ERROR: {tmp_path} is no file")
 
 
-def test_a_model_of_no_module_is_one_sentence(tmp_path: Path) -> None:
-    answer = run_demo(tmp_path / "out", "--model", "some/model")
-    assert answer.returncode == 1
+def test_a_published_checkpoint_that_is_not_on_the_hub_can_be_asked_for(
+    complaint: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in (("HF_HUB_CACHE", tmp_path), ("HF_ASSETS_CACHE", tmp_path), ("HF_HUB_OFFLINE", 1)):
+        monkeypatch.setenv(variable, str(value))
+    said = complaint("--model", "GasserElbanna/serab-byols")
+    assert "bs256-lr0003-rs42.pth cannot be fetched (HF_HUB_OFFLINE is set)" in said
+
+
+def test_a_model_of_no_module_is_one_sentence(complaint: Callable[..., str]) -> None:
     sentence = "demo: 'some/model' does not say which module it is for; write for example byols=some/model"
-    assert answer.stderr.splitlines()[-1] == sentence
+    assert complaint("--model", "some/model") == sentence
 
 
-def test_a_missing_ffprobe_is_one_sentence(tmp_path: Path) -> None:
-    answer = run_demo(tmp_path, PATH=str(tmp_path))
-    assert answer.returncode == 1
+def test_a_missing_ffprobe_is_one_sentence(
+    complaint: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     sentence = "demo: ffprobe is missing; install ffmpeg first (Debian, Ubuntu: sudo apt-get install ffmpeg)"
-    assert answer.stderr.splitlines()[-1] == sentence
+    assert complaint() == sentence
 
 
 def test_no_network_is_one_sentence_after_pips_own(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
 from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.passes import check_finite, to_numpy
+from novaspeech.inference.passes import check_finite, refuse_absurd, to_numpy
 
 LONGEST_ATTENTION_MS = 10 * 60 * 1000  # cvt's attention spans the whole recording, and so does its memory
 
@@ -87,7 +87,7 @@ class BYOLSEncoder(Encoder):
 
     def _spectrogram(self, recording: Recording) -> Iterator[torch.Tensor]:
         """Consecutive pieces (64, frames)."""
-        blocks = recording.blocks(self.sampling_rate)
+        blocks = refuse_absurd(recording, self.sampling_rate)
         return self.log_mel.of_signal(torch.from_numpy(block).to(self.compute.device) for block in blocks)
 
     def _normalised(self, log_mel: torch.Tensor) -> torch.Tensor:

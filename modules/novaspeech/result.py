@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("ssi",)  # of `Result.save`
+
+
+def files_for(name: str, outputs: Iterable[Output], folder: Path) -> list[Path]:
+    """Where a recording's outputs are saved; `name` is the recording's.
+
+    Raises:
+        RequestError: a file's name would be too long.
+    """
+    files = [folder / f"{name}.{output.id}.{output.kind}" for output in outputs]
+    for file in files:
+        if saving.too_long(file):
+            raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
+    return files
 
 
 class Result(Mapping[str, "FloatArray | list[Segment]"]):
@@ -123,14 +136,10 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
                 raise OptionError(f"there is no format {name!r}; there are: {', '.join(FORMATS)}")
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        files = {id_: folder / f"{self.name}.{id_}.{output.kind}" for id_, output in self._outputs.items()}
-        for file in files.values():
-            if saving.too_long(file):
-                raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
-        for id_, file in files.items():
-            built = build_output(OutputRequest.of_file(self._outputs[id_]), self._results[id_], self._session, {})
-            saving.save(built, file)
-        return list(files.values())
+        files = files_for(self.name, self._outputs.values(), folder)
+        for output, file in zip(self._outputs.values(), files, strict=True):
+            saving.save(build_output(OutputRequest.of_file(output), self._results[output.id], self._session, {}), file)
+        return files
 
     def _output(self, name: str) -> Output:
         if name not in self._ids:

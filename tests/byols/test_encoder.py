@@ -10,7 +10,7 @@ from byols.log_mel import mean_and_deviation
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.errors import ModelError
+from novaspeech.errors import ModelError, RecordingError
 from novaspeech.inference.compute import Compute
 from novaspeech.inference.engine import Inference
 from tests.references import assert_close
@@ -75,6 +75,13 @@ def test_the_scene_of_a_recording_with_nan_is_zeros_and_a_line() -> None:
     found = BYOLSEncoder(Rows()).prepared_for(recording, said.append).scene(recording, said.append)
     np.testing.assert_array_equal(found, np.zeros(64, np.float32))
     assert said[1:] == ["noise.wav holds NaN or infinite samples: zeros in scene, which is of the whole recording"]
+
+
+def test_an_absurd_sample_does_not_get_into_the_statistics() -> None:
+    samples = np.full(SAMPLE_RATE, 0.1, np.float32)
+    samples[8000] = 1e15
+    with pytest.raises(RecordingError, match=r"^lesson\.wav holds the number 1e\+15 at 0\.500 s"):
+        BYOLSEncoder(Rows()).prepared_for(Recording("lesson.wav", ArraySource(samples, SAMPLE_RATE)), print)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def _run(given: argparse.Namespace) -> int:
 
     from novaspeech.command.bar import progress_bar
     from novaspeech.entry import Model
+    from novaspeech.result import files_for
     from novaspeech.server import host
 
     def log(line: str) -> None:
@@ -51,15 +52,17 @@ def _run(given: argparse.Namespace) -> int:
     host.parse_time(given.end, "end")
     _refuse_equal_targets(given.audio, given.out)
     model = Model(given.module, options, windows, log)
-    model.check(given.output, inputs)
+    outputs = model.check(given.output, inputs)
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
     failed = False
     for recording in given.audio:
         try:
+            folder = given.out or recording.parent
+            files_for(recording.stem, outputs, folder)  # fails before the work, where it would fail after it
             with progress_bar(recording.stem) as progress:
                 result = model(recording, given.output, inputs=inputs, end=given.end, progress=progress)
-            result.save(given.out or recording.parent)
+            result.save(folder)
         except (NovaspeechError, OSError, RuntimeError, ValueError) as error:
             log(f"novaspeech: {error}")
             failed = True

@@ -83,6 +83,17 @@ def test_a_broken_recording_is_named_and_the_others_are_done(
     assert (tmp_path / "good.embeddings.stream").is_file()
 
 
+def test_a_name_too_long_for_its_outputs_is_said_before_the_work(
+    novaspeech: Callable[..., int], speech: Speech, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert novaspeech("run", "w2v_bert_2", speech(f"{'x' * 240}.wav"), speech("good.wav")) == 1
+    said = capsys.readouterr().err
+    [problem] = problems_of(said)
+    assert problem.endswith(".embeddings.stream is too long; give the recording or the folder a shorter one")
+    assert "xxx: 100%" not in said
+    assert "good: 100%" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -314,7 +325,7 @@ class Model:
     def __init__(self, module, options, windows, log):
         self.log = log
     def check(self, *asked):
-        pass
+        return []
     def __call__(self, recording, *asked, progress, **more):
         progress(3, 10)
         self.log("a line")
