@@ -91,7 +91,8 @@ def complaint(
 
 
 def test_a_model_that_is_none_is_one_sentence(complaint: Callable[..., str], tmp_path: Path) -> None:
-    assert complaint("--model", f"byols={tmp_path}").startswith(f"demo: the job ended with ERROR: {tmp_path} is no file")
+    said = complaint("--model", f"byols={tmp_path}")
+    assert said.startswith(f"demo: the job ended with ERROR: {tmp_path} is no file")
 
 
 def test_a_published_checkpoint_that_is_not_on_the_hub_can_be_asked_for(

@@ -36,7 +36,8 @@ CLIPS = [clip(1.3, 1), clip(0.7, 2, 0.01), clip(2.011, 3, 0.3)]
 def test_hears_own_validator(checkpoints: dict[str, Path], tmp_path: Path, name: str) -> None:
     """It asks for the API's form, which is that of all encoders; the other two take half a minute each.
 
-    The validator also imports TensorFlow, to ask whether a model is one of its; an empty stand-in answers no."""
+    The validator also imports TensorFlow, to ask whether a model is one of its; an empty stand-in answers no.
+    """
     (tmp_path / "tensorflow.py").write_text("class Module:\n    pass\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "modules"), str(tmp_path)])}
     command = [sys.executable, "-m", "hearvalidator.validate", "byols", "--model", str(checkpoints[name]), "-d", "cpu"]
