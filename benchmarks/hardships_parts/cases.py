@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.hardships_parts.base import World
 from benchmarks.hardships_parts.child import Ended, run_child
-from benchmarks.hardships_parts.sounds import DAMAGES, FORMATS, NAMES, encoded
+from benchmarks.hardships_parts.sounds import DAMAGES, FORMATS, NAMES, encoded, stated_once
 from novaspeech.arrays import FloatArray
 
 LIMIT = 60.0  # seconds for 12 s of sound
@@ -57,8 +57,7 @@ class Case:
 
     def make(self, world: World, sources: Path, folder: Path) -> str:
         """Writes it into a folder, or what it links to beside the folder, and gives its name there."""
-        content = bytearray(self.undamaged(sources).read_bytes())
-        DAMAGES[self.damage](content, world.random("damage", self.index))
+        content = self._content(world, sources)
         name = f"{self.name}.{self.kind}"
         if self.place == "link":
             target = folder.parent / f"linked {self.index}.bin"
@@ -67,6 +66,23 @@ class Case:
         else:
             (folder / name).write_bytes(content)
         return name
+
+    def make_tellable(self, world: World, sources: Path, folder: Path) -> str | None:
+        """The same with its damage taken back where no program can tell it; None if there is no such damage."""
+        whole, content = self.undamaged(sources).read_bytes(), self._content(world, sources)
+        spoilt = bytes(content)
+        for field in stated_once(self.kind, whole):
+            content[field] = whole[field]
+        if content == spoilt:
+            return None
+        name = f"tellable.{self.kind}"
+        (folder / name).write_bytes(content)
+        return name
+
+    def _content(self, world: World, sources: Path) -> bytearray:
+        content = bytearray(self.undamaged(sources).read_bytes())
+        DAMAGES[self.damage](content, world.random("damage", self.index))
+        return content
 
 
 class ReadOnly:

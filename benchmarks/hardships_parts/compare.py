@@ -32,11 +32,13 @@ class Comparison:
 
     Attributes:
         loud: pieces that can be looked for.
+        reached: those of them before the end of what they are looked for in.
         there: those that are at their place within 20 ms.
         moved: start in ms of each piece that is somewhere else → by how many ms it is late.
     """
 
     loud: int
+    reached: int
     there: int
     moved: dict[int, int]
 
@@ -45,13 +47,14 @@ def compare(found: FloatArray, expected: FloatArray) -> Comparison:
     """Looks for the pieces of `expected` in `found`."""
     found = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).clip(-2, 2)
     least = 0.2 * float(np.sqrt(np.square(expected).mean()))
-    loud = there = 0
+    loud = reached = there = 0
     moved: dict[int, int] = {}
     for start in range(0, len(expected) - PIECE + 1, PIECE):
         piece = expected[start : start + PIECE]
         if np.sqrt(np.square(piece).mean()) < least:
             continue
         loud += 1
+        reached += start + PIECE <= len(found)
         begin = max(0, start - NEAR)
         if _correlations(found[begin : start + PIECE + NEAR], piece).max(initial=0) >= 0.9:
             there += 1
@@ -61,7 +64,7 @@ def compare(found: FloatArray, expected: FloatArray) -> Comparison:
         # A word that is said twice may be found where its other one was before.
         if abs(place - start) > NEAR and everywhere[place] >= SAME and not _is_at(expected, piece, place):
             moved[start * 1000 // RATE] = (place - start) * 1000 // RATE
-    return Comparison(loud, there, moved)
+    return Comparison(loud, reached, there, moved)
 
 
 def _is_at(signal: FloatArray, piece: FloatArray, place: int) -> bool:

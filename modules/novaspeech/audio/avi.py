@@ -1,43 +1,73 @@
-"""AVI has no timestamps: where its sound pauses it has empty chunks, which ffmpeg leaves out without counting them."""
+"""The chunks of an AVI, which has no timestamps: a chunk that is lost or empty moves what follows, unless counted."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 LISTS = (b"RIFF", b"LIST")
 ENTERED = (b"AVI ", b"AVIX", b"movi", b"rec ")
+BEHIND = (b"idx1", b"JUNK", b"RIFF")  # what may follow the list of chunks
 
 
-def pauses(path: Path, stream: int) -> list[tuple[int, int]]:
-    """Where the sound of stream number `stream` pauses.
+@dataclass(frozen=True)
+class Chunks:
+    """What an AVI holds of one track of sound.
 
-    Returns:
-        pairs of how many chunks of sound come before a pause, and how many empty chunks there are up to its end.
+    Attributes:
+        pauses: pairs of how many chunks of sound come before a pause, and how many empty chunks there are up to its
+            end: ffmpeg leaves those out without counting them.
+        found: chunks in all, empty ones, too.
+        indexed: chunks that the file's index lists; 0 without one.
     """
-    sound = empty = 0
-    found: list[tuple[int, int]] = []
+
+    pauses: list[tuple[int, int]]
+    found: int
+    indexed: int
+
+
+def chunks(path: Path, stream: int) -> Chunks:
+    """The chunks of stream number `stream`."""
+    sound = empty = listed = within = 0
+    pauses: list[tuple[int, int]] = []
+    wanted = b"%02dwb" % stream
     with path.open("rb") as file:
-        for size in _sizes(file, b"%02dwb" % stream):
-            if size:
+        for kind, size in _walk(file, path.stat().st_size):
+            if kind == b"idx1":
+                words = np.frombuffer(file.read(size - size % 16), "S4")  # name, flags, place and size of each chunk
+                listed = int((words[::4] == wanted).sum())
+            elif kind == b"ix%02d" % stream:  # a part of the index of an AVI of more than 1 GB
+                within += int.from_bytes(file.read(8)[4:], "little")
+            elif kind == wanted and size:
                 sound += 1
-                continue
-            empty += 1
-            if found and found[-1][0] == sound:
-                found.pop()
-            found.append((sound, empty))
-    return found
+            elif kind == wanted:
+                empty += 1
+                if pauses and pauses[-1][0] == sound:
+                    pauses.pop()
+                pauses.append((sound, empty))
+    return Chunks(pauses, sound + empty, max(listed, within))
 
 
-def _sizes(file: IO[bytes], wanted: bytes) -> Iterator[int]:
-    """Bytes in each chunk called `wanted`, up to the file's end or to what is no chunk."""
-    while len(head := file.read(8)) == 8 and head[:4].isascii():
-        kind, size = head[:4], int.from_bytes(head[4:], "little")
-        if kind in LISTS and file.read(4) in ENTERED:
-            continue  # its chunks follow
-        if kind in LISTS:
-            size -= 4
-        if kind == wanted:
-            yield size
-        file.seek(size + size % 2, 1)
+def _walk(file: IO[bytes], end: int) -> Iterator[tuple[bytes, int]]:
+    """Name and bytes of each chunk, the file at its content. After damage it goes on behind the list of chunks."""
+    place = after = 0
+    while place < end:
+        file.seek(place)
+        kind, size, form = file.read(4), int.from_bytes(file.read(4), "little"), file.read(4)
+        if kind in LISTS and form in ENTERED:
+            after = place + 8 + size + size % 2 if form == b"movi" else after
+            place += 12
+        elif re.fullmatch(rb"[ -~]{4}", kind) and place + 8 + size <= end:
+            file.seek(place + 8)
+            yield kind, size
+            place += 8 + size + size % 2
+        else:
+            file.seek(after)
+            if not after or file.read(4) not in BEHIND:
+                return
+            place, after = after, 0

@@ -14,6 +14,7 @@ from typing import IO
 import numpy as np
 
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.header import samples_stated
 from novaspeech.audio.probe import ONLY_FILES, probe
 from novaspeech.audio.sources import BLOCK_SECONDS
 from novaspeech.audio.timeline import Frame, Timeline
@@ -44,7 +45,7 @@ class FfmpegSource:
         self._most: int | None = None
         if found.is_mp4:
             assert found.end is not None
-            with closing(self._frames()) as frames:
+            with closing(self._frames(sound=False)) as frames:
                 first = next(frames, None)
             if first is None:
                 raise self._short(0, found.end)
@@ -52,7 +53,8 @@ class FfmpegSource:
             self.samples = self._most = max(0, found.end - begin)
         else:
             # Only MP4 states the length of its sound to the sample; of the others some guess it.
-            self.samples = sum(len(block) for block in self.blocks())
+            with closing(self._frames(sound=False)) as frames:
+                self.samples = sum(len(piece) for piece in self._timeline().place(frames))
             self._check_counted()
             self._most = self.samples
 
@@ -63,10 +65,9 @@ class FfmpegSource:
             RecordingError: less could be read than the file states, or what could be read has no place.
         """
         found, given, held_samples = self._probe, 0, 0
-        timeline = Timeline(str(self._path), self.rate, found.start, found.timed)
         held: list[FloatArray] = []
         with closing(self._frames()) as frames:
-            for piece in timeline.place(frames):
+            for piece in self._timeline().place(frames):
                 held.append(piece if self._most is None else piece[: self._most - given])
                 given += len(held[-1])
                 held_samples += len(held[-1])
@@ -89,6 +90,7 @@ class FfmpegSource:
             raise self._short(0, found.length or 0)
         if found.length is not None and self.samples < found.length - tolerance:
             raise self._short(self.samples, found.length)
+        samples_stated(self._path, found.container.upper(), self.samples, found.plain)
         if found.ends and self._ends_badly:
             raise RecordingError(
                 f"{self._path} is damaged or truncated: something is missing after {self.samples / self.rate:.3f} s "
@@ -104,16 +106,20 @@ class FfmpegSource:
             f"{self._path} is damaged or truncated: it {states}{what} of it could be read{complaint}; copy it again"
         )
 
-    def _frames(self) -> Generator[Frame, None, None]:
-        """What ffmpeg decodes, with its timestamps."""
+    def _timeline(self) -> Timeline:
+        return Timeline(str(self._path), self.rate, self._probe.start, self._probe.timed)
+
+    def _frames(self, sound: bool = True) -> Generator[Frame, None, None]:
+        """What ffmpeg decodes, with its timestamps; zeros in the place of the `sound` if that is not wanted."""
         # Two outputs: a line with time and size of each frame, then its samples. What ffmpeg complains of is between
         # the lines. -copyts: else ffmpeg sets the first timestamp of the sound, not of the file, to 0.
         shape = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-ar", str(self.rate), "-ac", str(self._probe.channels)]
         command = ["ffmpeg", "-nostdin", "-v", "error", *ONLY_FILES, "-copyts", "-i", f"file:{self._path}"]
         command += [*shape, "-flush_packets", "1", "-f", "framecrc", "pipe:2"]
-        command += [*shape, "-flush_packets", "1", "-f", "f32le", "pipe:1"]
+        if sound:
+            command += [*shape, "-flush_packets", "1", "-f", "f32le", "pipe:1"]
         lines: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
-        self._complaint, self._ends_badly = "", False
+        self._complaint, self._ends_badly, first = "", False, True
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -121,10 +127,13 @@ class FfmpegSource:
             reader.start()
             try:
                 while (line := self._next(lines)) is not None:
-                    raw = process.stdout.read(line[1])
+                    raw = process.stdout.read(line[1]) if sound else bytes(line[1])
                     if len(raw) < line[1]:
                         break
                     samples = np.frombuffer(raw, "<f4").reshape(-1, self._probe.channels)
+                    if first and self._complaint and line[0] > self._probe.begin:
+                        yield Frame(self._probe.begin, samples[:0])  # what comes before the first frame is lost
+                    first = False
                     yield Frame(line[0] + self._probe.late(line[0]), samples)
                 if process.wait(SILENT_SECONDS) < 0:
                     raise RecordingError(f"ffmpeg was killed while it read {self._path}; is there too little memory?")

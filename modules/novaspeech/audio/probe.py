@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from novaspeech.audio.avi import pauses
-from novaspeech.audio.ogg import last_time
+from novaspeech.audio import avi, ogg
+from novaspeech.audio.damage import GUESSES, JOINED, check_container, check_rate
 from novaspeech.errors import RecordingError, shortened
 
 PROBE_SECONDS = 60.0
@@ -20,6 +20,7 @@ ONLY_FILES = ("-protocol_whitelist", "file,pipe")
 # What names other files or addresses instead of holding sound.
 LISTS = {b"#EXTM3U": "an m3u8 playlist", b"ffconcat version": "an ffconcat list", b"<MPD": "a DASH manifest"}
 LIST_FORMATS = {"hls", "applehttp", "concat", "dash", "imf", "sdp", "rtsp", "avisynth", "vapoursynth"}
+UNKNOWN_FRAMES = 1 << 30  # what ffmpeg writes into an AVI that goes to a pipe
 # Containers with timestamps of their own, or with a table of packets. In others ffmpeg counts what it finds.
 TIMED = {"mov", "matroska", "mpegts", "mpeg", "asf", "nut", "flv", "live_flv", "ogg", "wtv", "mxf", "avi", "rm"}
 
@@ -32,7 +33,9 @@ class Probe:
         rate: samples per second, in Hz.
         channels: how many.
         container: ffmpeg's name of it.
+        plain: whether its samples are not compressed.
         timed: whether its timestamps are its own.
+        begin: when it starts, in samples.
         start: when the earliest other track starts, in samples; None without one.
         pauses: of an AVI, that ffmpeg does not count: from which timestamp on, and how much in all until then.
         end: when it ends, in samples, if that is stated to the sample.
@@ -43,7 +46,9 @@ class Probe:
     rate: int
     channels: int
     container: str
+    plain: bool
     timed: bool
+    begin: int
     start: int | None
     pauses: tuple[tuple[int, int], ...]
     end: int | None
@@ -85,6 +90,7 @@ def probe(path: Path, reason: str) -> Probe:
             f"{path} is not audio that libsndfile or ffmpeg can read ({shortened(detail) or 'no audio track'}; "
             f"libsndfile: {shortened(reason)}); give a WAV, FLAC, MP3, M4A or MP4 file that a player plays"
         )
+    check_rate(path, rate)
     return _stated(path, found, audio, rate, channels, warnings)
 
 
@@ -92,22 +98,28 @@ def _stated(path: Path, found: dict[str, Any], audio: dict[str, Any], rate: int,
     """What ffprobe `found` of `path`, in samples."""
     container, streams = str(found["format"]["format_name"]), found["streams"]
     start, seconds = _earliest(streams, audio), _seconds(audio)
-    if container == "ogg" and len(streams) == 1 and (samples := last_time(path)):
+    if container == "ogg" and len(streams) == 1 and (samples := ogg.last_time(path)):
         # ffprobe looks for the last page that is whole. Opus counts at 48 kHz, which is then the rate, too.
         seconds = samples / rate - float(audio.get("start_time") or 0)
-    guessed = "Estimating duration from bitrate" in warnings or container == "aac"
-    if container in ("avi", "caf") and str(audio.get("nb_frames")).isdecimal():
+    guessed = GUESSES in warnings or container == "aac"
+    if container in ("avi", "caf") and 0 < int(audio.get("nb_frames") or 0) < UNKNOWN_FRAMES:
         # ffprobe believes the file's size more than its header; what is cut off then has a shorter length, too.
         ticks, per_second = map(int, audio["time_base"].split("/"))
         seconds, guessed = int(audio["nb_frames"]) * ticks / per_second, False
+    chunks = avi.chunks(path, audio["index"]) if container == "avi" else None
+    check_container(path, container, rate, warnings, chunks)
     first, table = float(audio.get("start_time") or 0), container.startswith("mov") and "nb_frames" in audio
+    if container == "asf":  # its codec gives nothing for the first packets
+        start = first = first if start is None else start
     return Probe(
         rate,
         channels,
         container,
-        timed=bool(set(container.split(",")) & TIMED) or "invalid concatenated file" in warnings,
+        plain=str(audio.get("codec_name")).startswith("pcm_"),
+        timed=bool(set(container.split(",")) & TIMED) or JOINED in warnings,
+        begin=round(max(first, 0) * rate),
         start=None if start is None else round(start * rate),
-        pauses=_avi_pauses(path, audio, rate) if container == "avi" else (),
+        pauses=_pauses(chunks, audio, rate) if chunks else (),
         end=round((first + seconds) * rate) if seconds and table else None,
         length=round(seconds * rate) if seconds and not guessed else None,
         ends=container.startswith("matroska") and "duration" in found["format"],
@@ -116,7 +128,7 @@ def _stated(path: Path, found: dict[str, Any], audio: dict[str, Any], rate: int,
 
 def _ask(path: Path) -> tuple[dict[str, Any], str]:
     """What ffprobe answers and the last lines of what it warns of; an empty answer if it fails."""
-    entries = "stream=index,codec_type,sample_rate,channels,duration,start_time,time_base,nb_frames"
+    entries = "stream=index,codec_type,codec_name,sample_rate,channels,duration,start_time,time_base,nb_frames"
     entries += ":stream_tags=DURATION:stream_disposition=attached_pic:format=format_name,duration"
     command = ["ffprobe", "-v", "warning", *ONLY_FILES, "-show_entries", entries, "-of", "json"]
     # "file:" keeps ffmpeg from reading a colon in the name as a protocol.
@@ -167,15 +179,14 @@ def _earliest(streams: list[dict[str, Any]], audio: dict[str, Any]) -> float | N
     return min(starts, default=None)
 
 
-def _avi_pauses(path: Path, audio: dict[str, Any], rate: int) -> tuple[tuple[int, int], ...]:
+def _pauses(chunks: avi.Chunks, audio: dict[str, Any], rate: int) -> tuple[tuple[int, int], ...]:
     """As in `Probe`. Each chunk lasts one tick of the track's clock."""
     ticks, per_second = map(int, audio["time_base"].split("/"))
-    found = pauses(path, audio["index"])
     if ticks * rate <= per_second:  # chunks of PCM are counted by their bytes
         return ()
     # A timestamp may be off by rounding: half a chunk earlier is safe.
     tick = ticks * rate / per_second
-    return tuple((round((before - 0.5) * tick), round(empty * tick)) for before, empty in found)
+    return tuple((round((before - 0.5) * tick), round(empty * tick)) for before, empty in chunks.pauses)
 
 
 def _seconds(audio: dict[str, Any]) -> float | None:

@@ -13,11 +13,12 @@ import numpy.typing as npt
 import soundfile
 
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.damage import check_rate
+from novaspeech.audio.header import UNKNOWN_SIZE, samples_stated
 from novaspeech.errors import RecordingError, shortened
 
 BLOCK_SECONDS = 5
-# Recorders that write to a pipe cannot know the length and put a number near 2^31 or 2^32 in the header instead.
-UNKNOWN_SIZE = 0x7FFF_0000
+PLAIN = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # begins of how libsndfile calls what is not compressed
 UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of a FLAC from a pipe
 
 
@@ -42,7 +43,7 @@ class SoundfileSource:
     Raises:
         soundfile.LibsndfileError: it does not.
         ValueError: it does, but not exactly: MP3, OGG, FLAC of unknown length.
-        RecordingError: the file holds less than its header promises.
+        RecordingError: the file holds less than its header promises, or the header contradicts itself.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,9 +54,13 @@ class SoundfileSource:
             if file.format == "OGG":
                 # It leaves out pages whose checksum is wrong: what follows moves, and the length may stay.
                 raise ValueError("it does not keep the place of what follows a lost page")
+            if file.format == "RAW" and file.subtype == "ULAW":
+                raise ValueError("it has no header, and a name in .au or .snd alone tells neither rate nor encoding")
             self.rate: int = file.samplerate
             self.samples: int = file.frames
+            check_rate(path, self.rate)
             self._check_size(file.extra_info)
+            self.samples = samples_stated(path, file.format, file.frames, file.subtype.startswith(PLAIN))
 
     def _check_size(self, header: str) -> None:
         """Refuses a WAV, AIFF, AU or W64 that holds less than its header promises, of which libsndfile takes a note."""

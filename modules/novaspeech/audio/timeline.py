@@ -17,7 +17,8 @@ from novaspeech.errors import RecordingError
 TOLERANCE_SECONDS = 0.01
 LOOK_AHEAD_SECONDS = 0.5  # of sound that has to agree before a timestamp that jumps is believed
 MAX_GAP_SECONDS = 600
-MAX_OVERLAP_SECONDS = 1.0
+MAX_OVERLAP_SECONDS = 0.2  # at one place
+MAX_OVERLAPS_SECONDS = 1.0  # in all
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Timeline:
         self._shift = 0  # of what was given against what was taken, in samples
         self._before: int | None = None  # of the frame given last, as in _held
         self._last: FloatArray | None = None  # (1, channels): the last sample given
-        self._given = self._overlap = 0
+        self._given = self._overlap = self._overlaps = 0  # left out here and in all, in samples
 
     def place(self, frames: Iterable[Frame]) -> Iterator[FloatArray]:
         """Consecutive pieces (n, channels) float32 of the signal.
@@ -83,20 +84,27 @@ class Timeline:
         late, early = min(offsets) - self._shift, max(offsets) - self._shift
         step = 0 if self._before is None else offset - self._before
         if self._before is None:
-            self._check_gap(late, settled=True)
-            yield from self._pieces(np.zeros((1, samples.shape[1]), np.float32), late)
+            others = max(offsets[1:], default=offset)
+            begin = others if others < offset - self._tolerance else offset  # not believed if all others are earlier
+            self._check_gap(begin, settled=True)
+            yield from self._pieces(np.zeros((1, samples.shape[1]), np.float32), begin)
         elif late > self._tolerance:
             self._check_gap(late, settled)
             lost = step > self._tolerance or late > 2 * self._tolerance or self._last is None
             fill = np.full((1, samples.shape[1]), np.nan, np.float32) if lost else self._last
             assert fill is not None
-            yield from self._pieces(fill, late)
+            # Containers round times, to whole milliseconds some: no single one says where to go on.
+            near = [one for one in offsets if one - min(offsets) <= self._tolerance]
+            yield from self._pieces(fill, sorted(near)[len(near) // 2] - self._shift)
         elif early < -self._tolerance:
             drop = min(-early, len(samples))
-            self._overlap += drop if early < -1.5 * self._tolerance else 0  # a fast clock does not get that far
+            self._overlap += drop
+            self._overlaps += drop if early < -1.5 * self._tolerance else 0  # a fast clock does not get that far
             self._check_overlap(-early)
             self._shift -= drop
             samples = samples[drop:]
+        else:
+            self._overlap = 0
         self._before = offset
         if len(samples):
             self._last = samples[-1:]
@@ -128,7 +136,8 @@ class Timeline:
 
     def _check_overlap(self, back: int) -> None:
         """Refuses times that go `back` by too many samples, or did so too often."""
-        if max(self._overlap, back) > MAX_OVERLAP_SECONDS * self._rate:
+        here = max(self._overlap, back)
+        if here > MAX_OVERLAP_SECONDS * self._rate or self._overlaps > MAX_OVERLAPS_SECONDS * self._rate:
             raise RecordingError(
                 f"{self._name} has timestamps that go back at {self._given / self._rate:.3f} s, as if recordings had "
                 "been joined; give each of them, or convert it to WAV and check that its times are right"

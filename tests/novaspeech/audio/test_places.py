@@ -102,6 +102,19 @@ def test_a_slow_clock_is_followed_and_a_loss_is_a_gap() -> None:
     assert lossy[900] == 45
 
 
+@pytest.mark.parametrize("zero", [0, -200])
+def test_an_overlap_near_the_start_is_left_out(zero: int) -> None:
+    times = [0, 20, *(20 * i - 15 for i in range(2, 100))]
+    sound = [Frame(time, np.full((20, 1), number, np.float32)) for number, time in enumerate(times)]
+    found = np.concatenate(list(Timeline("a", 1000, zero, True).place(sound)))[-zero:, 0]
+    assert [found[0], found[39], found[45], found[985]] == [0, 1, 3, 50]
+
+
+def test_a_first_timestamp_that_no_other_confirms_is_not_believed() -> None:
+    found = placed([(5000 if i == 0 else 20 * i, i) for i in range(100)])
+    np.testing.assert_array_equal(found, np.repeat(np.arange(100), 20))
+
+
 def test_times_that_cannot_be_true_are_refused() -> None:
     joined = [20 * i for i in range(100)] * 2
     far = [20 * i + (10**6 if i > 50 else 0) for i in range(100)]
