@@ -1,4 +1,4 @@
-"""Real servers on loopback, and the requests of the seeds and of the modules' READMEs."""
+"""Real servers on loopback, people at them, and the requests of the seeds and of the modules' READMEs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import fcntl
 import json
 import os
 import re
-import subprocess
-import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import mongomock
 import pytest
 import requests
 
+import novaspeech
 from demo.__main__ import inputs_of
 from demo.server import Server
 from demo.standins import lay_out
-from novaspeech.server.catalogue import MODULES, load_trainer, module_names
+from novaspeech.result import Result
+from novaspeech.server.catalogue import MODULES, load_trainer, module_names, standins
 from tests.conftest import ROOT
+from tests.server import mongo
+from tests.server.checks import trainer_of
+from tests.server.desk import Desk, furnished
+from tests.server.environments import install_nova_server
+from tests.server.nova_client import NovaClient
 
 SEEDS = ROOT / "tests" / "data" / "requests"
 
@@ -44,29 +50,15 @@ def offline_hub(hub_home: Path, standin_places: Mapping[str, Path]) -> dict[str,
 
 @pytest.fixture(scope="session")
 def nova_server_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """NOVA-Server in an environment that sees this one's packages, and has those of its own that differ.
-
-    All of pytest's processes share it. That requirements.txt is all that a module needs, test_discover_venv.py shows.
-    """
+    """The program, which all of pytest's processes share."""
     folder = tmp_path_factory.getbasetemp()
     folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    python = folder / "nova-server" / "bin" / "python"
     with (folder / "nova-server.lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not lock.tell():
-            _install_nova_server(python)
+            install_nova_server(folder / "nova-server")
             lock.write("made")
-    return python.with_name("nova-server")
-
-
-def _install_nova_server(python: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
-    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    packages = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
-    (packages / "development.pth").write_text(sysconfig.get_path("purelib"))
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    wanted = ["hcai-nova-server==1.6.2", "hcai-nova-utils==1.6.8"]
-    subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True, env=environment)
+    return folder / "nova-server" / "bin" / "nova-server"
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +68,61 @@ def nova_server(
     folder = tmp_path_factory.mktemp("nova")
     with Server(folder, ROOT, command=nova_server_program, environment=offline_hub) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def discover_server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]) -> Iterator[Server]:
+    """DISCOVER with its debug backend: jobs run inside the server."""
+    with Server(tmp_path_factory.mktemp("discover"), ROOT, environment=offline_hub) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def discover(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]) -> Iterator[Desk]:
+    documents: Any = mongomock.MongoClient()
+    with (
+        Server(tmp_path_factory.mktemp("discover-tls"), ROOT, environment=offline_hub, tls=True) as server,
+        mongo.serve(documents, server.certificate) as port,
+    ):
+        yield furnished(Desk(NovaClient(server), documents, port))
+
+
+@pytest.fixture(scope="session")
+def older(
+    tmp_path_factory: pytest.TempPathFactory, nova_server_program: Path, offline_hub: dict[str, str]
+) -> Iterator[Desk]:
+    """NOVA-Server, whose cml_dir is the folder `modules` itself: one folder in each trainer's path, not two."""
+    documents: Any = mongomock.MongoClient()
+    folder = tmp_path_factory.mktemp("nova-modules")
+    with (
+        Server(folder, MODULES, command=nova_server_program, environment=offline_hub) as server,
+        mongo.serve(documents) as port,
+    ):
+        yield furnished(Desk(NovaClient(server), documents, port))
+
+
+@pytest.fixture(scope="session", params=["discover", "older"])
+def desk(request: pytest.FixtureRequest) -> Desk:
+    found: Desk = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def by_python(standin_places: Mapping[str, Path]) -> Callable[[str], Result]:
+    """Everything that a module finds in its session, without any server."""
+
+    @cache
+    def find(module: str) -> Result:
+        audio, *further = inputs_of(load_trainer(module)).items()
+        outputs = [entry.io_id for entry in load_trainer(module).outputs]
+        options: dict[str, Any] = {
+            **standins()[module].options,
+            **standins()[module].own_options,
+            "model": str(standin_places[module]),
+        }
+        return novaspeech.load(module, **options)(audio[1], outputs, inputs=dict(further))
+
+    return find
 
 
 def readme_request(module: str) -> dict[str, str]:
@@ -104,17 +151,21 @@ def seed_request_of(module: str) -> dict[str, str]:
     return request
 
 
+def placed(request: dict[str, str], folder: Path, audio: Path | None = None) -> dict[str, str]:
+    """A seed's or README's request with nothing but its paths replaced: inputs of the demo, outputs in a folder."""
+    text = request["data"]
+    for input_id, file in inputs_of(trainer_of(request)).items():
+        placeholder = "path/to/my/file.wav" if input_id == "audio" else f"path/to/my/{input_id}.wav"
+        text = text.replace(placeholder, str(audio or file) if input_id == "audio" else str(file))
+    return request | {"data": text.replace("path/to/my/", f"{folder}/")}
+
+
 @pytest.fixture
 def seed_request(tmp_path: Path) -> Callable[..., dict[str, str]]:
-    """`seed_request_of` with nothing but its paths replaced (and its job id, to tell jobs apart)."""
+    """`seed_request_of` with its paths replaced, and its job id, to tell jobs apart."""
 
     def make(name: str, job: str, audio: Path | None = None) -> dict[str, str]:
-        request = seed_request_of(name)
-        text = request["data"]
-        for input_id, file in inputs_of(load_trainer(name)).items():
-            placeholder = "path/to/my/file.wav" if input_id == "audio" else f"path/to/my/{input_id}.wav"
-            text = text.replace(placeholder, str(audio or file) if input_id == "audio" else str(file))
-        return request | {"jobID": job, "data": text.replace("path/to/my/", f"{tmp_path}/")}
+        return placed(seed_request_of(name), tmp_path, audio) | {"jobID": job}
 
     return make
 

@@ -119,7 +119,7 @@ class Form:
             right_context=str(info["meta_right_ctx"]),
             inputs={entry["id"]: Field.of(entry, database) for entry in entries if entry["type"] == "input"},
             outputs={entry["id"]: Field.of(entry, database) for entry in entries if entry["type"] == "output"},
-            options=dict(_shown_option(text) for text in info["model_option_string"].split(";")),
+            options={name: shown[0] for name, (_, shown) in boxes_of(info["model_option_string"]).items()},
             sessions=names_in(database, "Sessions")[:1],
             dataset=database.name,
             db_port=db_port,
@@ -176,12 +176,17 @@ def hash_of(text: str) -> int:
     return total - 2**32 if total >= 2**31 else total
 
 
-def _shown_option(text: str) -> tuple[str, str | bool]:
-    """Name and first value of an entry such as `{device:LIST:auto,cpu}`."""
-    name, kind, default = text.strip("{}").split(":")[:3]
-    if "BOOL" in kind:
-        return name, default.lower() != "false"
-    return name, default.split(",")[0] if "LIST" in kind else default
+def boxes_of(optstr: str) -> dict[str, tuple[str, list[str | bool]]]:
+    """Name of each option → its kind and what its box shows; of a list, all there is to choose.
+
+    As NOVA reads a trainer's `optstr`: a box for what stands between ";"; name, kind and default between ":".
+    """
+    boxes: dict[str, tuple[str, list[str | bool]]] = {}
+    for text in optstr.split(";"):
+        name, kind, default = text.strip("{}").split(":")[:3]
+        ticked: list[str | bool] = [default.lower() != "false"]
+        boxes[name] = kind, ticked if "BOOL" in kind else [*default.split(",")] if "LIST" in kind else [default]
+    return boxes
 
 
 def sent_option(value: str | bool) -> Any:
@@ -204,12 +209,16 @@ class NovaClient:
 
     def trainers(self) -> dict[str, tuple[str, Any]]:
         """Name of each module in the window → its trainer's path and description."""
-        listed = self._post("cml_info", {})["trainer_ok"]
-        return {Path(path).stem: (path, json.loads(text)) for path, text in listed.items()}
+        answer = self._post("cml_info", {})
+        assert not answer["trainer_faulty"]
+        return {Path(path).stem: (path, json.loads(text)) for path, text in answer["trainer_ok"].items()}
 
-    def send(self, form: Form, seconds: float = 300) -> Status:
+    def send(self, form: Form) -> Status:
         """Presses "Send", and follows the job to its end."""
-        fields = form.fields()
+        return self.post(form.fields())
+
+    def post(self, fields: Mapping[str, str], seconds: float = 300) -> Status:
+        """Posts the fields of a form, and follows the job to its end."""
         failures, deadline = self.server.failures(), time.monotonic() + seconds
         assert self._post("process", fields)["success"] != "failed"
         while time.monotonic() < deadline:
@@ -221,9 +230,9 @@ class NovaClient:
             time.sleep(0.1)
         raise TimeoutError(f"the job is still {status.name} after {seconds:.0f} s")
 
-    def log(self, form: Form) -> str:
-        """The job's log as NOVA shows it."""
-        message = str(self._post("log", {"jobID": form.fields()["jobID"]})["message"])
+    def log(self, job: str) -> str:
+        """A job's log as NOVA shows it."""
+        message = str(self._post("log", {"jobID": job})["message"])
         return message.replace("ERROR", "").replace("INFO", "")
 
     def _post(self, path: str, fields: Mapping[str, str]) -> Any:

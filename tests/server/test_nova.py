@@ -6,90 +6,28 @@ database only the wire protocol is real: see mongo.py.
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mongomock
 import numpy as np
-import pymongo
 import pytest
 import requests
-from discover_utils.utils.anno_utils import resample
-from discover_utils.utils.type_definitions import LabelDType
 
 import novaspeech
-from demo.__main__ import inputs_of
-from demo.server import Server, Status
+from demo.server import Status
 from novaspeech.result import Result
-from novaspeech.segments import Segment
 from novaspeech.server.catalogue import load_trainer, module_names, standins
 from novaspeech.server.progress import LogProgress
-from tests.conftest import ROOT
 from tests.server import mongo
-from tests.server.desk import RATE, Desk, furnished, make_schemes
-from tests.server.nova_client import Form, NovaClient, hash_of, sent_option
+from tests.server.desk import ROLE, Desk, check_annotation, make_schemes
+from tests.server.handed_over import REQUEST, ROLES, SESSIONS, HandedOver
+from tests.server.nova_client import Form, boxes_of, sent_option
 from tests.server.nova_database import Label, read_annotation, read_stream
-
-
-@pytest.fixture(scope="module")
-def discover(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]) -> Iterator[Desk]:
-    documents: Any = mongomock.MongoClient()
-    with (
-        Server(tmp_path_factory.mktemp("discover-tls"), ROOT, environment=offline_hub, tls=True) as server,
-        mongo.serve(documents, server.certificate) as port,
-    ):
-        yield furnished(Desk(NovaClient(server), documents["my_dataset"], port))
-
-
-@pytest.fixture(scope="module")
-def older(nova_server: Server) -> Iterator[Desk]:
-    documents: Any = mongomock.MongoClient()
-    with mongo.serve(documents) as port:
-        yield furnished(Desk(NovaClient(nova_server), documents["my_dataset"], port))
-
-
-@pytest.fixture(scope="module", params=["discover", "older"])
-def desk(request: pytest.FixtureRequest) -> Desk:
-    found: Desk = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture(scope="module")
-def by_python(standin_places: Mapping[str, Path]) -> Callable[[str], Result]:
-    """Everything that a module finds in its session, without any server."""
-
-    @cache
-    def find(module: str) -> Result:
-        audio, *further = inputs_of(load_trainer(module)).items()
-        outputs = [entry.io_id for entry in load_trainer(module).outputs]
-        options: dict[str, Any] = {
-            **standins()[module].options,
-            **standins()[module].own_options,
-            "model": str(standin_places[module]),
-        }
-        return novaspeech.load(module, **options)(audio[1], outputs, inputs=dict(further))
-
-    return find
-
-
-def check_annotation(labels: list[Label], found: Any, usable: Any, rate: float) -> None:
-    """What NOVA shows is what Python found."""
-    assert labels
-    if isinstance(found, list):
-        rows: list[Segment] = found
-        shown = [(row.start_ms / 1000, row.end_ms / 1000, row.name) for row in rows]
-        assert [(label.start, label.stop, label.value) for label in labels] == shown
-        np.testing.assert_allclose([label.confidence for label in labels], [row.confidence for row in rows], rtol=1e-6)
-        return
-    scores = np.array(list(zip(found, usable.astype(float), strict=True)), dtype=LabelDType.CONTINUOUS.value)
-    expected = resample(scores, rate, RATE)  # as the server does by itself
-    # The last bit of a sum depends on where its terms lie in memory.
-    np.testing.assert_allclose([float(label.value) for label in labels], expected["score"], rtol=0, atol=1e-6)
-    np.testing.assert_array_equal([label.confidence for label in labels], expected["conf"])
-    assert labels[-1].stop == pytest.approx(len(found) / rate, abs=1 / RATE)
 
 
 @pytest.mark.parametrize("module", module_names())
@@ -110,6 +48,110 @@ def test_every_output_of_every_module(desk: Desk, by_python: Callable[[str], Res
             stream = read_stream(desk.database, desk.data_dir, module, output.stream, output.role)
             np.testing.assert_array_equal(stream.data, np.atleast_2d(np.asarray(found[name])))
             assert stream.meta_data.sample_rate == rate or len(stream.data) == 1
+
+
+def test_novas_window_lists_every_module_with_its_options(desk: Desk) -> None:
+    """Each with a box of its kind, and as it opens it sends what the module takes for its defaults."""
+    listed = desk.nova.trainers()
+    assert sorted(listed) == module_names()
+    for module, (_, info) in listed.items():
+        options = getattr(importlib.import_module(f"{module}.{module}"), info["model_create"]).options_class
+        boxes = boxes_of(info["model_option_string"])
+        assert boxes == {name: expected_box(field) for name, field in options.fields().items()}
+        assert list(boxes) == list(options.fields())
+        assert options.parse({name: sent_option(shown[0]) for name, (_, shown) in boxes.items()}) == options()
+
+
+def expected_box(field: dataclasses.Field[Any]) -> tuple[str, list[str | bool]]:
+    if isinstance(field.default, bool):
+        return "BOOL", [field.default]
+    choices = field.metadata["choices"]
+    return ("LIST", list(choices)) if choices else ("STRING", [str(field.default)])
+
+
+@pytest.fixture(scope="module")
+def handed_over(desk: Desk) -> HandedOver:
+    return HandedOver.to(desk)
+
+
+@pytest.fixture(scope="module")
+def plain(handed_over: HandedOver) -> Mapping[str, Any]:
+    """What the server stores of it as it stands."""
+    return handed_over.send()
+
+
+def test_the_request_handed_over(
+    handed_over: HandedOver, plain: Mapping[str, Any], standin_places: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """What is ticked is stored, and nothing else."""
+    stored = dict(plain)
+    model = novaspeech.load("emow2v", model=str(standin_places["emow2v"]))
+    found = model(handed_over.recording("session_1"), ["arousal", "embedding"])
+    _, ours = found.save(tmp_path)
+    assert stored.pop("session_1/speaker.emow2v.stream") == ours.read_bytes()
+    assert stored.pop("session_1/speaker.emow2v.stream~") == Path(f"{ours}~").read_bytes()
+    [(name, labels)] = stored.items()
+    assert name == "session_1 arousal speaker emow2v"
+    check_annotation([Label(0, 2, row["score"], row["conf"]) for row in labels], found["arousal"], found.usable, 25)
+
+
+def test_times_in_every_notation(handed_over: HandedOver, standin_places: Mapping[str, Path]) -> None:
+    """In ms, in s and as bare numbers, whole ones of ms and others of s; none of them the trainer's own."""
+    notations = [("80ms", "480ms"), ("80", "480"), ("0.08s", "0.48s"), ("0.08", "0.48")]
+    stored = [handed_over.send(frameSize=step, stride=step, leftContext=left) for step, left in notations]
+    model = novaspeech.load("emow2v", model=str(standin_places["emow2v"]), frame=80, left=480)
+    found = model(handed_over.recording("session_1"), ["embedding"])["embedding"]
+    assert stored[0]["session_1/speaker.emow2v.stream~"] == np.asarray(found).tobytes()
+    assert stored == 4 * stored[:1]
+
+
+def test_options_in_both_notations(handed_over: HandedOver, plain: Mapping[str, Any]) -> None:
+    assert handed_over.send(options=None, optStr="model=None;batch_size=250;device=cpu") == plain
+    rough = handed_over.send(options='{"precision":"bfloat16","batch_size":10}')
+    assert handed_over.send(options=None, optStr="precision=bfloat16;batch_size=10") == rough
+    assert rough.keys() == plain.keys()
+    assert rough != plain
+    wrong = handed_over.fields(options=None, optStr="batch_size=0;device=cpu")
+    assert handed_over.desk.nova.post(wrong) is Status.ERROR
+    assert "option 'batch_size' is 0" in handed_over.desk.nova.log(wrong["jobID"])
+
+
+def test_slashes_of_both_kinds(handed_over: HandedOver, plain: Mapping[str, Any]) -> None:
+    path = handed_over.fields()["trainerFilePath"]
+    assert "\\" in path
+    assert handed_over.send(trainerFilePath=path.replace("\\", "/")) == plain
+
+
+def test_several_sessions_and_roles(handed_over: HandedOver, plain: Mapping[str, Any]) -> None:
+    data = json.loads(REQUEST["data"])
+    data[1]["role"] = ROLES[1]  # arousal
+    stored = handed_over.send(sessions=json.dumps(SESSIONS), data=json.dumps(data))
+    names = [name.replace("arousal speaker", "arousal listener") for name in plain]
+    assert set(stored) == {name.replace("session_1", session) for name in names for session in SESSIONS}
+    assert [stored[name] for name in names] == list(plain.values())
+    assert stored["session_2/speaker.emow2v.stream~"] != plain["session_1/speaker.emow2v.stream~"]
+
+
+def test_unticked_outputs_are_not_computed(desk: Desk) -> None:
+    """All others need a spoken example, of which there is no recording."""
+    form = desk.open("wav2vec2_kws")
+    form.options["method"] = "example"
+    stored = desk.database["Annotations"].count_documents({})
+    for name, output in form.outputs.items():
+        output.active, output.stream = name == "embeddings", "ticked"
+    assert desk.nova.send(form) is Status.FINISHED, desk.said()
+    assert desk.database["Annotations"].count_documents({}) == stored
+    assert read_stream(desk.database, desk.data_dir, "wav2vec2_kws", "ticked", ROLE).data.any()
+
+
+def test_unticked_inputs_are_not_read(desk: Desk) -> None:
+    """NOVA itself cannot untick them."""
+    make_schemes(desk.database, "wav2vec2_sv", {"same_speaker": []})
+    form = desk.open("wav2vec2_sv")
+    form.outputs["similarity"].active, form.inputs["reference"].active = True, False
+    assert desk.nova.send(form) is Status.ERROR
+    assert "input 'reference': the request needs an audio input with the id 'reference'" in desk.said()
+    assert "its inputs are: 'audio', 'reference (unticked)'; choose a stream for it" in desk.said()
 
 
 def test_the_window_as_it_opens(discover: Desk) -> None:
@@ -152,12 +194,6 @@ def test_labels_are_not_merged_behind_the_modules_back(discover: Desk) -> None:
         assert not {"anno_min_gap", "anno_min_dur"} & set(discover.open(module).fields()), module
 
 
-def test_boxes_send_numbers_as_numbers() -> None:
-    shown: list[str | bool] = ["250", " -1", "0.5", "None", "thank you, money", "3,6", "", True]
-    assert [sent_option(value) for value in shown] == [250, -1, 0.5, None, "thank you, money", 36.0, "", True]
-    assert hash_of("") == 757602046  # as .NET has it
-
-
 def test_what_is_typed_into_the_window(discover: Desk) -> None:
     """Steps, contexts and an end; several sessions; and the same job again, which replaces what it made."""
     form = discover.open("w2v_bert_2")
@@ -175,25 +211,16 @@ def test_what_is_typed_into_the_window(discover: Desk) -> None:
 def test_three_outputs_on_the_only_scheme_are_refused(discover: Desk) -> None:
     """NOVA preselects for each output the first scheme of its kind, if the one that its trainer names is not there."""
     discover.database["Schemes"].delete_many({})
-    assert refusal(discover, "emow2v").startswith("output 'arousal': no scheme is chosen; it needs a continuous scheme")
+    assert discover.refusal("emow2v").startswith("output 'arousal': no scheme is chosen; it needs a continuous scheme")
     discover.database["Schemes"].insert_one({"name": "only", "type": "CONTINUOUS", "sr": 25.0, "min": 0, "max": 1})
-    assert refusal(discover, "emow2v").startswith("output 'dominance' would replace output 'arousal'")
-
-
-def refusal(desk: Desk, module: str) -> str:
-    """Why the server does not do what the untouched window asks."""
-    before, saved = len(desk.nova.server.output), desk.database["Annotations"].count_documents({})
-    assert desk.nova.send(desk.open(module)) is Status.ERROR
-    assert desk.database["Annotations"].count_documents({}) == saved
-    [said] = [line for line in desk.nova.server.output[before:] if "Processor exited with error" in line]
-    return said.partition(f"{module}: ")[2]
+    assert discover.refusal("emow2v").startswith("output 'dominance' would replace output 'arousal'")
 
 
 def test_a_wrong_option_is_in_the_log_that_nova_shows(discover: Desk) -> None:
     form = discover.open("w2v_bert_2")
     form.options["batch_size"] = "many"
     assert discover.nova.send(form) is Status.ERROR
-    log = discover.nova.log(form)
+    log = discover.nova.log(form.fields()["jobID"])
     assert "option 'batch_size' is 'many'; it must be a whole number of at least 1" in log
     assert mongo.PASSWORD not in log
 
@@ -217,17 +244,3 @@ def test_a_server_with_tls_takes_no_http(discover: Desk) -> None:
     with pytest.raises(requests.RequestException):  # a reset or, if it arrives before, an answer that says so
         requests.post(f"{plain}/cml_info", timeout=30).raise_for_status()
     assert discover.nova.trainers()
-
-
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256"])
-def test_the_stand_in_for_mongodb_asks_for_the_password(mechanism: str) -> None:
-    with mongo.serve(mongomock.MongoClient()) as port:
-        place: dict[str, Any] = {"host": "127.0.0.1", "port": port, "username": mongo.USER, "authMechanism": mechanism}
-        with pymongo.MongoClient(**place, password=mongo.PASSWORD) as client:
-            client["d"]["c"].insert_one({"name": "it"})
-            assert client["d"]["c"].find_one({"name": "it"}, {"_id": 0}) == {"name": "it"}
-        with (
-            pymongo.MongoClient(**place, password="open barley") as client,  # noqa: S106
-            pytest.raises(pymongo.errors.OperationFailure, match="Authentication failed"),
-        ):
-            client["d"]["c"].find_one()

@@ -10,7 +10,7 @@ from novaspeech.errors import RecordingError
 
 GUESSES = "Estimating duration from bitrate"  # ffprobe's warning if nothing states the length
 JOINED = "invalid concatenated file"
-UNTOLD = "and nothing in the file tells how long that was"
+UNTOLD = "and nothing in the file tells how much sound that was"
 FRAME = 1441  # bytes of the longest frame of an MP3: a recorder may begin within one
 LEAST_RATE, MOST_RATE = 1_000, 1_000_000  # of anything that records sound, in Hz
 
@@ -49,6 +49,8 @@ def check_container(path: Path, container: str, rate: int, warnings: str, chunks
     what = ""
     if container == "asf":
         what = _asf(path)
+    elif chunks and chunks.breaks_at is not None:
+        what = f"at byte {chunks.breaks_at} a chunk should begin and none does, {UNTOLD}"
     elif chunks and chunks.found < chunks.indexed:
         what = f"it states {chunks.indexed} chunks of sound, but only {chunks.found} of them are there"
     elif container == "ogg" and not ogg.starts_whole(path):

@@ -129,14 +129,16 @@ def parse_place(option: str, place: str) -> dict[str, str] | None:
 
 
 def _entry(manager: Any, input_id: str) -> host.Description | None:
+    """The request's entry of an input; None if it has none, or has it unticked."""
     inputs = (entry for entry in manager.data_description if entry.get("type") == "input")
-    return next((entry for entry in inputs if entry.get("id") == input_id), None)
+    return next((entry for entry in inputs if entry.get("id") == input_id and entry.get("active", True)), None)
 
 
 def _audio_entry(manager: Any, input_id: str) -> host.Description:
     entry = _entry(manager, input_id)
     if entry is None or host.describe(entry)[1] != "stream":
-        there = [str(entry.get("id")) for entry in manager.data_description if entry.get("type") == "input"]
+        inputs = [entry for entry in manager.data_description if entry.get("type") == "input"]
+        there = [f"{entry.get('id')}{'' if entry.get('active', True) else ' (unticked)'}" for entry in inputs]
         raise missing_input(input_id, there)
     return entry
 
