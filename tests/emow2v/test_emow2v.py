@@ -16,12 +16,12 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from emow2v.emow2v import EmoW2V, EmoW2VOptions
 from emow2v.encoder import EmoW2VEncoder
-from emow2v.network import SCORES, EmotionModel
+from emow2v.network import SCORES, EmotionModel, load_emotion_model
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
 from novaspeech.inference.compute import Compute
-from novaspeech.inference.encoder import HIDDEN
+from novaspeech.inference.pooling import HIDDEN
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows
@@ -154,7 +154,8 @@ def copy(small_emow2v: Path, tmp_path: Path) -> Path:
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
-    return EmoW2VEncoder(folder).model.state_dict()
+    state: dict[str, torch.Tensor] = load_emotion_model(folder)[0].state_dict()
+    return state
 
 
 def test_a_pickled_checkpoint_with_the_older_names_of_weight_norm(small_emow2v: Path, copy: Path) -> None:

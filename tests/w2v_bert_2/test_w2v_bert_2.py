@@ -17,7 +17,7 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
 from novaspeech.inference.compute import Compute
-from novaspeech.inference.encoder import HIDDEN
+from novaspeech.inference.pooling import HIDDEN
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, decoded
