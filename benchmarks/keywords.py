@@ -31,9 +31,8 @@ import novaspeech
 from benchmarks.machine import describe_machine
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.encoder import HIDDEN
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import FrameBlock
+from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from training.recordings import Material, make_material
 from training.speech import (
     HELD_OUT_VOICES,

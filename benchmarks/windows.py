@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
+from functools import partial
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
@@ -20,7 +22,7 @@ def cut(signal: FloatArray, length: int, hop: int) -> list[FloatArray]:
 
 
 def encoding(
-    encoder: Encoder, signal: FloatArray, length: int, hop: int, names: Collection[str], batch: int
+    encoder: Encoder, signal: FloatArray, length: int, hop: int, names: Collection[str], batch: int, once: bool = False
 ) -> Callable[[], dict[str, FloatArray]]:
     """What encodes these windows of a signal (N,): name of each output → (count, D).
 
@@ -28,13 +30,15 @@ def encoding(
         length, hop: in samples, whole milliseconds.
         names: the outputs wanted.
         batch: the most windows in one pass.
+        once: whether the signal is encoded once, and windows pool its frames.
     """
     per_ms = samples_per_ms(RATE)
     # No left context: window i begins at i * hop, and the last lies in the signal as a whole.
     grid = WindowGrid(length // per_ms, hop // per_ms, 0, 0, (len(signal) - length) // hop + 1)
-    recording, inference = Recording("noise", ArraySource(signal, RATE)), Inference(encoder, batch)
+    recording = Recording("noise", ArraySource(signal, RATE))
+    inference = Inference(encoder, batch, log=partial(print, file=sys.stderr), once=once)
 
     def run() -> dict[str, FloatArray]:
-        return {name: found.values for name, found in inference.windows(recording, grid, names).items()}
+        return {name: found.values for name, found in inference.encode(recording, grid, names).items()}
 
     return run

@@ -35,3 +35,10 @@ def assert_close(found: np.ndarray, expected: np.ndarray, relative: float = 1e-4
     """Holds the largest difference to a share of the largest value."""
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= relative * np.abs(expected).max()
+
+
+def pooled(hidden: np.ndarray, hop: int, length: int, grid: WindowGrid) -> list[np.ndarray]:
+    """Of each window the frames (F, D) whose middles lie in it, of 16 kHz; `hop` and `length` are samples."""
+    middles = (np.arange(len(hidden)) * hop + length / 2) / 16
+    starts = np.arange(grid.count) * grid.stride_ms - grid.left_ms
+    return [hidden[(middles >= start) & (middles < start + grid.length_ms)] for start in starts]

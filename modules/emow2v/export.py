@@ -20,7 +20,7 @@ from emow2v.onnx_encoder import ABOUT, INPUT, OUTPUTS
 from novaspeech.errors import ModelError, OptionError, first_line
 from novaspeech.hooks import Log
 from novaspeech.models import weights
-from novaspeech.models.wav2vec2 import ChannelsLastConvolutions, frame_geometry
+from novaspeech.models.wav2vec2 import ChannelsLastConvolutions, frame_geometry, prepare_for_inference
 
 FLOAT_TOLERANCE = 1e-4  # of the largest value
 LEAST_COSINE = 0.99  # of embeddings in int8: below, something is broken rather than rounded
@@ -48,6 +48,7 @@ def export(model: str | None, precision: str, out: Path, log: Log = print) -> Pa
     source = model or PUBLISHED
     folder = weights.model_folder(source, ["wav2vec2"], log)
     network, sampling_rate = load_emotion_model(folder)
+    prepare_for_inference(network.wav2vec2)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
         file, note = Path(temporary, "float32.onnx"), Path(temporary, "model.json")

@@ -11,7 +11,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
-from novaspeech.models.wav2vec2 import load_wav2vec2, prepare_for_inference, standardise
+from novaspeech.models.wav2vec2 import load_wav2vec2, standardise
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # The head's values, in its order; roughly 0 to 1.
@@ -58,7 +58,7 @@ class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
 
 
 def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
-    """The model in a folder, in float32 on the CPU, with fast convolutions; and its sampling rate in Hz.
+    """The model in a folder, in float32 on the CPU; and its sampling rate in Hz.
 
     Raises:
         WeightsError: it has no emotion head, other labels, or parts that do not fit.
@@ -73,5 +73,4 @@ def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
     loaded = load_wav2vec2(EmotionModel, folder)
     model: EmotionModel = loaded.model
     model.standardised = loaded.standardised
-    prepare_for_inference(model.wav2vec2)
     return model, loaded.sampling_rate

@@ -1,4 +1,4 @@
-"""The array types of novaspeech, and runs of True in them."""
+"""The array types of novaspeech, runs of True in them, and numbers that are none."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ def runs(values: BoolArray) -> Iterator[tuple[int, int]]:
     """Begin and end of each run of True in (n,) bool."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], values, [False]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def bridged(signal: FloatArray, finite: BoolArray) -> FloatArray:
+    """A copy of (n,) samples with straight lines in place of those that are not `finite`; zeros if none is."""
+    bad, good = np.flatnonzero(~finite), np.flatnonzero(finite)
+    signal = signal.copy()
+    signal[bad] = np.interp(bad, good, signal[good]) if len(good) else 0.0
+    return signal

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import torch
 
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import OptionError
 from novaspeech.inference.compute import Compute
-from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+from novaspeech.inference.encoder import FrameEncoder
+from novaspeech.inference.pooling import HIDDEN
 from speech_encoder.families import load_family
 
 ALL = "all"  # layers
-
-
-def _mean_and_deviation(hidden: torch.Tensor) -> torch.Tensor:
-    return torch.cat([hidden.mean(dim=1), hidden.std(dim=1, correction=0)], dim=1)
-
-
-# Hidden states (B, F, D) float32 → vectors (B, D), of mean_std (B, 2 D).
-POOLINGS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "mean": lambda hidden: hidden.mean(dim=1),
-    "max": lambda hidden: hidden.amax(dim=1),
-    "mean_std": _mean_and_deviation,
-}
 
 
 class SpeechEncoder(FrameEncoder):
@@ -59,14 +49,14 @@ class SpeechEncoder(FrameEncoder):
             compute=compute,
         )
 
+    def hear(self, blocks: Iterable[FloatArray]) -> None:
+        self._family = self._family.hear(blocks)
+
     def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         states = self._family.hidden_states(batch)
         if self.layer is None:
             return {HIDDEN: torch.stack([layer.float() for layer in states]).mean(dim=0)}
         return {HIDDEN: states[self.layer]}
-
-    def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return self.head(POOLINGS[self.pooling](self.frames(batch, [HIDDEN])[HIDDEN].float()), names)
 
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"embeddings": pooled}

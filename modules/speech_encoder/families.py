@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from typing_extensions import Self
 
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RequestError, WeightsError
 from novaspeech.inference.compute import Compute
 from novaspeech.models import filter_banks, weights
-from novaspeech.models.wav2vec2 import frame_geometry, prepare_for_inference, standardise
+from novaspeech.models.relative_key import gather_positions
+from novaspeech.models.whole import SignalNetwork
 
 
 class Family(ABC):
@@ -33,14 +37,13 @@ class Family(ABC):
     frame_hop: int
     frame_length: int
 
-    def hidden_states(self, batch: WindowBatch) -> tuple[torch.Tensor, ...]:
-        """What enters the first layer and what each layer gives, each (B, F, D)."""
-        states: tuple[torch.Tensor, ...] = self.network(self.features(batch), output_hidden_states=True).hidden_states
-        return states
+    def hear(self, blocks: Iterable[FloatArray]) -> Self:
+        """The family for chunks of a recording, pieces (n,) with NaN; itself if it takes them as windows."""
+        return self
 
     @abstractmethod
-    def features(self, batch: WindowBatch) -> torch.Tensor:
-        """The network's input for the windows of a batch."""
+    def hidden_states(self, batch: WindowBatch) -> tuple[torch.Tensor, ...]:
+        """What enters the first layer and what each layer gives, each (B, F, D)."""
 
 
 def _load_without_adapter(network_class: type, folder: Path) -> Any:
@@ -61,16 +64,19 @@ class RawSignal(Family):
     def __init__(self, network_class: type, folder: Path, compute: Compute) -> None:
         extractor: Any = weights.load_extractor(transformers.Wav2Vec2FeatureExtractor, folder)
         network = _load_without_adapter(network_class, folder)
-        prepare_for_inference(network)
-        self.network = network.to(compute.device, compute.dtype)
+        self._run = SignalNetwork(network, bool(extractor.do_normalize), compute.device, compute.dtype)
+        self.network = self._run.network
         self.layers = network.encoder.layers
         self.sampling_rate = int(extractor.sampling_rate)
-        self.frame_hop, self.frame_length = frame_geometry(network.config)
-        self._standardised, self._dtype = bool(extractor.do_normalize), compute.dtype
+        self.frame_hop, self.frame_length = self._run.frame_hop, self._run.frame_length
 
-    def features(self, batch: WindowBatch) -> torch.Tensor:
-        windows = standardise(batch.windows) if self._standardised else batch.windows
-        return windows.to(self._dtype)
+    def hear(self, blocks: Iterable[FloatArray]) -> Self:
+        heard = copy.copy(self)
+        heard._run = self._run.hear(blocks)
+        return heard
+
+    def hidden_states(self, batch: WindowBatch) -> tuple[torch.Tensor, ...]:
+        return tuple(self._run(batch.windows, output_hidden_states=True).hidden_states)
 
 
 class FilterBank(Family):
@@ -80,14 +86,21 @@ class FilterBank(Family):
         extractor = weights.load_extractor(transformers.SeamlessM4TFeatureExtractor, folder)
         network = _load_without_adapter(network_class, folder)
         self._filter_banks = filter_banks.FilterBanks(extractor, compute.device)
+        gather_positions(network)
         self.network = network.to(compute.device, compute.dtype)
         self.layers = network.encoder.layers
         self.sampling_rate = self._filter_banks.sampling_rate
         self.frame_hop, self.frame_length = self._filter_banks.frame_hop, self._filter_banks.frame_length
         self._dtype = compute.dtype
 
-    def features(self, batch: WindowBatch) -> torch.Tensor:
-        return self._filter_banks(batch).to(self._dtype)
+    def hear(self, blocks: Iterable[FloatArray]) -> Self:
+        heard = copy.copy(self)
+        heard._filter_banks = self._filter_banks.hear(blocks)
+        return heard
+
+    def hidden_states(self, batch: WindowBatch) -> tuple[torch.Tensor, ...]:
+        features = self._filter_banks(batch).to(self._dtype)
+        return tuple(self.network(features, output_hidden_states=True).hidden_states)
 
 
 class LogMel30Seconds(Family):
@@ -107,7 +120,7 @@ class LogMel30Seconds(Family):
         self.frame_length = self._extractor.n_fft
         self._compute = compute
 
-    def features(self, batch: WindowBatch) -> torch.Tensor:
+    def hidden_states(self, batch: WindowBatch) -> tuple[torch.Tensor, ...]:
         if batch.length > self._extractor.n_samples:
             raise RequestError(
                 f"windows of {batch.length * 1000 // self.sampling_rate} ms are too long for Whisper, which hears "
@@ -117,12 +130,10 @@ class LogMel30Seconds(Family):
         made = self._extractor(
             windows, sampling_rate=self.sampling_rate, return_tensors="pt", device=str(self._compute.device)
         )
-        features: torch.Tensor = made.input_features.to(self._compute.device, self._compute.dtype)
-        return features
-
-    def hidden_states(self, batch: WindowBatch) -> tuple[torch.Tensor, ...]:
+        features = made.input_features.to(self._compute.device, self._compute.dtype)
         count = -(-batch.length // self.frame_hop)
-        return tuple(states[:, :count] for states in super().hidden_states(batch))
+        states = self.network(features, output_hidden_states=True).hidden_states
+        return tuple(layer[:, :count] for layer in states)
 
 
 # model_type of config.json → class of transformers, and its family.

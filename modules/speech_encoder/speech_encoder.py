@@ -8,16 +8,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from novaspeech.inference.pooling import POOLINGS
 from novaspeech.models import weights
-from novaspeech.server.options import Options, option
+from novaspeech.server.options import FrameOptions, option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
-from speech_encoder.encoder import POOLINGS, SpeechEncoder
+from speech_encoder.encoder import SpeechEncoder
 from speech_encoder.families import FAMILIES
 
 
 @dataclass(frozen=True)
-class SpeechEncoderOptions(Options):
+class SpeechEncoderOptions(FrameOptions):
     """The options of the module."""
 
     model: str = option("microsoft/wavlm-base-plus", text="Hub id or folder of a speech encoder")

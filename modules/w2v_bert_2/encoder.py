@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
 
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import WeightsError
 from novaspeech.inference.compute import Compute
-from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+from novaspeech.inference.encoder import FrameEncoder
+from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models import weights
 from novaspeech.models.filter_banks import FilterBanks
+from novaspeech.models.relative_key import gather_positions
 
 
 class W2VBert2Encoder(FrameEncoder):
@@ -40,6 +43,7 @@ class W2VBert2Encoder(FrameEncoder):
                 f"feature_projection_input_dim={model.config.feature_projection_input_dim}"
             )
         self.filter_banks = FilterBanks(extractor, compute.device)
+        gather_positions(model)
         self.model = model.to(device=compute.device, dtype=compute.dtype)
         # In half precision its layer norm would lose windows that are mostly digital silence (see FilterBanks).
         self.model.feature_projection.float().register_forward_hook(
@@ -52,6 +56,9 @@ class W2VBert2Encoder(FrameEncoder):
             dimensions={"embeddings": model.config.hidden_size},
             compute=compute,
         )
+
+    def hear(self, blocks: Iterable[FloatArray]) -> None:
+        self.filter_banks = self.filter_banks.hear(blocks)
 
     def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {HIDDEN: self.model(input_features=self.filter_banks(batch)).last_hidden_state}

@@ -9,14 +9,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech.models import weights
-from novaspeech.server.options import Options, option
+from novaspeech.server.options import FrameOptions, option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 from w2v_bert_2.encoder import W2VBert2Encoder
 
 
 @dataclass(frozen=True)
-class W2VBert2Options(Options):
+class W2VBert2Options(FrameOptions):
     """The options of the module."""
 
     model: str = option("facebook/w2v-bert-2.0", text="Hub id or folder of a w2v-BERT 2.0 model")

@@ -14,8 +14,7 @@ import skops.io
 
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import RequestError, WeightsError, first_line, quoted
-from novaspeech.inference.encoder import HIDDEN
-from novaspeech.inference.pooling import FrameBlock
+from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError
-from novaspeech.hooks import Log
 from novaspeech.inference.compute import Compute
-from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
+from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models import weights
-from novaspeech.models.wav2vec2 import frame_geometry, load_wav2vec2, prepare_for_inference
-from wav2vec2_kws.normalisation import WholeStatistics, with_fixed_norm
+from novaspeech.models.wav2vec2 import load_wav2vec2
+from novaspeech.models.whole import SignalNetwork
 from wav2vec2_kws.vocabulary import Vocabulary
 
 PUBLISHED = "facebook/wav2vec2-base-960h"
 LETTERS = "letters"  # the frames (F, V) besides HIDDEN: log-probabilities
-_PIECE = 250  # frames that pass the convolutions at once, 5 s as published
 
 
 class KeywordEncoder(FrameEncoder):
@@ -56,65 +53,35 @@ class KeywordEncoder(FrameEncoder):
     def __init__(self, folder: Path, layer: int = -1, compute: Compute | None = None) -> None:
         compute = compute or Compute()
         loaded = load_wav2vec2(Wav2Vec2ForCTC, folder)
-        self._config, self._standardised, model = loaded.config, loaded.standardised, loaded.model
-        self.layer = _layer_of(self._config, layer)
-        self.vocabulary = Vocabulary.of(weights.load_tokenizer(Wav2Vec2CTCTokenizer, folder), self._config.vocab_size)
+        config, model = loaded.config, loaded.model
+        self.layer = _layer_of(config, layer)
+        self.vocabulary = Vocabulary.of(weights.load_tokenizer(Wav2Vec2CTCTokenizer, folder), config.vocab_size)
         self.fingerprint = _fingerprint(model)
-        self._convolutions = model.wav2vec2.feature_extractor
-        prepare_for_inference(model.wav2vec2)
-        self._features = model.wav2vec2.feature_extractor.to(compute.device, compute.dtype)
-        model.wav2vec2.feature_extractor = nn.Identity()  # takes features that are computed piece by piece
-        self._model = model.to(compute.device, compute.dtype)
-        self._statistics: WholeStatistics | None = None
-        self._heard: Recording | None = None  # whose statistics they are
-        self.frame_hop, self.frame_length = frame_geometry(self._config)
+        self._network = SignalNetwork(model.wav2vec2, loaded.standardised, compute.device, compute.dtype)
+        self._letters = model.lm_head.to(compute.device, compute.dtype)
+        self.frame_hop, self.frame_length = self._network.frame_hop, self._network.frame_length
         super().__init__(
             sampling_rate=loaded.sampling_rate,
             min_length=1,  # windows pool frames of the whole recording
-            dimensions={"embeddings": int(self._config.hidden_size)},
+            dimensions={"embeddings": int(config.hidden_size)},
             compute=compute,
         )
 
-    def prepared_for(self, recording: Recording, log: Log) -> KeywordEncoder:
-        if recording is self._heard:
-            return self
-        encoder = copy.copy(self)
-        encoder._heard = recording
-        encoder._statistics = WholeStatistics(self._config.conv_kernel[0], self._config.conv_stride[0])
-        for block in recording.blocks(self.sampling_rate):
-            encoder._statistics.add(block)
-        if self._config.feat_extract_norm == "group":
-            features = with_fixed_norm(self._convolutions, self._config, encoder._statistics, self._standardised)
-            encoder._features = features.to(self.compute.device, self.compute.dtype)
-        return encoder
+    def hear(self, blocks: Iterable[FloatArray]) -> None:
+        self._network = self._network.hear(blocks)
 
     def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        """`HIDDEN` (B, F, D) and `LETTERS` (B, F, V), natural logarithms of probabilities; NaN counts as silence."""
-        assert self._statistics is not None
-        signal = batch.windows
-        if self._standardised:
-            signal = (signal - self._statistics.mean) / self._statistics.deviation
-        features = self._convolve(signal.nan_to_num(0.0).to(self.compute.dtype))
-        outputs = self._model.wav2vec2(features, output_hidden_states=HIDDEN in names)
+        """`HIDDEN` (B, F, D) and `LETTERS` (B, F, V), natural logarithms of probabilities."""
+        outputs = self._network(batch.windows, output_hidden_states=HIDDEN in names)
         given = {}
         if LETTERS in names:
-            given[LETTERS] = self._model.lm_head(outputs.last_hidden_state).float().log_softmax(dim=-1)
+            given[LETTERS] = self._letters(outputs.last_hidden_state).float().log_softmax(dim=-1)
         if HIDDEN in names:
             given[HIDDEN] = outputs.hidden_states[self.layer].float()
         return given
 
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"embeddings": pooled}
-
-    def _convolve(self, signal: torch.Tensor) -> torch.Tensor:
-        """Features (B, C, F) of signals (B, N), piece by piece, since no frame needs more than its own samples."""
-        count = (signal.shape[1] - self.frame_length) // self.frame_hop + 1
-        rest = self.frame_length - self.frame_hop
-        pieces = []
-        for begin in range(0, count, _PIECE):
-            end = min(begin + _PIECE, count)
-            pieces.append(self._features(signal[:, begin * self.frame_hop : end * self.frame_hop + rest]))
-        return torch.cat(pieces, dim=2)
 
 
 def hidden_states(recording: Recording, inference: Inference) -> FloatArray:

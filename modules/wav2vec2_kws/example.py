@@ -10,9 +10,9 @@ import numpy as np
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
-from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import FrameBlock
+from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from wav2vec2_kws.encoder import hidden_states
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.sound import is_silent, sounding_part

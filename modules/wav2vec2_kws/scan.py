@@ -12,9 +12,8 @@ import numpy as np
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
-from novaspeech.inference.encoder import HIDDEN
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import FrameBlock, FramePool
+from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
 from novaspeech.segments import Segment
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
@@ -72,17 +71,24 @@ def scan(
     assert isinstance(encoder, KeywordEncoder)
     timeline = Timeline(grid, encoder)
     end = timeline.frame_of(end_ms)
-    pool = FramePool(grid, encoder, encoder.dimensions["embeddings"] if pooled else 0)
+    pool, heard = FramePool(recording, grid, encoder), np.zeros(grid.count, bool)
+    means = np.zeros((grid.count, encoder.dimensions["embeddings"]), np.float32) if pooled else None
+
+    def take(windows: Pooled) -> None:
+        heard[windows.rows] = windows.usable
+        if means is not None:
+            means[windows.rows] = windows.values
+
     found = _Found(detectors, [WordDecoder(encoder.vocabulary)] if words else [], timeline, threshold)
     for block in inference.frames(recording, sorted(found.names | ({HIDDEN} if pooled else set()))):
-        pool.add(block)
+        take(pool.add(block))
         found.hear(block, end)
         if block.end >= max(end, pool.end):
             break
         inference.progress(timeline.window_of(block.end), grid.count)
     inference.progress(grid.count, grid.count)
-    means, usable = pool.finish(recording)
-    return Scan(timeline.values, usable, *found.segments(), means if pooled else None)
+    take(pool.finish())
+    return Scan(timeline.values, heard, *found.segments(), means)
 
 
 class _Found:

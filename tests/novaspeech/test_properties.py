@@ -16,8 +16,7 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import RequestError
-from novaspeech.inference.encoder import HIDDEN
-from novaspeech.inference.pooling import FrameBlock, FramePool
+from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool
 
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True)
 settings.load_profile("suite")
@@ -114,11 +113,11 @@ def test_frames_are_pooled_by_their_middles(
     values = np.arange(1, frames + 1, dtype=np.float32)[:, None] ** 2
     values[~usable] = np.nan
     grid = WindowGrid(frame, stride, left, right, count)
-    encoder: Any = SimpleNamespace(sampling_rate=RATE, frame_hop=hop, frame_length=length)
-    pool = FramePool(grid, encoder, 1)
-    for block in cut(values, usable, sorted(data.draw(st.lists(st.integers(0, frames), max_size=4)))):
-        pool.add(block)
-    means, good = pool.finish(Recording("made", ArraySource(np.zeros(samples), RATE)))
+    encoder: Any = SimpleNamespace(sampling_rate=RATE, frame_hop=hop, frame_length=length, pooling="mean")
+    pool = FramePool(Recording("made", ArraySource(np.zeros(samples), RATE)), grid, encoder)
+    blocks = cut(values, usable, sorted(data.draw(st.lists(st.integers(0, frames), max_size=4))))
+    parts = [*map(pool.add, blocks), pool.finish()]
+    means, good = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "usable"))
     middles = np.arange(frames) * hop + length / 2
     for i in range(count):
         begin, end = i * stride - left, i * stride + frame + right

@@ -20,9 +20,11 @@ from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import OptionError, RequestError, WeightsError
 from novaspeech.inference.compute import Compute
 from novaspeech.inference.engine import Inference
+from novaspeech.inference.pooling import HIDDEN
 from speech_encoder.encoder import SpeechEncoder
 from speech_encoder.families import FAMILIES
 from tests.conftest import SPEECH
+from tests.references import pooled
 from tests.speech_encoder.conftest import LARGE, MODELS
 
 LAYERS = ("-1", "0", "1", "3", "-2", "all")
@@ -196,3 +198,40 @@ def test_a_model_that_was_tuned_further_gives_its_backbone(folders: dict[str, Pa
 def test_the_families_are_those_of_the_readme() -> None:
     text = (Path(__file__).parents[2] / "modules" / "speech_encoder" / "README.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in text for name in FAMILIES)
+
+
+@pytest.mark.parametrize("pooling", POOLED)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_recording_of_one_chunk_is_one_forward_pass(folders: dict[str, Path], model: str, pooling: str) -> None:
+    samples = speech(7.3)
+    recording, grid = Recording("made", ArraySource(samples, 16000)), WindowGrid.fit(40, 40, 960, 0, 7000)
+    encoder = SpeechEncoder(folders[model], pooling=pooling)
+    found = Inference(encoder, once=True).encode(recording, grid, ["embeddings"])["embeddings"]
+    hidden = chosen(reference(folders[model], samples), "-1")
+    expected = [POOLED[pooling](part) for part in pooled(hidden, encoder.frame_hop, encoder.frame_length, grid)]
+    assert_close(found.values, np.stack(expected))
+    assert found.usable.all()
+
+
+@pytest.mark.parametrize("model", ["wavlm-base-plus", "wavlm-large", "wav2vec2-base", "w2v-bert-2.0"])
+def test_what_a_model_takes_from_the_whole_is_that_of_the_recording(folders: dict[str, Path], model: str) -> None:
+    """The first layer's input hears a second only: over chunks it is that of one forward pass over all of it."""
+    samples = np.tile(speech(6.7) * np.linspace(0.2, 1, 107_200, dtype=np.float32), 10)
+    recording = Recording("made", ArraySource(samples, 16000))
+    blocks = list(Inference(SpeechEncoder(folders[model], layer="0")).frames(recording, [HIDDEN]))
+    assert len(blocks) == 3
+    found = np.concatenate([block.values[HIDDEN] for block in blocks])
+    assert_close(found, reference(folders[model], samples)[0][: len(found)])
+
+
+@pytest.mark.parametrize("model", ["wavlm-base-plus", "w2v-bert-2.0"])
+def test_one_nan_costs_the_windows_that_hear_it(folders: dict[str, Path], model: str) -> None:
+    samples, grid, encoder = speech(20), WindowGrid.fit(40, 40, 960, 0, 20_000), SpeechEncoder(folders[model])
+    inference = Inference(encoder, once=True)
+    intact = inference.encode(Recording("a", ArraySource(samples.copy(), 16000)), grid, ["embeddings"])["embeddings"]
+    samples[160_000] = np.nan
+    found = inference.encode(Recording("b", ArraySource(samples, 16000)), grid, ["embeddings"])["embeddings"]
+    assert np.flatnonzero(~found.usable).tolist() == list(range(249, 275))
+    assert not found.values[~found.usable].any()
+    difference = np.abs(found.values - intact.values)[found.usable].max()
+    assert difference < 1e-2 * np.abs(intact.values).max()

@@ -17,10 +17,11 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
 from novaspeech.inference.compute import Compute
-from novaspeech.inference.encoder import HIDDEN
+from novaspeech.inference.pooling import HIDDEN
+from novaspeech.models.relative_key import gather_positions
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
-from tests.references import assert_close, cut_windows, decoded
+from tests.references import assert_close, cut_windows, decoded, pooled
 from w2v_bert_2.encoder import W2VBert2Encoder
 from w2v_bert_2.w2v_bert_2 import W2VBert2, W2VBert2Options
 
@@ -200,3 +201,31 @@ def test_trainer_and_options_agree() -> None:
     assert (trainer.meta_is_iterable, trainer.meta_category) == (True, "Voice")
     outputs: list[Any] = [entry for entry in trainer.meta_io if entry.io_type == "output"]
     assert [(entry.io_id, entry.io_data) for entry in outputs] == [(item.id, item.data) for item in W2VBert2.outputs]
+
+
+def test_a_job_with_context_recording_is_one_forward_pass(wav: Path, run_job: Run, small_model: Path) -> None:
+    extractor, network = SeamlessM4TFeatureExtractor.from_pretrained(small_model), Wav2Vec2BertModel.from_pretrained
+    features = extractor(decoded(wav)[0][:, 0], sampling_rate=16000, return_tensors="pt")
+    with torch.inference_mode():
+        hidden = network(small_model).eval()(**features).last_hidden_state[0, : features["attention_mask"].sum()]
+    grid = WindowGrid(40, 40, 960, 0, 50)
+    expected = [frames.mean(axis=0) for frames in pooled(hidden.numpy(), 320, 560, grid)]
+    job = run_job(wav, {"context": "recording"})
+    assert_close(job.load().data, np.stack(expected))
+    assert not np.allclose(job.load().data, reference(wav, small_model, grid), atol=1e-2)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 64, 200])
+def test_attention_by_gathering_is_transformers(frames: int) -> None:
+    """200 frames: further apart than the farthest distance that has an embedding of its own."""
+    torch.manual_seed(0)
+    network = Wav2Vec2BertModel(Wav2Vec2BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4)).eval()
+    features = torch.randn(3, frames, 160)
+    mask = torch.ones(3, frames)
+    mask[1, frames // 2 + 1 :] = 0
+    with torch.inference_mode():
+        expected = [network(features, attention_mask=given).last_hidden_state for given in (None, mask)]
+        gather_positions(network)
+        found = [network(features, attention_mask=given).last_hidden_state for given in (None, mask)]
+    assert_close(found[0].numpy(), expected[0].numpy(), 1e-5)
+    assert_close((found[1] * mask[..., None]).numpy(), (expected[1] * mask[..., None]).numpy(), 1e-5)

@@ -16,7 +16,7 @@ from transformers import Wav2Vec2ForCTC
 
 from novaspeech.command.main import main
 from novaspeech.errors import RequestError, WeightsError
-from novaspeech.inference.encoder import HIDDEN
+from novaspeech.inference.pooling import HIDDEN
 from tests.wav2vec2_kws.conftest import TAKES, cut_blocks, frame_blocks, hits_in, say
 from training.speech import RATE
 from wav2vec2_kws.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import RequestError
-from novaspeech.inference.encoder import HIDDEN
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import FrameBlock
+from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from tests.wav2vec2_kws.conftest import cut_blocks, frame_blocks, hits_in, recording, say
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.example import PENALTIES, STEPS, WEIGHTS, ExampleDetector, example_frames

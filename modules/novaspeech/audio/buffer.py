@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from novaspeech.arrays import BoolArray, FloatArray, runs
+from novaspeech.arrays import BoolArray, FloatArray, bridged, runs
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 
 BATCH_SECONDS = 60  # of signal in a batch, at the most, unless one window is longer
@@ -40,6 +40,12 @@ class WindowBatch:
         """The windows `part.start` to `part.stop` (both within the batch) as a batch of their own."""
         first, last = part.start * self.hop, (part.stop - 1) * self.hop + self.length
         return WindowBatch(self.signal[first:last], self.length, self.hop)
+
+    def bridged(self) -> WindowBatch:
+        """The same with straight lines over samples that are NaN or infinite."""
+        signal = self.signal.numpy()
+        finite = np.isfinite(signal)
+        return self if finite.all() else replace(self, signal=torch.from_numpy(bridged(signal, finite)))
 
     def to(self, device: torch.device) -> WindowBatch:
         """A copy with its signal on `device`."""

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from novaspeech.arrays import FloatArray, runs
+from novaspeech.arrays import FloatArray, bridged, runs
 from novaspeech.audio.ffmpeg import FfmpegSource
 from novaspeech.audio.sources import ExcerptSource, SoundfileSource, Source
 from novaspeech.errors import RecordingError
@@ -125,9 +125,7 @@ class _BadSpans:
         rate_in, rate_out = self._rates
         finite = np.isfinite(mono)
         if not finite.all():
-            bad, good = np.flatnonzero(~finite), np.flatnonzero(finite)
-            mono = mono.copy()
-            mono[bad] = np.interp(bad, good, mono[good]) if len(good) else 0.0
+            mono = bridged(mono, finite)
             for begin, end in runs(~finite):
                 after = -(-(self._taken + end) * rate_out // rate_in)
                 self._spans.append(((self._taken + begin) * rate_out // rate_in, after))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from typing_extensions import Self
 
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.hooks import Log
 from novaspeech.inference.compute import Compute
-
-HIDDEN = "hidden"  # the frames that every FrameEncoder gives, and that its head pools
+from novaspeech.inference.passes import refuse_absurd
+from novaspeech.inference.pooling import HIDDEN, POOLINGS
 
 
 class Encoder(ABC):
@@ -86,11 +88,14 @@ class FrameEncoder(Encoder):
     Attributes:
         frame_hop: samples from one frame to the next.
         frame_length: samples that a frame is computed from, before the model's own context.
+        pooling: how a window's frames become one vector, one of `POOLINGS`.
         max_chunks: the most chunks of a recording that one pass should hold.
     """
 
     frame_hop: int
     frame_length: int
+    pooling = "mean"
+    _heard: Recording | None = None  # whose chunks it takes
 
     @property
     def max_chunks(self) -> int:
@@ -101,19 +106,41 @@ class FrameEncoder(Encoder):
         """Seconds from one frame to the next."""
         return self.frame_hop / self.sampling_rate
 
+    def for_chunks_of(self, recording: Recording) -> Self:
+        """The encoder for chunks of a recording that follow each other without a step: itself, or a copy.
+
+        What the model takes from the whole of its input, such as the mean and variance of the signal, is then that of
+        the recording, which is read once more for it.
+
+        Raises:
+            RecordingError: it cannot be read, or holds numbers that are no sound.
+        """
+        if recording is self._heard:
+            return self
+        encoder = copy.copy(self)
+        encoder._heard = recording
+        encoder.hear(refuse_absurd(recording, self.sampling_rate))
+        return encoder
+
+    def hear(self, blocks: Iterable[FloatArray]) -> None:
+        """Takes from a recording what the model takes from the whole of its input; called for a copy.
+
+        Args:
+            blocks: consecutive pieces (n,) float32 with NaN, to be read to their end or not at all.
+        """
+
     @abstractmethod
     def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         """Name → (B, F, D), frame f for samples [f*frame_hop, f*frame_hop + frame_length) of each window.
 
         Args:
-            batch: on the device of `compute`. Chunks of a recording may hold NaN, which an encoder that is used on
-                chunks takes for silence; windows hold none.
+            batch: on the device of `compute`; windows, or after `for_chunks_of` chunks.
             names: the frames that must be there: `HIDDEN`, or what else the encoder has.
         """
 
     @abstractmethod
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
-        """The outputs (B, D) of `encode` from the mean of the frames `HIDDEN` over time (B, D) float32."""
+        """The outputs (B, D) of `encode` from the pooled frames `HIDDEN` (B, D) float32."""
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return self.head(self.frames(batch, [HIDDEN])[HIDDEN].mean(dim=1, dtype=torch.float32), names)
+        return self.head(POOLINGS[self.pooling](self.frames(batch, [HIDDEN])[HIDDEN].float()), names)

@@ -15,15 +15,26 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import ModelError, RecordingError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
-from novaspeech.inference.encoder import HIDDEN, Encoder, FrameEncoder
+from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.inference.passes import Passes, check_rows, read_ahead, refuse_absurd, to_numpy
-from novaspeech.inference.pooling import FrameBlock, FramePool
+from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
 
-CHUNK_SECONDS = 30  # of a recording that is encoded piece by piece: what speech models are trained on at the longest
-CONTEXT_SECONDS = 3  # of a chunk's start and end, heard but not used
 # Of signal in one pass on a CPU at the most, unless one window is longer: Linux gives out memory that is not there, and
 # then ends the whole server, before torch could say that it is full.
 CPU_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How a recording is cut that is encoded piece by piece.
+
+    Attributes:
+        seconds: of a chunk. 30 s is what speech models are trained on at the longest.
+        overlap: seconds of its start and of its end that are heard, and whose frames are not used.
+    """
+
+    seconds: float = 30.0
+    overlap: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,12 +59,20 @@ class Inference:
         batch_size: the most windows, or chunks, in one pass through it.
         log: takes a line about what the user should know.
         progress: called with the windows done and their total.
+        chunks: how a recording is cut that is encoded once.
+        once: whether `encode` encodes the recording once, and not each window.
     """
 
     encoder: Encoder
     batch_size: int = 250
     log: Log = print
     progress: Progress = ignore_progress
+    chunks: Chunks = Chunks()
+    once: bool = False
+
+    def encode(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
+        """`pooled` or `windows`, as `once` says."""
+        return (self.pooled if self.once else self.windows)(recording, grid, names)
 
     def windows(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
         """Each window of `grid` encoded on its own.
@@ -92,8 +111,9 @@ class Inference:
     def frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
         """All frames of a recording, in order, from long overlapping chunks of it.
 
-        Of each chunk the frames are kept that are `CONTEXT_SECONDS` from its ends, so that they hang together. Which
-        chunks there are depends on the recording alone, not on `batch_size`.
+        Of each chunk the frames are kept that are `chunks.overlap` from its ends, so that they hang together. Which
+        chunks there are depends on the recording alone, not on `batch_size`. A straight line stands in for samples that
+        are NaN or infinite; frames that hear them are not usable.
 
         Args:
             names: the frames wanted, of those that the `FrameEncoder` has.
@@ -103,23 +123,24 @@ class Inference:
                 no sound.
             ModelError: usable audio gave NaN or infinite values, or one chunk does not fit into memory.
         """
-        encoder = self._prepared(recording)
-        assert isinstance(encoder, FrameEncoder)
-        per_second = encoder.sampling_rate // encoder.frame_hop
-        context, step = CONTEXT_SECONDS * per_second, (CHUNK_SECONDS - 2 * CONTEXT_SECONDS) * per_second
-        size = self._size(encoder.max_chunks)
+        assert isinstance(self.encoder, FrameEncoder)
+        with self.encoder.compute.active():
+            encoder = self.encoder.for_chunks_of(recording)
+        per_second, hop = encoder.sampling_rate / encoder.frame_hop, encoder.frame_hop
+        context, length = (round(seconds * per_second) for seconds in (self.chunks.overlap, self.chunks.seconds))
+        step, size = length - 2 * context, self._size(encoder.max_chunks)
         passes = Passes(encoder.frames, encoder.compute, names, size, "chunks", self.log)
-        blocks, hop = refuse_absurd(recording, encoder.sampling_rate), encoder.frame_hop
-        for first, batch, last in read_ahead(chunk_batches(blocks, (2 * context + step) * hop, step * hop, size)):
+        blocks = refuse_absurd(recording, encoder.sampling_rate)
+        for first, batch, last in read_ahead(chunk_batches(blocks, length * hop, step * hop, size)):
             if batch.length < encoder.frame_length:
                 needed = -(-encoder.frame_length * 1000 // encoder.sampling_rate)
                 raise RecordingError(f"{recording.name} has {recording.duration_ms} ms; this model needs {needed} ms")
-            for rows, outputs in passes.run(first, batch):
+            for rows, outputs in passes.run(first, batch.bridged()):
                 for row, chunk in enumerate(range(rows.start, rows.stop)):
-                    kept = slice(context if chunk else 0, None if last else context + step)
+                    usable = _usable_frames(batch.windows[chunk - first].numpy(), encoder)
+                    kept = slice(context if chunk else 0, len(usable) if last else context + step)
                     values = {name: frames[row, kept] for name, frames in outputs.items()}
-                    usable = _usable_frames(batch.windows[chunk - first].numpy(), encoder)[kept]
-                    block = FrameBlock(chunk * step + kept.start, values, usable, last)
+                    block = FrameBlock(chunk * step + kept.start, values, usable[kept], last)
                     with _blaming(recording, encoder):
                         _check_frames(block, encoder)
                     yield block
@@ -137,25 +158,26 @@ class Inference:
             return {}
         encoder = self.encoder
         assert isinstance(encoder, FrameEncoder)
-        pool: FramePool | None = None
+        values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
+        usable, pool = np.zeros(grid.count, bool), FramePool(recording, grid, encoder)
+
+        def take(found: Pooled) -> None:
+            if not len(found.usable):
+                return
+            with encoder.compute.active():
+                outputs = encoder.head(torch.from_numpy(found.values).to(encoder.compute.device), names)
+            usable[found.rows] = found.usable
+            for name, rows in values.items():
+                rows[found.rows] = np.where(found.usable[:, None], to_numpy(outputs[name]), 0)
+                with _blaming(recording, encoder):
+                    check_rows(rows[found.rows], found.rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
+            self.progress(found.rows.stop, grid.count)
+
         for block in self.frames(recording, [HIDDEN]):
-            pool = pool or FramePool(grid, encoder, block.values[HIDDEN].shape[1])
-            pool.add(block)
-            self.progress(min(grid.count - 1, int(block.end * encoder.frame_seconds * grid.rate)), grid.count)
+            take(pool.add(block))
             if block.end >= pool.end:
                 break
-        assert pool is not None
-        hidden, usable = pool.finish(recording)
-        values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
-        for first in range(0, grid.count, self.batch_size):
-            rows = slice(first, first + self.batch_size)
-            with encoder.compute.active():
-                outputs = encoder.head(torch.from_numpy(hidden[rows]).to(encoder.compute.device), names)
-            for name, part in values.items():
-                part[rows] = np.where(usable[rows, None], to_numpy(outputs[name]), 0)
-                with _blaming(recording, encoder):
-                    check_rows(part[rows], first * grid.stride_ms, grid.stride_ms, encoder.compute)
-        self.progress(grid.count, grid.count)
+        take(pool.finish())
         return {name: Windows(rows, usable) for name, rows in values.items()}
 
     def _prepared(self, recording: Recording) -> Encoder:

@@ -1,15 +1,31 @@
-"""Frames of a recording, and their means over the windows of a grid."""
+"""Frames of a recording, and what the windows of a grid make of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
+import torch
 
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
-from novaspeech.inference.encoder import HIDDEN, FrameEncoder
+
+HIDDEN = "hidden"  # the frames that every FrameEncoder gives, and that its head pools
+
+
+def _mean_and_deviation(hidden: torch.Tensor) -> torch.Tensor:
+    return torch.cat([hidden.mean(dim=1), hidden.std(dim=1, correction=0)], dim=1)
+
+
+# Hidden states (B, F, D) float32 → vectors (B, D), of mean_std (B, 2 D).
+POOLINGS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "mean": lambda hidden: hidden.mean(dim=1),
+    "max": lambda hidden: hidden.amax(dim=1),
+    "mean_std": _mean_and_deviation,
+}
 
 
 @dataclass(frozen=True)
@@ -42,19 +58,45 @@ class FrameBlock:
         return FrameBlock(self.first, values, self.usable[:count], True)
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """Windows that have all their frames.
+
+    Attributes:
+        rows: which they are.
+        values: (n, D) float32, zeros where there is nothing usable; of mean_std (n, 2 D).
+        usable: (n,), whether each starts in the recording and heard no bad frame.
+    """
+
+    rows: slice
+    values: FloatArray
+    usable: BoolArray
+
+
+class Frames(Protocol):
+    """What a pool needs to know of a `FrameEncoder`."""
+
+    sampling_rate: int
+    frame_hop: int
+    frame_length: int
+    pooling: str
+
+
 class FramePool:
-    """Means over the frames of each window: those whose middle lies in it, or the nearest frame if none does.
+    """Pools the frames of each window: those whose middle lies in it, or the nearest frame if none does.
+
+    Only windows that wait for more frames are held.
 
     Args:
+        recording: whose frames they are; a window that starts after its end is not usable.
         grid: the windows.
-        encoder: the encoder that gives the frames.
-        width: values D of a frame; 0 if only `usable` is wanted.
+        encoder: what gives the frames.
 
     Attributes:
         end: index of the frame from which on no window needs any.
     """
 
-    def __init__(self, grid: WindowGrid, encoder: FrameEncoder, width: int) -> None:
+    def __init__(self, recording: Recording, grid: WindowGrid, encoder: Frames) -> None:
         per_ms = samples_per_ms(encoder.sampling_rate)
         starts = (np.arange(grid.count) * grid.stride_ms - grid.left_ms) * per_ms
 
@@ -68,37 +110,96 @@ class FramePool:
         self._begin = np.where(empty, nearest, self._begin)
         self._end = np.where(empty, nearest + 1, self._end)
         self.end = int(self._end.max())
-        self._starts = np.arange(grid.count) * grid.stride_ms / 1000  # of the windows' own frames, in s
-        self._sums = np.zeros((grid.count, width), np.float32)
-        self._counts, self._bad = np.zeros(grid.count, int), np.zeros(grid.count, int)
-        self._last, self._last_usable = np.zeros(width, np.float32), False
+        self._inside = np.arange(grid.count) * grid.stride_ms / 1000 < recording.samples / recording.rate
+        self._done = 0  # windows that were given
+        self._open = _Sums(encoder.pooling, 0)  # those after them that have frames
+        self._last = FrameBlock(0, {}, np.zeros(0, bool), False)
 
-    def add(self, block: FrameBlock) -> None:
-        """Takes the recording's next frames."""
-        count = len(block.usable)
-        rows = np.flatnonzero((self._begin < block.end) & (self._end > block.first))
-        begin = np.maximum(self._begin[rows] - block.first, 0)
-        end = np.minimum(self._end[rows] - block.first, count)
-        self._counts[rows] += end - begin
+    def add(self, block: FrameBlock) -> Pooled:
+        """Takes the recording's next frames; gives the windows that need no more."""
+        self._take(block, self._done, int(np.searchsorted(self._begin, block.end)))
+        self._last = block
+        return self._give(int(np.searchsorted(self._end, block.end, "right")))
+
+    def finish(self) -> Pooled:
+        """The windows that are left, from the frames that there are."""
+        late = len(self._begin)
+        begun = int(np.searchsorted(self._begin, self._last.end))
+        # Windows between the last frame's middle and the recording's end take that frame.
+        self._begin[begun:], self._end[begun:] = self._last.end - 1, self._last.end
+        self._take(self._last, begun, late)
+        return self._give(late)
+
+    def _take(self, block: FrameBlock, first: int, end: int) -> None:
+        """Adds a block's frames to the windows from `first` to before `end`."""
+        begins = np.clip(self._begin[first:end] - block.first, 0, len(block.usable))
+        ends = np.clip(self._end[first:end] - block.first, 0, len(block.usable))
+        self._open.extend(end - self._done, block.values.get(HIDDEN, np.zeros((0, 0))).shape[1])
+        self._open.add(first - self._done, begins, ends, block)
+
+    def _give(self, end: int) -> Pooled:
+        rows = slice(self._done, end)
+        values, intact = self._open.take(end - self._done)
+        self._done = end
+        usable = intact & self._inside[rows]
+        values[~usable] = 0
+        return Pooled(rows, values, usable)
+
+
+class _Sums:
+    """What windows have heard so far, in float64: sums of frames, of their squares, or the largest values."""
+
+    def __init__(self, pooling: str, width: int) -> None:
+        self._kinds = {"mean": ("sum",), "max": ("max",), "mean_std": ("sum", "squares")}[pooling]
+        self._parts = {kind: np.zeros((0, width)) for kind in self._kinds}
+        self._counts = self._bad = np.zeros(0, int)
+
+    def extend(self, count: int, width: int) -> None:
+        """Makes room for windows, `count` in all."""
+        more = count - len(self._counts)
+        if more > 0:
+            for kind, part in self._parts.items():
+                new = np.full((more, width), -np.inf if kind == "max" else 0.0)
+                self._parts[kind] = np.concatenate([part, new]) if len(part) else new
+            zeros = np.zeros(more, int)
+            self._counts, self._bad = np.concatenate([self._counts, zeros]), np.concatenate([self._bad, zeros])
+
+    def add(self, first: int, begins: np.ndarray, ends: np.ndarray, block: FrameBlock) -> None:
+        """Adds frames `begins[i]` to before `ends[i]` of a block to window `first + i`."""
+        rows = slice(first, first + len(begins))
+        self._counts[rows] += ends - begins
         bad = np.concatenate([[0], np.cumsum(~block.usable)])
-        self._bad[rows] += bad[end] - bad[begin]
-        if self._sums.shape[1]:
-            # A frame that cannot be used may be NaN, which sums would carry on to those after it.
-            hidden = np.where(block.usable[:, None], block.values[HIDDEN], 0).astype(np.float64)
-            sums = np.concatenate([np.zeros((1, hidden.shape[1])), np.cumsum(hidden, axis=0)])
-            self._sums[rows] += (sums[end] - sums[begin]).astype(np.float32)
-            self._last = block.values[HIDDEN][-1]
-        self._last_usable = bool(block.usable[-1])
+        self._bad[rows] += bad[ends] - bad[begins]
+        if HIDDEN not in block.values or not len(begins):
+            return
+        # A frame that cannot be used may be NaN, which sums would carry on to those after it.
+        hidden = np.where(block.usable[:, None], block.values[HIDDEN], 0).astype(np.float64)
+        for kind, part in self._parts.items():
+            if kind == "max":
+                np.maximum(part[rows], _largest(hidden, begins, ends), out=part[rows])
+            else:
+                values = np.square(hidden) if kind == "squares" else hidden
+                sums = np.concatenate([np.zeros((1, hidden.shape[1])), np.cumsum(values, axis=0)])
+                part[rows] += sums[ends] - sums[begins]
 
-    def finish(self, recording: Recording) -> tuple[FloatArray, BoolArray]:
-        """Means (count, D), zeros where there is nothing usable, and which windows are usable (count,).
+    def take(self, count: int) -> tuple[FloatArray, BoolArray]:
+        """Vectors (count, D) of the first windows, which go, and which of them heard no bad frame."""
+        counts, intact = np.maximum(1, self._counts[:count])[:, None], (self._bad == 0)[:count]
+        parts = {kind: part[:count] for kind, part in self._parts.items()}
+        self._parts = {kind: part[count:] for kind, part in self._parts.items()}
+        self._counts, self._bad = self._counts[count:], self._bad[count:]
+        if "max" in parts:
+            return parts["max"].astype(np.float32), intact
+        mean = parts["sum"] / counts
+        if "squares" not in parts:
+            return mean.astype(np.float32), intact
+        variance = np.maximum(0, parts["squares"] / counts - np.square(mean))
+        return np.concatenate([mean, np.sqrt(variance)], axis=1).astype(np.float32), intact
 
-        Usable are those that start in the recording and heard no bad frame.
-        """
-        inside = self._starts < recording.samples / recording.rate
-        late = inside & (self._counts == 0)  # between the last frame's middle and the recording's end
-        self._sums[late], self._counts[late] = self._last, 1
-        usable = inside & (self._bad == 0) & (~late | self._last_usable)
-        self._sums /= np.maximum(1, self._counts)[:, None]
-        self._sums[~usable] = 0
-        return self._sums, usable
+
+def _largest(hidden: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(n, D) largest values of rows `begins[i]` to before `ends[i]`; of none -inf."""
+    padded = np.concatenate([hidden, np.full((1, hidden.shape[1]), -np.inf)])
+    found = np.maximum.reduceat(padded, np.stack([begins, ends], axis=1).reshape(-1), axis=0)[::2]
+    found[ends <= begins] = -np.inf
+    return np.asarray(found)

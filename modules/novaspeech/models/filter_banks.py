@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from transformers import SeamlessM4TFeatureExtractor
 
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 
 FRAME_LENGTH = 400  # 25 ms at 16 kHz; fixed in SeamlessM4TFeatureExtractor, as are the next four
@@ -42,9 +46,35 @@ class FilterBanks:
         self.stacked: int = extractor.stride
         self.frame_hop = FRAME_HOP * self.stacked
         self.frame_length = FRAME_LENGTH + FRAME_HOP * (self.stacked - 1)
+        self._whole: tuple[torch.Tensor, torch.Tensor] | None = None  # mean and deviation of each band
         self._real = torch.float32 if device.type == "mps" else torch.float64
         self._mel = torch.as_tensor(np.asarray(extractor.mel_filters), dtype=self._real, device=device)
         self._taper = torch.as_tensor(np.asarray(extractor.window), dtype=self._real, device=device)
+
+    def hear(self, blocks: Iterable[FloatArray]) -> FilterBanks:
+        """The same for chunks of a recording: its bands' mean and variance in place of each window's own.
+
+        Args:
+            blocks: the recording, consecutive pieces (n,) float32. Frames that hear NaN do not count.
+        """
+        count, rest = 0, np.zeros(0, np.float32)
+        total = squares = torch.zeros(self._mel.shape[1], dtype=torch.float64)
+        for block in blocks:
+            signal = np.concatenate([rest, block])
+            rest = signal[max(0, (len(signal) - FRAME_LENGTH) // FRAME_HOP + 1) * FRAME_HOP :]
+            if len(signal) < FRAME_LENGTH:
+                continue
+            frames = torch.from_numpy(signal).to(self._mel.device).unfold(0, FRAME_LENGTH, FRAME_HOP)
+            log_mel = self._log_mel(frames[frames.isfinite().all(dim=1)]).cpu().double()
+            count += len(log_mel)
+            total, squares = total + log_mel.sum(dim=0), squares + log_mel.square().sum(dim=0)
+        heard = copy.copy(self)
+        if count > 1:
+            mean = total / count
+            variance = ((squares - count * mean.square()) / (count - 1)).clamp_min(0)
+            deviation = (variance + VARIANCE_FLOOR).sqrt()
+            heard._whole = mean.float().to(self._mel.device), deviation.float().to(self._mel.device)
+        return heard
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """Features (B, frames // stacked, bands * stacked) float32, one row a window."""
@@ -68,7 +98,10 @@ class FilterBanks:
         return (magnitude @ self._mel).clamp_min(LOG_FLOOR).log().float()
 
     def _normalize(self, log_mel: torch.Tensor) -> torch.Tensor:
-        """(B, frames, bands) → the same with mean 0 and variance 1 over frames."""
+        """(B, frames, bands) → the same with mean 0 and variance 1 over frames, the window's or the recording's."""
+        if self._whole:
+            mean, deviation = self._whole
+            return (log_mel - mean) / deviation
         count = log_mel.shape[1]
         centred = log_mel - (_sum_like_numpy(log_mel) / count).unsqueeze(1)
         variance = _sum_like_numpy(centred * centred) / (count - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -53,9 +54,10 @@ class Options:
 
     @classmethod
     def fields(cls) -> dict[str, dataclasses.Field[Any]]:
-        """Name → field, in the order of NOVA's form: what the module's own class writes, then what all modules have."""
+        """Name → field, in the order of NOVA's form: what the module's own class writes first, what all have last."""
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        return {name: fields[name] for name in (*inspect.get_annotations(cls), *fields)}
+        written = [inspect.get_annotations(part) for part in cls.__mro__ if issubclass(part, Options)]
+        return {name: fields[name] for name in itertools.chain.from_iterable(written)}
 
     @property
     def compute(self) -> Compute:
@@ -103,6 +105,26 @@ class Options:
                 kind, default = ("BOOL" if isinstance(field.default, bool) else "STRING"), str(field.default)
             entries.append(f"{{{field.name}:{kind}:{default}}}")
         return ";".join(entries)
+
+
+@dataclass(frozen=True)
+class FrameOptions(Options):
+    """The options of modules whose encoder is a `FrameEncoder`."""
+
+    context: str = option(
+        "window",
+        text="what the model hears: each window on its own, or the recording, once, which is many times as fast",
+        choices=("window", "recording"),
+    )
+    chunk: float = option(30.0, text="context=recording: seconds that are encoded at once", minimum=1, maximum=300)
+    overlap: float = option(3.0, text="context=recording: seconds of a chunk's ends that are only heard", minimum=0)
+
+    def __post_init__(self) -> None:
+        """Raises OptionError for chunks that are mostly overlap."""
+        if self.chunk < 3 * self.overlap:
+            raise OptionError(
+                f"option 'chunk' is {self.chunk:g}, less than three times 'overlap', {self.overlap:g}; make it longer"
+            )
 
 
 def _convert(field: dataclasses.Field[Any], value: object) -> object:

@@ -58,17 +58,17 @@ class Session:
         return self.inference.log
 
     def encode(self, names: Collection[str], encoder: Encoder | None = None) -> dict[str, Windows]:
-        """Each window of the grid encoded on its own.
+        """The windows of the grid, each encoded on its own, or of the recording encoded once, as the job wants it.
 
         Args:
             names: outputs of the encoder.
             encoder: one in place of the job's.
 
         Raises:
-            RequestError, RecordingError, ModelError: as `Inference.windows`.
+            RequestError, RecordingError, ModelError: as `Inference.encode`.
         """
         inference = self.inference if encoder is None else replace(self.inference, encoder=encoder)
-        return inference.windows(self.recording, self.grid, names)
+        return inference.encode(self.recording, self.grid, names)
 
     def scheme_classes(self, output_id: str) -> tuple[str, ...]:
         """Names of the classes of the scheme that the request chose for a discrete output; none if it chose none."""

@@ -1,17 +1,28 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.encoder import HIDDEN
-from novaspeech.inference.pooling import FrameBlock, FramePool
+from novaspeech.inference.pooling import HIDDEN, POOLINGS, FrameBlock, FramePool
 from tests.novaspeech.inference.test_engine import Frames
 
 RECORDING = Recording("made", ArraySource(np.zeros(16000), 16000))
 COUNT = 49  # frames of a second
+
+
+def pooled(grid: WindowGrid, parts: list[FrameBlock], encoder: Frames | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and usability of all windows, which come in order and without a gap."""
+    pool = FramePool(RECORDING, grid, encoder or Frames())
+    found = [*map(pool.add, parts), pool.finish()]
+    assert [part.rows.start for part in found] == [0, *(part.rows.stop for part in found[:-1])]
+    assert found[-1].rows.stop == grid.count
+    return np.concatenate([part.values for part in found]), np.concatenate([part.usable for part in found])
 
 
 def blocks(edges: tuple[int, ...], bad: tuple[int, ...] = ()) -> list[FrameBlock]:
@@ -27,12 +38,8 @@ def blocks(edges: tuple[int, ...], bad: tuple[int, ...] = ()) -> list[FrameBlock
 
 @pytest.mark.parametrize("edges", [(7,), (1, 2, 3), tuple(range(1, COUNT)), (48,)])
 def test_blocks_may_be_cut_anywhere(edges: tuple[int, ...]) -> None:
-    grid, found = WindowGrid.fit(40, 40, 100, 30, 1000), []
-    for cut in ((), edges):
-        pool = FramePool(grid, Frames(), 3)
-        for block in blocks(cut, bad=(20,)):
-            pool.add(block)
-        found.append(pool.finish(RECORDING))
+    grid = WindowGrid.fit(40, 40, 100, 30, 1000)
+    found = [pooled(grid, blocks(cut, bad=(20,))) for cut in ((), edges)]
     np.testing.assert_allclose(found[1][0], found[0][0], atol=1e-6)
     np.testing.assert_array_equal(found[1][1], found[0][1])
     assert not found[0][1].all()
@@ -40,12 +47,29 @@ def test_blocks_may_be_cut_anywhere(edges: tuple[int, ...]) -> None:
 
 
 def test_only_usable_may_be_asked_for() -> None:
-    pool = FramePool(WindowGrid.fit(40, 40, 0, 0, 1000), Frames(), 0)
-    for block in blocks((10,), bad=(0,)):
-        pool.add(block)
-    means, usable = pool.finish(RECORDING)
+    parts = [replace(block, values={}) for block in blocks((10,), bad=(0,))]
+    means, usable = pooled(WindowGrid.fit(40, 40, 0, 0, 1000), parts)
     assert means.shape == (25, 0)
     assert np.flatnonzero(~usable).tolist() == [0]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("edges", [(), (7, 30), tuple(range(1, COUNT))])
+def test_poolings_are_those_of_windows(pooling: str, edges: tuple[int, ...]) -> None:
+    encoder, grid, parts = Frames(), WindowGrid.fit(40, 40, 300, 200, 1000), blocks(edges)
+    encoder.pooling = pooling
+    found, _ = pooled(grid, parts, encoder)
+    values = torch.from_numpy(np.concatenate([part.values[HIDDEN] for part in parts]))
+    middles = np.arange(COUNT) * 20 + 12.5  # ms
+    for row in range(grid.count):
+        inside = (middles >= 40 * row - 300) & (middles < 40 * row + 240)
+        np.testing.assert_allclose(found[row], POOLINGS[pooling](values[inside][None])[0], atol=1e-6)
+
+
+def test_windows_come_when_they_have_all_their_frames() -> None:
+    pool = FramePool(RECORDING, WindowGrid.fit(40, 40, 0, 100, 1000), Frames())
+    assert [pool.add(block).rows.stop for block in blocks((10, 20))] == [2, 7, 22]
+    assert pool.finish().rows == slice(22, 25)
 
 
 @pytest.mark.parametrize(("end", "count", "last"), [(5, 5, True), (12, 12, True), (20, 12, False)])
@@ -58,10 +82,9 @@ def test_a_block_until_a_frame(end: int, count: int, last: bool) -> None:
 def test_frames_that_are_nan_spoil_no_other_window() -> None:
     grid, found = WindowGrid.fit(40, 40, 0, 0, 1000), []
     for value in (7.0, np.nan):
-        pool = FramePool(grid, Frames(), 3)
-        for block in blocks((30,), bad=(20,)):
+        parts = blocks((30,), bad=(20,))
+        for block in parts:
             block.values[HIDDEN][~block.usable] = value
-            pool.add(block)
-        found.append(pool.finish(RECORDING))
+        found.append(pooled(grid, parts))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     assert np.isfinite(found[1][0]).all()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from novaspeech.errors import OptionError
-from novaspeech.server.options import Options, option
+from novaspeech.server.options import FrameOptions, Options, option
 
 
 @dataclass(frozen=True)
@@ -105,3 +105,13 @@ def test_novas_form_shows_the_modules_own_options_first() -> None:
         "{model:STRING:owner/name};{threshold:STRING:0.5};{loud:BOOL:False};{device:LIST:auto,cpu,cuda,mps};"
         "{precision:LIST:auto,float32,bfloat16,float16};{batch_size:STRING:250}"
     )
+
+
+def test_chunks_that_are_mostly_overlap() -> None:
+    for chunk, overlap in ((9, 3), (1, 0), (300, 100)):
+        assert FrameOptions.parse({"chunk": chunk, "overlap": overlap}).chunk == chunk
+    for chunk, overlap in ((8.9, 3), (300, 100.1)):
+        with pytest.raises(
+            OptionError, match=rf"^option 'chunk' is {chunk}, less than three times 'overlap', {overlap};"
+        ):
+            FrameOptions.parse({"chunk": chunk, "overlap": overlap})

@@ -1,8 +1,9 @@
-"""What wav2vec 2.0 takes from the whole of its input, found block by block."""
+"""wav2vec 2.0 and its kin over windows, and over chunks of a recording as if all of it were heard at once."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,69 @@ import torch
 from torch import nn
 
 from novaspeech.arrays import FloatArray
-from novaspeech.models.wav2vec2 import fast_convolutions
+from novaspeech.models.wav2vec2 import fast_convolutions, frame_geometry, prepare_for_inference, standardise
+
+_PIECE = 250  # frames of a chunk that pass the convolutions at once, 5 s as published
+
+
+class SignalNetwork:
+    """A network of transformers that hears raw signal: wav2vec 2.0 (arXiv 2006.11477) or one of its kin.
+
+    Windows are normalised each on its own. After `hear` it takes chunks of a recording: what the network takes from the
+    whole of its input (the signal's mean and variance; where there is a group norm those of the first convolution, too)
+    is then that of the recording, so that neighbouring chunks agree.
+
+    Args:
+        network: is changed; it takes features then, not signal.
+        standardised: whether it hears zero mean and unit variance.
+        device, dtype: where and in which number format it computes.
+
+    Attributes:
+        network: the same, on its device.
+        frame_hop, frame_length: samples from one hidden state to the next, and that one is computed from.
+    """
+
+    def __init__(self, network: Any, standardised: bool, device: torch.device, dtype: torch.dtype) -> None:
+        self._plain = network.feature_extractor
+        prepare_for_inference(network)
+        self._convolutions = network.feature_extractor.to(device, dtype)
+        network.feature_extractor = nn.Identity()
+        self.network = network.to(device, dtype)
+        self.frame_hop, self.frame_length = frame_geometry(network.config)
+        self._standardised, self._device, self._dtype = standardised, device, dtype
+        self._statistics: WholeStatistics | None = None  # of a recording
+
+    def hear(self, blocks: Iterable[FloatArray]) -> SignalNetwork:
+        """The network for chunks of a recording, given as consecutive pieces (n,) float32 with NaN."""
+        config, heard = self.network.config, copy.copy(self)
+        heard._statistics = statistics = WholeStatistics(config.conv_kernel[0], config.conv_stride[0])
+        for block in blocks:
+            statistics.add(block)
+        if getattr(config, "feat_extract_norm", "layer") == "group":
+            fixed = with_fixed_norm(self._plain, config, statistics, self._standardised)
+            heard._convolutions = fixed.to(self._device, self._dtype)
+        return heard
+
+    def __call__(self, signal: torch.Tensor, **wanted: bool) -> Any:
+        """What transformers gives of windows, or of chunks after `hear`: signals (B, N) float32 without NaN."""
+        statistics = self._statistics
+        if self._standardised and statistics is None:
+            signal = standardise(signal)
+        elif self._standardised and statistics is not None:
+            signal = (signal - statistics.mean) / statistics.deviation
+        signal = signal.to(self._dtype)
+        features = self._convolutions(signal) if statistics is None else self._convolve(signal)
+        return self.network(features, **wanted)
+
+    def _convolve(self, signal: torch.Tensor) -> torch.Tensor:
+        """Features (B, C, F) of signals (B, N), piece by piece, since no frame needs more than its own samples."""
+        count = (signal.shape[1] - self.frame_length) // self.frame_hop + 1
+        rest = self.frame_length - self.frame_hop
+        pieces = []
+        for begin in range(0, count, _PIECE):
+            end = min(begin + _PIECE, count)
+            pieces.append(self._convolutions(signal[:, begin * self.frame_hop : end * self.frame_hop + rest]))
+        return torch.cat(pieces, dim=2)
 
 
 class WholeStatistics:

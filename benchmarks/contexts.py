@@ -1,0 +1,117 @@
+"""How far `context=recording` is from `context=window`, and how little the chunks of the former matter.
+
+For every module that has both, on the speech of this repository, 75 s: the cosine between the embeddings of the same
+windows in both contexts, beside that between neighbouring windows of one; and the largest change of a value, as a share
+of the largest value, when the same recording is cut into chunks of other lengths, so that their edges lie elsewhere. A
+picture has emow2v's scores in both.
+
+    python benchmarks/contexts.py [--audio FILE …] [--model MODULE=FOLDER …] [--out PNG]
+
+A model is the one named, else a small one with random weights, which attends to everything alike: that is the hardest
+case for chunks, and says nothing of what trained weights hear.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
+
+import novaspeech
+from benchmarks.machine import describe_machine
+from demo.standins import make_standin
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.recording import Recording
+from novaspeech.entry import Audio, Model
+from novaspeech.server.catalogue import load_trainer, module_names
+
+ROOT = Path(__file__).resolve().parents[1]
+BUNDLED = [ROOT / "demo" / "recording.flac", ROOT / "demo" / "words.flac", ROOT / "tests" / "data" / "takes.flac"]
+RATE = 16000
+CHUNKS = (10.0, 13.0, 17.0, 20.0, 25.0)  # seconds, held against the 30 of the default
+OVERLAPS = (1.0, 2.0, 3.0)
+SCORES = ("arousal", "dominance", "valence")
+
+
+def joined(files: Sequence[Path]) -> Audio:
+    """Recordings one after the other."""
+    return np.concatenate([block for file in files for block in Recording.open(file).blocks(RATE)]), RATE
+
+
+def cosines(left: FloatArray, right: FloatArray) -> FloatArray:
+    """(n,) of rows (n, D)."""
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return np.asarray((left * right).sum(axis=1) / np.maximum(lengths, 1e-12))
+
+
+def embeddings(module: str, audio: Audio, **options: Any) -> FloatArray:
+    """(n, D) of a recording's windows."""
+    model = novaspeech.load(module, log=lambda line: None, **options)
+    [output] = [output.id for output in model.outputs.values() if output.kind == "stream"]
+    return np.asarray(model(audio, [output])[output])
+
+
+def compare(module: str, model: str, audio: Audio) -> None:
+    """Prints a module's rows of the tables."""
+    alone = embeddings(module, audio, model=model)
+    once = embeddings(module, audio, model=model, context="recording")
+    between, neighbours = cosines(alone, once), cosines(alone[1:], alone[:-1])
+    print(f"| {module} | {between.mean():.3f} | {between.min():.3f} | {neighbours.mean():.3f} |", flush=True)
+    for overlap in OVERLAPS:
+        options: dict[str, Any] = {"model": model, "context": "recording", "overlap": overlap}
+        whole = embeddings(module, audio, chunk=30.0, **options)
+        found = [embeddings(module, audio, chunk=chunk, **options) for chunk in CHUNKS if chunk >= 3 * overlap]
+        changes = [float(np.abs(other - whole).max() / np.abs(whole).max()) for other in found]
+        print(f"|   edges, overlap {overlap:g} s | {max(changes):.2e} | {np.median(changes):.2e} | |", flush=True)
+
+
+def draw(model: str, audio: Audio, out: Path) -> None:
+    """emow2v's scores in both contexts, one above the other."""
+    loaded: dict[str, Model] = {
+        context: novaspeech.load("emow2v", log=lambda line: None, model=model, context=context)
+        for context in ("window", "recording")
+    }
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(len(SCORES), sharex=True)
+    for context, one in loaded.items():
+        result = one(audio, SCORES)
+        for axis, name in zip(axes, SCORES, strict=True):
+            axis.plot(result.times[:, 0], result[name], label=f"context={context}", linewidth=1)
+            axis.set_ylabel(name)
+    axes[0].legend(loc="upper right", fontsize="small")
+    axes[-1].set_xlabel("s")
+    figure.savefig(out, dpi=110)
+    print(out)
+
+
+def main() -> None:
+    """Prints the table and draws the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--audio", type=Path, nargs="+", default=BUNDLED, help="recordings, heard as one")
+    parser.add_argument("--model", action="append", default=[], metavar="MODULE=FOLDER")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "pictures" / "contexts.png")
+    given = parser.parse_args()
+    audio, named = joined(given.audio), dict(text.split("=", 1) for text in given.model)
+    print(describe_machine())
+    print("\n| module | cosine, mean | least | of neighbours |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for module in module_names():
+            if "context" not in load_trainer(module).options:
+                continue
+            model = named.get(module) or make_standin(module, Path(folder, module))
+            compare(module, str(model), audio)
+            if module == "emow2v":
+                draw(str(model), audio, given.out)
+
+
+if __name__ == "__main__":
+    main()

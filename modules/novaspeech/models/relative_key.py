@@ -1,0 +1,61 @@
+"""Self-attention with relative position embeddings (Shaw et al. 2018, arXiv 1803.02155), as w2v-BERT 2.0 has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def gather_positions(network: Any) -> None:
+    """Lets a transformers `Wav2Vec2BertModel` compute the same without a table for all pairs of frames."""
+    for layer in network.encoder.layers:
+        if layer.self_attn.position_embeddings_type == "relative_key":
+            layer.self_attn = RelativeKeyAttention(layer.self_attn)
+
+
+class RelativeKeyAttention(nn.Module):
+    """A transformers `Wav2Vec2BertSelfAttention` of the type "relative_key": same weights, same numbers up to rounding.
+
+    transformers looks up an embedding for each pair of frames, (F, F, head_size), 576 MB at 30 s, and multiplies it
+    with the queries. Distances are clamped, so that few embeddings exist (73 as published): here each query meets each
+    of them once, and the products are gathered.
+
+    Args:
+        attention: of transformers.
+    """
+
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        self.heads, self.head_size = attention.num_heads, attention.head_size
+        self.most_left = attention.left_max_position_embeddings
+        self.most_right = attention.right_max_position_embeddings
+        self.linear_q, self.linear_k = attention.linear_q, attention.linear_k
+        self.linear_v, self.linear_out = attention.linear_v, attention.linear_out
+        self.distance_embedding = attention.distance_embedding
+
+    def forward(
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **unused: object
+    ) -> tuple[torch.Tensor, None]:
+        """(B, F, D) → (B, F, D), and None in place of the weights.
+
+        Args:
+            attention_mask: added to the products, or False where a frame must not be heard; None if all may.
+        """
+        batch, frames, width = hidden_states.shape
+        queries, keys, values = (
+            linear(hidden_states).view(batch, frames, self.heads, self.head_size).transpose(1, 2)
+            for linear in (self.linear_q, self.linear_k, self.linear_v)
+        )
+        scale = self.head_size**-0.5
+        products = (queries * scale) @ self.distance_embedding.weight.T
+        places = torch.arange(frames, device=hidden_states.device)
+        distances = (places[None] - places[:, None]).clamp(-self.most_left, self.most_right) + self.most_left
+        bias = products.gather(-1, distances.expand(batch, self.heads, frames, frames))
+        if attention_mask is not None:
+            hidden = attention_mask.dtype == torch.bool
+            bias = bias.masked_fill(~attention_mask, -torch.inf) if hidden else bias + attention_mask
+        heard = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=scale)
+        return self.linear_out(heard.transpose(1, 2).reshape(batch, frames, width)), None
