@@ -17,7 +17,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.header import samples_stated
 from novaspeech.audio.probe import ONLY_FILES, probe
 from novaspeech.audio.sources import BLOCK_SECONDS
-from novaspeech.audio.timeline import Frame, Timeline
+from novaspeech.audio.timeline import TOLERANCE_SECONDS, Frame, Timeline
 from novaspeech.errors import RecordingError, shortened
 
 SILENT_SECONDS = 120.0  # that ffmpeg may take for the next piece of sound
@@ -78,9 +78,11 @@ class FfmpegSource:
                     break
         if held:
             yield np.concatenate(held)
-        tolerance = SHORT_BY_SECONDS * self.rate if found.is_mp4 else 0
-        if self._most is not None and given < self._most - tolerance:
-            raise self._short(given, self._most)
+        lost = 0 if self._most is None else self._most - given
+        if lost > (SHORT_BY_SECONDS * self.rate if found.is_mp4 else 0):
+            raise self._short(given, given + lost)
+        if lost > TOLERANCE_SECONDS * self.rate:
+            yield np.full((lost, found.channels), np.nan, np.float32)
 
     def _check_counted(self) -> None:
         """Holds what was counted against what the file states, if it does."""

@@ -64,18 +64,23 @@ def test_an_ogg_without_its_first_page_is_refused(folder: Path, spoilt: str) -> 
         Recording.open(folder / "f.ogg")
 
 
-@pytest.mark.parametrize(
-    ("spoilt", "said"),
-    [(b"00wq", r"it states \d+ chunks of sound, but only \d+ of"), (bytes(64), "at byte"), (b"", "at")],
-)
+CHUNKS = {
+    "name": (b"00wq", r"it states \d+ chunks of sound, but only"),
+    "zeros": (bytes(64), "at byte"),
+    "cut": (b"", "at byte"),
+}
+
+
+@pytest.mark.parametrize("spoilt", CHUNKS)
 @pytest.mark.parametrize("codec", ["libmp3lame", "pcm_s16le"])
-def test_an_avi_that_lost_a_chunk_is_refused(folder: Path, codec: str, spoilt: bytes, said: str) -> None:
+def test_an_avi_that_lost_a_chunk_is_refused(folder: Path, codec: str, spoilt: str) -> None:
+    written, said = CHUNKS[spoilt]
     run("-i", folder / "base.wav", "-c:a", codec, folder / "c.avi")
     content = bytearray((folder / "c.avi").read_bytes())
     chunk = content.index(b"00wb", len(content) // 2)
-    content[chunk : chunk + (len(spoilt) or 300)] = spoilt
+    content[chunk : chunk + (len(written) or 300)] = written
     (folder / "c.avi").write_bytes(content)
-    with pytest.raises(RecordingError, match=f"c.avi is damaged or truncated: {said}"):
+    with pytest.raises(RecordingError, match=f"c.avi is damaged or truncated: {said} "):
         Recording.open(folder / "c.avi")
 
 
@@ -107,6 +112,19 @@ def test_sound_whose_first_packet_is_spoilt_stays_in_its_place(folder: Path, nam
     assert lost[: lost.sum() - 1].all()
     assert len(found) == len(whole)
     assert lag_ms(found, noise()) == pytest.approx(0, abs=0.5)
+
+
+def test_sound_whose_last_packets_are_spoilt_keeps_its_length(folder: Path) -> None:
+    run("-i", folder / "base.wav", "-movflags", "+faststart", folder / "e.m4a")
+    content = bytearray((folder / "e.m4a").read_bytes())
+    content[-400:] = bytes(400)
+    (folder / "e.m4a").write_bytes(content)
+    recording = Recording.open(folder / "e.m4a")
+    found = np.concatenate(list(recording.blocks(recording.rate)))
+    lost = np.isnan(found)
+    assert len(found) == recording.samples == 96000
+    assert 480 < lost.sum() < 7200
+    assert lost[-lost.sum() :].all()
 
 
 def test_short_recordings_that_were_joined_are_refused(folder: Path) -> None:

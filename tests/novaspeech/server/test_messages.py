@@ -28,7 +28,10 @@ def wrong_model(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"speed": 2}, "unknown option 'speed'; this module's options are model, device, precision, batch_size"),
+        (
+            {"speed": 2},
+            "unknown option 'speed'; this module's options are model, context, chunk, overlap, device",
+        ),
         ({"batch_size": 0}, "option 'batch_size' is 0; it must be a whole number of at least 1"),
         ({"batch_size": -3}, "option 'batch_size' is -3; it must be"),
         ({"batch_size": "many"}, "option 'batch_size' is 'many'; it must be"),
