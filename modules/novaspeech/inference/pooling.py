@@ -112,7 +112,7 @@ class FramePool:
         self.end = int(self._end.max())
         self._inside = np.arange(grid.count) * grid.stride_ms / 1000 < recording.samples / recording.rate
         self._done = 0  # windows that were given
-        self._open = _Sums(encoder.pooling, 0)  # those after them that have frames
+        self._open = _Sums(encoder.pooling)  # those after them that have frames
         self._last = FrameBlock(0, {}, np.zeros(0, bool), False)
 
     def add(self, block: FrameBlock) -> Pooled:
@@ -123,12 +123,12 @@ class FramePool:
 
     def finish(self) -> Pooled:
         """The windows that are left, from the frames that there are."""
-        late = len(self._begin)
+        count = len(self._begin)
         begun = int(np.searchsorted(self._begin, self._last.end))
         # Windows between the last frame's middle and the recording's end take that frame.
         self._begin[begun:], self._end[begun:] = self._last.end - 1, self._last.end
-        self._take(self._last, begun, late)
-        return self._give(late)
+        self._take(self._last, begun, count)
+        return self._give(count)
 
     def _take(self, block: FrameBlock, first: int, end: int) -> None:
         """Adds a block's frames to the windows from `first` to before `end`."""
@@ -149,9 +149,9 @@ class FramePool:
 class _Sums:
     """What windows have heard so far, in float64: sums of frames, of their squares, or the largest values."""
 
-    def __init__(self, pooling: str, width: int) -> None:
-        self._kinds = {"mean": ("sum",), "max": ("max",), "mean_std": ("sum", "squares")}[pooling]
-        self._parts = {kind: np.zeros((0, width)) for kind in self._kinds}
+    def __init__(self, pooling: str) -> None:
+        kinds = {"mean": ("sum",), "max": ("max",), "mean_std": ("sum", "squares")}[pooling]
+        self._parts = {kind: np.zeros((0, 0)) for kind in kinds}
         self._counts = self._bad = np.zeros(0, int)
 
     def extend(self, count: int, width: int) -> None:

@@ -34,7 +34,8 @@ class SignalNetwork:
     """
 
     def __init__(self, network: Any, standardised: bool, device: torch.device, dtype: torch.dtype) -> None:
-        self._plain = network.feature_extractor
+        grouped = getattr(network.config, "feat_extract_norm", "layer") == "group"
+        self._plain = network.feature_extractor if grouped else None  # whose norm a recording's statistics replace
         prepare_for_inference(network)
         self._convolutions = network.feature_extractor.to(device, dtype)
         network.feature_extractor = nn.Identity()
@@ -49,7 +50,7 @@ class SignalNetwork:
         heard._statistics = statistics = WholeStatistics(config.conv_kernel[0], config.conv_stride[0])
         for block in blocks:
             statistics.add(block)
-        if getattr(config, "feat_extract_norm", "layer") == "group":
+        if self._plain is not None:
             fixed = with_fixed_norm(self._plain, config, statistics, self._standardised)
             heard._convolutions = fixed.to(self._device, self._dtype)
         return heard
