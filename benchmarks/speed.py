@@ -47,7 +47,7 @@ from benchmarks.speed_parts.ways import (
     settings_of,
 )
 from novaspeech.arrays import FloatArray
-from novaspeech.inference.compute import Compute
+from novaspeech.models.compute import Compute
 
 Outputs = dict[str, FloatArray]
 

@@ -30,8 +30,8 @@ from benchmarks.machine import alternate, describe_machine, syllables
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.engine import Inference
+from novaspeech.models.compute import Compute
 from training.utterances import LETTERS
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.scan import scan

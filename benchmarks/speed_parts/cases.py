@@ -28,8 +28,8 @@ from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import SCORES
 from emow2v.standin import random_emotion_model, save_emotion_model
 from novaspeech.arrays import FloatArray
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
+from novaspeech.models.compute import Compute
 from speech_encoder.encoder import SpeechEncoder
 from training.utterances import LETTERS
 from w2v_bert_2.encoder import W2VBert2Encoder

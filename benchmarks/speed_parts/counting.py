@@ -10,7 +10,7 @@ import torch
 from torch.utils import flop_counter
 
 from benchmarks.machine import timed
-from novaspeech.inference.compute import Compute
+from novaspeech.models.compute import Compute
 
 Shape = Sequence[int]
 

@@ -20,8 +20,8 @@ from benchmarks.windows import RATE, cut, encoding
 from emow2v.export import export
 from emow2v.onnx_encoder import OnnxEncoder
 from novaspeech.arrays import FloatArray
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
+from novaspeech.models.compute import Compute
 
 PUBLIC, TORCH, ONNX = "public", "torch", "onnx"
 

@@ -15,9 +15,9 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.passes import check_finite, refuse_absurd, to_numpy
+from novaspeech.models.compute import Compute
 
 LONGEST_ATTENTION_MS = 10 * 60 * 1000  # cvt's attention spans the whole recording, and so does its memory
 

@@ -14,7 +14,7 @@ from byols.base import CHUNK_FRAMES, SAMPLE_RATE, Network
 from byols.log_mel import FRAME_HOP, SHORTEST, LogMel, mean_and_deviation, safe_std, shortest_signal
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RequestError
-from novaspeech.inference.compute import Compute
+from novaspeech.models.compute import Compute
 
 NORMALIZATIONS = ("reference", "recording")
 WINDOWS_AT_ONCE = 16  # more are slower on a CPU (BENCHMARKS.md)

@@ -10,9 +10,9 @@ import torch
 from emow2v.network import SCORES, load_emotion_model
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.pooling import HIDDEN
+from novaspeech.models.compute import Compute
 from novaspeech.models.whole import SignalNetwork
 
 

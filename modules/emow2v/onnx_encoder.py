@@ -16,9 +16,9 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
 from novaspeech.hooks import Log
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
+from novaspeech.models.compute import Compute
 from novaspeech.models.downloads import fetch
 
 INPUT, OUTPUTS = "signal", ("hidden_states", "logits")

@@ -10,9 +10,9 @@ import torch
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import OptionError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.pooling import HIDDEN
+from novaspeech.models.compute import Compute
 from speech_encoder.families import load_family
 
 ALL = "all"  # layers

@@ -15,8 +15,8 @@ from typing_extensions import Self
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import RequestError, WeightsError
-from novaspeech.inference.compute import Compute
 from novaspeech.models import filter_banks, weights
+from novaspeech.models.compute import Compute
 from novaspeech.models.relative_key import gather_positions
 from novaspeech.models.whole import SignalNetwork
 

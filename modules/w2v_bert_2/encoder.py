@@ -11,10 +11,10 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import WeightsError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models import weights
+from novaspeech.models.compute import Compute
 from novaspeech.models.filter_banks import FilterBanks
 from novaspeech.models.relative_key import gather_positions
 

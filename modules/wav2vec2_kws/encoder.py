@@ -15,11 +15,11 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models import weights
+from novaspeech.models.compute import Compute
 from novaspeech.models.wav2vec2 import load_wav2vec2
 from novaspeech.models.whole import SignalNetwork
 from wav2vec2_kws.vocabulary import Vocabulary

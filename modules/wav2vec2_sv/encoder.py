@@ -14,9 +14,9 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
+from novaspeech.models.compute import Compute
 from wav2vec2_sv.network import SpeakerModel
 
 HOP_MS = 500  # between the windows that a recording's one vector is the mean of

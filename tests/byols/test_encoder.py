@@ -11,8 +11,8 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import ModelError, RecordingError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.engine import Inference
+from novaspeech.models.compute import Compute
 from tests.references import assert_close
 
 

@@ -20,8 +20,8 @@ from emow2v.network import SCORES, EmotionModel, load_emotion_model
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import OptionError, WeightsError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.pooling import HIDDEN
+from novaspeech.models.compute import Compute
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, pooled

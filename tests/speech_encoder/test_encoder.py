@@ -18,9 +18,9 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import OptionError, RequestError, WeightsError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
+from novaspeech.models.compute import Compute
 from speech_encoder.encoder import SpeechEncoder
 from speech_encoder.families import FAMILIES
 from tests.conftest import SPEECH

@@ -16,8 +16,8 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Ve
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.pooling import HIDDEN
+from novaspeech.models.compute import Compute
 from novaspeech.models.relative_key import gather_positions
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job

@@ -12,10 +12,10 @@ from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 from novaspeech.arrays import bridged
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RecordingError, WeightsError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
+from novaspeech.models.compute import Compute
 from tests.references import assert_close
 from tests.wav2vec2_kws.conftest import TAKES, recording, say
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder

@@ -15,7 +15,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.command.pictures import plot_outputs
 from novaspeech.errors import OptionError
-from novaspeech.inference.compute import Compute
+from novaspeech.models.compute import Compute
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import ROOT, Job
 from tests.references import cut_windows

@@ -14,9 +14,9 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.hooks import Log
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.passes import refuse_absurd
 from novaspeech.inference.pooling import HIDDEN, POOLINGS
+from novaspeech.models.compute import Compute
 
 
 class Encoder(ABC):

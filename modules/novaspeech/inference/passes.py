@@ -15,7 +15,7 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import ModelError, RecordingError
 from novaspeech.hooks import Log
-from novaspeech.inference.compute import Compute
+from novaspeech.models.compute import Compute
 
 T = TypeVar("T")
 

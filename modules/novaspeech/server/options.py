@@ -13,7 +13,7 @@ from typing import Any
 from typing_extensions import Self
 
 from novaspeech.errors import OptionError, quoted
-from novaspeech.inference.compute import Compute
+from novaspeech.models.compute import Compute
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")

@@ -16,10 +16,10 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import ModelError, RecordingError, RequestError
-from novaspeech.inference.compute import Compute
 from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
+from novaspeech.models.compute import Compute
 
 
 class FirstAndMean(Encoder):

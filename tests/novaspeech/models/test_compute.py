@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from novaspeech.errors import OptionError
-from novaspeech.inference.compute import Compute
+from novaspeech.models.compute import Compute
 
 
 def test_devices() -> None:
