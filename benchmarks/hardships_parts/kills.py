@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from pathlib import Path
 
-from benchmarks.hardships_parts.base import Kind, Problem, Section, World, until
+from benchmarks.hardships_parts.base import Kind, Problem, Section, World, age, until
 from benchmarks.hardships_parts.child import Child, command, run_child
 from benchmarks.hardships_parts.outputs import Work, Works
 
 MODULES = ("emow2v", "w2v_bert_2")  # four outputs and one
-TWO_DAYS = 2 * 24 * 3600
 
 
 class Kills(Section):
@@ -74,10 +72,3 @@ class Kills(Section):
             f"folder was there until a run two days later"
         )
         return []
-
-
-def age(path: Path) -> None:
-    """Makes a file or folder, and what it holds, two days old."""
-    then = time.time() - TWO_DAYS
-    for entry in (*path.rglob("*"), path):
-        os.utime(entry, (then, then))

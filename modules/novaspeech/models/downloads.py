@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -50,6 +51,10 @@ def fetch(uri: Any, log: Log = print) -> Path:
             would be unpacked outside its folder. Nothing is left behind then.
     """
     target = place_of(uri)
+    for leftover in target.parent.glob("partial-*"):  # of jobs that were killed, though another one got the file
+        with contextlib.suppress(OSError):  # which somebody else takes away just now
+            if leftover.stat().st_mtime < time.time() - STALE:
+                shutil.rmtree(leftover, ignore_errors=True)
     if target.exists():
         return target
     url, stated = str(uri.uri_url), str(uri.uri_hash or "")
@@ -80,9 +85,6 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
         raise OSError("HF_HUB_OFFLINE is set")
     expected = _expected_hash(url, stated)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob("partial-*"):
-        if leftover.stat().st_mtime < time.time() - STALE:
-            shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
         file = Path(temporary, "file")
         _download(url, file, expected, lambda size: log(f"fetching {url} ({size}) into {target.parent}"))

@@ -170,11 +170,13 @@ def test_only_https_leaves_the_machine(url: str) -> None:
         fetch(URI("a", url, "md5:00"))
 
 
-def test_leftovers_of_a_killed_job_go(site: str, cache: Path) -> None:
+@pytest.mark.parametrize("fetched", [False, True], ids=["fetched anew", "fetched by another"])
+def test_leftovers_of_a_killed_job_go(site: str, cache: Path, fetched: bool) -> None:
     Site.files["/a.bin"] = b"weights"
     uri = URI("a", f"{site}/a.bin", md5(b"weights"))
     file = fetch(uri)
-    file.unlink()
+    if not fetched:
+        file.unlink()
     for name, age in (("partial-old", 2), ("partial-new", 0)):
         (file.parent / name).mkdir()
         os.utime(file.parent / name, (time.time() - age * 24 * 3600,) * 2)
