@@ -21,6 +21,7 @@ from discover_utils.scripts import process
 
 from demo.standins import make_standin
 from emow2v.network import SCORES
+from novaspeech.command.main import main
 from novaspeech.server.catalogue import Trainer, load_trainer
 from novaspeech.server.outputs import Output
 
@@ -53,6 +54,21 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_emow2v(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_standin("emow2v", tmp_path_factory.mktemp("small-emow2v"))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Path, str], Path]:
+    """Module, its model's folder and a precision → the folder that `novaspeech export` writes."""
+    made: dict[tuple[str, Path, str], Path] = {}
+
+    def export(module: str, model: Path, precision: str = "float32") -> Path:
+        key = (module, model, precision)
+        if key not in made:
+            out = made[key] = tmp_path_factory.mktemp(f"{module}-{precision}")
+            assert main(["export", module, "--model", str(model), "--precision", precision, "--out", str(out)]) == 0
+        return made[key]
+
+    return export
 
 
 @pytest.fixture

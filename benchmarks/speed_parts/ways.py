@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from emow2v.export import export
+from emow2v.onnx_encoder import OnnxEncoder
 from transformers.utils import logging
 
 from benchmarks.machine import syllables
@@ -17,8 +19,6 @@ from benchmarks.speed_parts.cases import CASES, Case
 from benchmarks.speed_parts.counting import counting
 from benchmarks.speed_parts.public import Run
 from benchmarks.windows import RATE, cut, encoding
-from emow2v.export import export
-from emow2v.onnx_encoder import OnnxEncoder
 from novaspeech.arrays import FloatArray
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models.compute import Compute

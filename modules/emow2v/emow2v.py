@@ -10,11 +10,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import PUBLISHED, SCORES
-from emow2v.onnx_encoder import OnnxEncoder, choose_providers, onnx_file
+from emow2v.windows_encoder import WindowsEncoder, onnx_file
 from novaspeech.errors import OptionError
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
-from novaspeech.server.options import FrameOptions, option
+from novaspeech.models.folder import is_export
+from novaspeech.server.backend_options import FrameOptions
+from novaspeech.server.options import option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 
@@ -24,7 +26,6 @@ class EmoW2VOptions(FrameOptions):
     """The options of the module."""
 
     model: str = option(PUBLISHED, text="Hub id or folder of the model; for onnx a folder or an .onnx file")
-    backend: str = option("torch", text="what runs the model: torch, or onnxruntime", choices=("torch", "onnx"))
 
 
 class EmoW2V(SpeechProcessor):
@@ -39,11 +40,15 @@ class EmoW2V(SpeechProcessor):
 
     def load_encoder(self) -> Encoder:
         options = self.options
-        if options.backend == "onnx":
+        compute = options.compute  # what it refuses need not be fetched
+        if options.exported and not is_export(weights.local_path(options.model)):
             if options.context == "recording":
-                raise OptionError("context=recording needs backend=torch; the ONNX files hold whole windows")
-            choose_providers(options.device, options.precision)  # what it refuses need not be fetched
+                raise OptionError(
+                    "context=recording with backend=onnx needs a folder of `novaspeech export` in the option 'model'; "
+                    "other ONNX files hold whole windows"
+                )
             published = next(uri for uri in self.trainer.meta_uri if uri.uri_id == "onnx")
             file = onnx_file(options.model, published if options.model == PUBLISHED else None, self.log)
-            return OnnxEncoder(file, options.device, options.precision)
-        return EmoW2VEncoder(weights.model_folder(options.model, ["wav2vec2"], self.log), options.compute)
+            return WindowsEncoder(file, compute)
+        folder = weights.model_folder(options.model, ["wav2vec2"], self.log, options.exported)
+        return EmoW2VEncoder(folder, compute)

@@ -11,7 +11,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
-from novaspeech.models.wav2vec2 import load_wav2vec2, standardise
+from novaspeech.models.compute import Compute
+from novaspeech.models.wav2vec2 import Wav2Vec2, load_wav2vec2
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # The head's values, in its order; roughly 0 to 1.
@@ -32,33 +33,25 @@ class RegressionHead(nn.Module):
 
 
 class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
-    """Windows of raw signal → hidden states → scores.
-
-    Attributes:
-        standardised: whether windows are brought to zero mean and unit variance first.
-    """
+    """Hidden states of raw signal, pooled, and scores."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.standardised = True
         self.wav2vec2 = Wav2Vec2Model(config)
         self.classifier = RegressionHead(config)
         self.post_init()
 
-    def frames(self, windows: torch.Tensor) -> torch.Tensor:
-        """Last hidden states (B, F, D) of windows (B, N) float32."""
-        signal = standardise(windows) if self.standardised else windows
-        hidden: torch.Tensor = self.wav2vec2(signal.to(self.wav2vec2.dtype)).last_hidden_state
-        return hidden
-
     def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pooled hidden states (B, D) and scores (B, 3) of windows (B, N) float32: what an ONNX export holds."""
-        pooled = self.frames(signal).mean(dim=1, dtype=torch.float32)
+        """Pooled hidden states (B, D) and scores (B, 3) of windows (B, N) float32 as the model hears them."""
+        pooled = self.wav2vec2(signal).last_hidden_state.mean(dim=1)
         return pooled, self.classifier(pooled)
 
 
-def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
-    """The model in a folder, in float32 on the CPU; and its sampling rate in Hz.
+def load_emotion_model(folder: Path, compute: Compute | None = None) -> Wav2Vec2:
+    """The model in a folder.
+
+    Args:
+        compute: what is to run it; None for torch.
 
     Raises:
         WeightsError: it has no emotion head, other labels, or parts that do not fit.
@@ -70,7 +63,4 @@ def load_emotion_model(folder: Path) -> tuple[EmotionModel, int]:
             f"{folder} has the labels {', '.join(labels)}; a model whose config.json names {', '.join(SCORES)} in this "
             f"order is needed, such as {PUBLISHED}"
         )
-    loaded = load_wav2vec2(EmotionModel, folder)
-    model: EmotionModel = loaded.model
-    model.standardised = loaded.standardised
-    return model, loaded.sampling_rate
+    return load_wav2vec2(EmotionModel, folder, compute or Compute())

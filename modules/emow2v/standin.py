@@ -9,6 +9,7 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from emow2v.network import SCORES, EmotionModel
+from novaspeech.models.signal import standardise
 from novaspeech.models.standin import SMALL_SIZES, StandIn
 
 
@@ -17,7 +18,7 @@ def make(folder: Path, speech: torch.Tensor) -> None:
     torch.manual_seed(0)
     model = random_emotion_model(**SMALL_SIZES)
     # Random hidden states hardly change over time: the head is centred on those of some speech, and made to exaggerate.
-    windows = speech.unfold(0, 16000, 16000)
+    windows = standardise(speech.unfold(0, 16000, 16000))
     with torch.no_grad():
         pooled = model.eval()(windows)[0]
         dense = model.classifier.dense

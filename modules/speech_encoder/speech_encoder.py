@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech.inference.pooling import POOLINGS
 from novaspeech.models import weights
-from novaspeech.server.options import FrameOptions, option
+from novaspeech.server.backend_options import FrameOptions
+from novaspeech.server.options import option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 from speech_encoder.encoder import SpeechEncoder
@@ -35,5 +36,6 @@ class SpeechEncoderModule(SpeechProcessor):
 
     def load_encoder(self) -> SpeechEncoder:
         options = self.options
-        folder = weights.model_folder(options.model, FAMILIES, self.log)
-        return SpeechEncoder(folder, options.layer, options.pooling, options.compute)
+        compute = options.compute
+        folder = weights.model_folder(options.model, FAMILIES, self.log, options.exported)
+        return SpeechEncoder(folder, options.layer, options.pooling, compute)

@@ -9,7 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech.models import weights
-from novaspeech.server.options import FrameOptions, option
+from novaspeech.server.backend_options import FrameOptions
+from novaspeech.server.options import option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 from w2v_bert_2.encoder import W2VBert2Encoder
@@ -26,8 +27,11 @@ class W2VBert2(SpeechProcessor):
     """The server's entry."""
 
     options_class = W2VBert2Options
+    options: W2VBert2Options
     outputs = (Output("embeddings", aliases=("embedding",)),)
 
     def load_encoder(self) -> W2VBert2Encoder:
-        folder = weights.model_folder(self.options.model, ["wav2vec2-bert"], self.log)
-        return W2VBert2Encoder(folder, self.options.compute)
+        options = self.options
+        compute = options.compute  # what it refuses need not be fetched
+        folder = weights.model_folder(options.model, ["wav2vec2-bert"], self.log, options.exported)
+        return W2VBert2Encoder(folder, compute)

@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from novaspeech.errors import OptionError, RequestError
 from novaspeech.inference.engine import Windows
 from novaspeech.models import weights
-from novaspeech.server.options import Options, option
+from novaspeech.server.backend_options import BackendOptions
+from novaspeech.server.options import option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 from novaspeech.server.session import Results, Session
@@ -26,7 +27,7 @@ METHODS = ("words", "example", "classifier")
 
 
 @dataclass(frozen=True)
-class Wav2Vec2KWSOptions(Options):
+class Wav2Vec2KWSOptions(BackendOptions):
     """The options of the module."""
 
     keywords: str = option("", text="what to look for, with commas between; empty takes the classes of the scheme")
@@ -71,8 +72,9 @@ class Wav2Vec2KWS(SpeechProcessor):
 
     def load_encoder(self) -> KeywordEncoder:
         options = self.options
-        folder = weights.model_folder(options.model, ["wav2vec2"], self.log)
-        encoder = KeywordEncoder(folder, options.layer, options.compute)
+        compute = options.compute
+        folder = weights.model_folder(options.model, ["wav2vec2"], self.log, options.exported)
+        encoder = KeywordEncoder(folder, options.layer, compute)
         self._search: Search | None = None  # of the job, or of method=example the last session's
         self._heard: tuple[object, ...] | None = None  # whose search that is then
         if options.method == "words" and options.keywords:

@@ -27,7 +27,7 @@ class SpeakerEncoder(Encoder):
     """x-vectors of unit length, the energy of windows, and the similarity to a reference.
 
     Args:
-        folder: a model as `save_pretrained` writes it, with its preprocessor_config.json.
+        folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
         compute: where and in which number format wav2vec 2.0 computes; the head stays in float32.
 
     Attributes:
@@ -38,12 +38,12 @@ class SpeakerEncoder(Encoder):
 
     def __init__(self, folder: Path, compute: Compute | None = None) -> None:
         compute = compute or Compute()
-        self.model = SpeakerModel(folder).to(compute.device)
-        self.model.model.wav2vec2.to(compute.dtype)
+        self._speaker = SpeakerModel(folder, compute)
+        self.model, self.pretrained = self._speaker.frames, self._speaker.pretrained
         super().__init__(
-            sampling_rate=self.model.sampling_rate,
-            min_length=self.model.min_length,
-            dimensions={"embeddings": self.model.width, "energy": 1, "similarity": 1},
+            sampling_rate=self.model.front.sampling_rate,
+            min_length=self._speaker.min_length,
+            dimensions={"embeddings": self._speaker.width, "energy": 1, "similarity": 1},
             compute=compute,
         )
 
@@ -54,7 +54,7 @@ class SpeakerEncoder(Encoder):
         return encoder
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        outputs = {"embeddings": self.model(batch.windows)}
+        outputs = {"embeddings": self._speaker(batch)}
         if "energy" in names:  # without a constant offset, which is no sound
             outputs["energy"] = batch.windows.var(dim=1, correction=0, keepdim=True)
         if "similarity" in names:

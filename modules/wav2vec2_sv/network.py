@@ -6,56 +6,56 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional
 from transformers import Wav2Vec2ForXVector
 
-from novaspeech.models.wav2vec2 import frame_geometry, load_wav2vec2, prepare_for_inference, standardise
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.models.compute import Compute
+from novaspeech.models.convolutions import frame_geometry
+from novaspeech.models.frames import END
+from novaspeech.models.wav2vec2 import load_wav2vec2
 
 PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
 THRESHOLD = 0.86  # of the cosine from which on two voices count as one
 
 
-class SpeakerModel(nn.Module):
+class SpeakerModel:
     """Windows of raw signal → x-vectors.
 
     The windows of a batch are of one length, so that nothing is padded and no attention mask is needed: models whose
     first convolution has a group norm were trained without, and give other numbers with one.
 
     Args:
-        folder: a model as `save_pretrained` writes it, with its preprocessor_config.json.
+        folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
+        compute: where and in which number format wav2vec 2.0 computes; the head stays in float32.
 
     Attributes:
-        sampling_rate: in Hz.
+        pretrained: the model of transformers.
+        frames: its wav2vec 2.0.
         min_length: samples of the shortest window that has an x-vector.
         width: its number of values D.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        loaded = load_wav2vec2(Wav2Vec2ForXVector, folder, may_miss=_NOT_USED)
-        self.model = loaded.model
-        prepare_for_inference(self.model.wav2vec2)
-        self.standardised, self.sampling_rate = loaded.standardised, loaded.sampling_rate
+    def __init__(self, folder: Path, compute: Compute) -> None:
+        loaded = load_wav2vec2(Wav2Vec2ForXVector, folder, compute, may_miss=_NOT_USED)
+        self.pretrained, self.frames = loaded.model.to(compute.device), loaded.frames(compute)
         self.min_length = shortest_window(loaded.config)
         self.width = int(loaded.config.xvector_output_dim)
 
-    def forward(self, windows: torch.Tensor) -> torch.Tensor:
-        """Unit vectors (B, D) float32 of windows (B, N) float32; the head is computed in float32."""
-        model = self.model
-        signal = standardise(windows) if self.standardised else windows
-        weighted = model.config.use_weighted_layer_sum
-        outputs = model.wav2vec2(signal.to(model.wav2vec2.dtype), output_hidden_states=weighted)
-        if weighted:
-            shares = model.layer_weights.softmax(dim=-1)
-            hidden = sum(share * layer.float() for share, layer in zip(shares, outputs.hidden_states, strict=True))
+    def __call__(self, batch: WindowBatch) -> torch.Tensor:
+        """Unit vectors (B, D) float32, one a window."""
+        head = self.pretrained
+        if head.config.use_weighted_layer_sum:
+            shares = head.layer_weights.softmax(dim=-1)
+            states = self.frames.hidden_states(batch, range(len(shares)))
+            hidden = sum(share * states[layer] for layer, share in enumerate(shares))
         else:
-            hidden = outputs.last_hidden_state.float()
-        hidden = model.projector(hidden)
-        for layer in model.tdnn:
+            hidden = self.frames.hidden_states(batch, [END])[END]
+        hidden = head.projector(hidden)
+        for layer in head.tdnn:
             hidden = layer(hidden)
         statistics = torch.cat([hidden.mean(dim=1), hidden.std(dim=1)], dim=-1)
-        return functional.normalize(model.feature_extractor(statistics), dim=-1)
+        return functional.normalize(head.feature_extractor(statistics), dim=-1)
 
 
 # The loss's centres and the layer before it: only training uses them.

@@ -16,7 +16,8 @@ from novaspeech.hooks import ignore_progress
 from novaspeech.inference.engine import Windows
 from novaspeech.models import weights
 from novaspeech.segments import Segment, find_segments, mean_confidence
-from novaspeech.server.options import Options, option
+from novaspeech.server.backend_options import BackendOptions
+from novaspeech.server.options import option
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 from novaspeech.server.session import Results, Session
@@ -27,7 +28,7 @@ SAME = "same_speaker"
 
 
 @dataclass(frozen=True)
-class Wav2Vec2SVOptions(Options):
+class Wav2Vec2SVOptions(BackendOptions):
     """The options of the module."""
 
     reference: str = option("", text="where to hear the person sought, in place of the input `reference`")
@@ -52,7 +53,10 @@ class Wav2Vec2SV(SpeechProcessor):
 
     def load_encoder(self) -> SpeakerEncoder:
         self._known: tuple[Hashable, FloatArray] | None = None  # what was heard of the person sought, and the vector
-        return SpeakerEncoder(weights.model_folder(self.options.model, ["wav2vec2"], self.log), self.options.compute)
+        options = self.options
+        compute = options.compute
+        folder = weights.model_folder(options.model, ["wav2vec2"], self.log, options.exported)
+        return SpeakerEncoder(folder, compute)
 
     def process(self, session: Session) -> Results:
         encoder, asked = self.encoder, session.asked

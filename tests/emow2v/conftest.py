@@ -1,18 +1,42 @@
-"""ONNX exports of the small model."""
+"""An ONNX file of the published form: from windows to scores."""
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
-from emow2v.export import export
+from emow2v.network import EmotionModel, load_emotion_model
+from novaspeech.models.signal import standardise
+
+
+class _Whole(nn.Module):
+    """The model with what its extractor does."""
+
+    def __init__(self, model: EmotionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden, scores = self.model(standardise(signal))
+        return hidden, scores
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory, small_emow2v: Path) -> dict[str, Path]:
-    """Folder of each precision."""
-    folders = {precision: tmp_path_factory.mktemp(precision) for precision in ("float32", "int8")}
-    for precision, folder in folders.items():
-        export(str(small_emow2v), precision, folder)
-    return folders
+def windows_file(tmp_path_factory: pytest.TempPathFactory, small_emow2v: Path) -> Path:
+    """The small model as `model.onnx`, with the inputs and outputs of the published file."""
+    file = tmp_path_factory.mktemp("windows") / "model.onnx"
+    logging.disable(logging.WARNING)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Whole(load_emotion_model(small_emow2v).model), (torch.randn(2, 16000),), file, input_names=["signal"],
+            output_names=["hidden_states", "logits"], dynamic_shapes={"signal": {0: "batch", 1: "time"}}, dynamo=True,
+            external_data=False, verbose=False,
+        )  # fmt: skip
+    logging.disable(logging.NOTSET)
+    return file

@@ -19,9 +19,10 @@ from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import SCORES, EmotionModel, load_emotion_model
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.errors import OptionError, WeightsError
+from novaspeech.errors import WeightsError
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
+from novaspeech.models.signal import standardise
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, pooled
@@ -154,7 +155,7 @@ def copy(small_emow2v: Path, tmp_path: Path) -> Path:
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = load_emotion_model(folder)[0].state_dict()
+    state: dict[str, torch.Tensor] = load_emotion_model(folder).model.state_dict()
     return state
 
 
@@ -260,16 +261,12 @@ def test_a_job_with_context_recording_is_one_forward_pass(
     mono: Callable[..., Path], run_emow2v: Run, small_emow2v: Path
 ) -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, 48000).astype(np.float32) * np.linspace(0.1, 1, 48000)
-    model = load_emotion_model(small_emow2v)[0].eval()
+    model = load_emotion_model(small_emow2v).model
     with torch.inference_mode():
-        hidden = model.frames(torch.from_numpy(samples.astype(np.float32))[None])[0].numpy()
+        signal = standardise(torch.from_numpy(samples.astype(np.float32))[None])
+        hidden = model.wav2vec2(signal).last_hidden_state[0].numpy()
         frames = np.stack([part.mean(axis=0) for part in pooled(hidden, 320, 400, WindowGrid(40, 40, 960, 0, 75))])
         scores = model.classifier(torch.from_numpy(frames)).numpy()
     job = run_emow2v(mono("a.wav", samples), {"context": "recording"})
     assert_close(job.load("embedding").data, frames)
     assert_scores(job, dict(zip(SCORES, scores.T, strict=True)))
-
-
-def test_onnx_hears_windows(speech: Speech, run_emow2v: Run) -> None:
-    with pytest.raises(OptionError, match="context=recording needs backend=torch; the ONNX files hold whole windows"):
-        run_emow2v(speech("a.wav"), {"backend": "onnx", "context": "recording"})

@@ -13,7 +13,6 @@ from discover_utils.data.handler.file_handler import FileHandler
 
 from demo.__main__ import main
 from demo.server import Server, ServerError, Status
-from emow2v.export import export
 from novaspeech.server.catalogue import MODULES, module_names
 from tests.conftest import ROOT, small_disk
 from tests.server.checks import check_files, check_request, files_by_python, with_everything, with_standin
@@ -75,13 +74,28 @@ def seed_data(file: Path) -> str:
     return str(json.loads(file.read_text())["data"])
 
 
-def test_emow2v_by_onnxruntime(
-    discover_server: Server, seed_request: Request, small_emow2v: Path, tmp_path: Path
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("context", ["window", "recording"])
+@pytest.mark.parametrize("module", ["emow2v", "speech_encoder", "w2v_bert_2"])
+def test_contexts_and_backends_by_option(
+    discover_server: Server,
+    nova_server: Server,
+    standin_places: Mapping[str, Path],
+    exported: Callable[..., Path],
+    tmp_path: Path,
+    module: str,
+    context: str,
+    backend: str,
 ) -> None:
-    export(str(small_emow2v), "float32", tmp_path / "onnx")
-    options = json.dumps({"backend": "onnx", "model": str(tmp_path / "onnx")})
-    check_request(discover_server, seed_request("emow2v", "onnx") | {"options": options}, tmp_path / "onnx")
-    assert any("onnxruntime's CPUExecutionProvider" in line for line in discover_server.output)
+    """On both servers what Python gives; in short chunks, so that the recording has several."""
+    model = standin_places[module]
+    options = {"context": context, "chunk": "2", "overlap": "0.5", "backend": backend}
+    if backend == "onnx":
+        model = exported(module, model)
+        options["model"] = str(model)
+    asked = placed(seed_request_of(module), tmp_path) | {"options": json.dumps(options)}
+    server = nova_server if context == "window" else discover_server
+    check_request(server, with_everything(asked, tmp_path), model)
 
 
 def test_one_broken_session_does_not_stop_the_other(

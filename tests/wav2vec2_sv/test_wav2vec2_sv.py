@@ -12,6 +12,7 @@ import torch
 from discover_utils.data.handler.file_handler import FileHandler
 from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec2Config
 
+from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.command.pictures import plot_outputs
 from novaspeech.errors import OptionError
@@ -83,10 +84,10 @@ def test_the_shortest_window_follows_from_kernels_and_dilations(models: dict[str
     config = Wav2Vec2Config()  # as published
     assert shortest_window(config) == 5200
     assert shortest_window(Wav2Vec2Config(tdnn_kernel=(3, 1), tdnn_dilation=(4, 1), tdnn_dim=(8, 8))) == 9 * 320 + 400
-    network = SpeakerModel(models["demo"]).eval()
+    network = SpeakerModel(models["demo"], Compute())
     with torch.no_grad():
-        assert torch.isfinite(network(torch.randn(2, 5200))).all()
-        assert not torch.isfinite(network(torch.randn(2, 5199))).any()
+        assert torch.isfinite(network(WindowBatch(torch.randn(5300), 5200, 100))).all()
+        assert not torch.isfinite(network(WindowBatch(torch.randn(5299), 5199, 100))).any()
 
 
 @pytest.mark.parametrize("frame", ["300ms", "312ms", "324ms"])  # 4,800 samples raise in transformers, 5,000 give NaN

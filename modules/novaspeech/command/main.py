@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from novaspeech.command import modules, plot, run
+from novaspeech.command import export, modules, plot, run
 from novaspeech.errors import NovaspeechError
 from novaspeech.server.catalogue import command_modules
 
@@ -35,5 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_command(commands)
     for module in command_modules():
         module.add_commands(commands)
+    export.add_command(commands)
     modules.add_command(commands)
     return parser

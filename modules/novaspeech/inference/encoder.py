@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
 from typing_extensions import Self
 
-from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import samples_per_ms
 from novaspeech.audio.recording import Recording
@@ -17,6 +17,7 @@ from novaspeech.hooks import Log
 from novaspeech.inference.passes import refuse_absurd
 from novaspeech.inference.pooling import HIDDEN, POOLINGS
 from novaspeech.models.compute import Compute
+from novaspeech.models.frames import END, FrameModel
 
 
 class Encoder(ABC):
@@ -29,6 +30,9 @@ class Encoder(ABC):
         compute: where and in which number format it computes.
 
     Attributes:
+        model: what gives hidden states, if `novaspeech export` can write it for onnxruntime.
+        pretrained: the transformers model that it is the backbone of, if there is more to it.
+        fingerprint: digits that stand for the weights, where a module asks for them.
         padding: what stands beyond the recording's ends, "edge" or "zeros".
         max_length_ms: of a window with its contexts that is encoded on its own, in ms. Attention takes memory and time
             with the square of it: windows of ten minutes would fill any machine.
@@ -37,6 +41,9 @@ class Encoder(ABC):
             (BENCHMARKS.md).
     """
 
+    model: FrameModel | None = None
+    pretrained: Any = None
+    fingerprint = ""
     padding = "edge"
     max_length_ms = 60_000
 
@@ -85,17 +92,36 @@ class Encoder(ABC):
 class FrameEncoder(Encoder):
     """An encoder whose model gives a hidden state every `frame_hop` samples, and whose outputs are pooled from them.
 
+    Args:
+        model: gives the hidden states.
+        dimensions: as of `Encoder`.
+        compute: where the model computes.
+        min_length: samples of the shortest window; None for those of a frame.
+
     Attributes:
         frame_hop: samples from one frame to the next.
         frame_length: samples that a frame is computed from, before the model's own context.
+        layers: those whose hidden states' mean is pooled, by number, or `END`.
         pooling: how a window's frames become one vector, one of `POOLINGS`.
         max_chunks: the most chunks of a recording that one pass should hold.
     """
 
-    frame_hop: int
-    frame_length: int
+    model: FrameModel
+    layers: Collection[int]
     pooling = "mean"
     _heard: Recording | None = None  # whose chunks it takes
+
+    def __init__(
+        self, model: FrameModel, dimensions: Mapping[str, int], compute: Compute, min_length: int | None = None
+    ) -> None:
+        self.model, self.layers = model, (END,)
+        self.frame_hop, self.frame_length = model.front.frame_hop, model.front.frame_length
+        super().__init__(
+            sampling_rate=model.front.sampling_rate,
+            min_length=min_length or self.frame_length,
+            dimensions=dimensions,
+            compute=compute,
+        )
 
     @property
     def max_chunks(self) -> int:
@@ -119,28 +145,29 @@ class FrameEncoder(Encoder):
             return self
         encoder = copy.copy(self)
         encoder._heard = recording
-        encoder.hear(refuse_absurd(recording, self.sampling_rate))
+        encoder.model = self.model.hear(refuse_absurd(recording, self.sampling_rate))
         return encoder
 
-    def hear(self, blocks: Iterable[FloatArray]) -> None:
-        """Takes from a recording what the model takes from the whole of its input; called for a copy.
-
-        Args:
-            blocks: consecutive pieces (n,) float32 with NaN, to be read to their end or not at all.
-        """
-
-    @abstractmethod
     def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        """Name → (B, F, D), frame f for samples [f*frame_hop, f*frame_hop + frame_length) of each window.
+        """Name → (B, F, D) float32, frame f for samples [f*frame_hop, f*frame_hop + frame_length) of each window.
 
         Args:
             batch: on the device of `compute`; windows, or after `for_chunks_of` chunks.
             names: the frames that must be there: `HIDDEN`, or what else the encoder has.
         """
+        return {HIDDEN: self.pooled_layers(self.model.hidden_states(batch, self.layers))}
+
+    def pooled_layers(self, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """The mean (B, F, D) of `layers`."""
+        chosen = [states[layer] for layer in self.layers]
+        return chosen[0] if len(chosen) == 1 else torch.stack(chosen).mean(dim=0)
 
     @abstractmethod
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
         """The outputs (B, D) of `encode` from the pooled frames `HIDDEN` (B, D) float32."""
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return self.head(POOLINGS[self.pooling](self.frames(batch, [HIDDEN])[HIDDEN].float()), names)
+        return self.head(POOLINGS[self.pooling](self.frames(batch, [HIDDEN])[HIDDEN]), names)
+
+    def __str__(self) -> str:
+        return str(self.model.network)

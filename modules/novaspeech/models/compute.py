@@ -11,6 +11,7 @@ import torch
 
 from novaspeech.errors import OptionError, quoted
 
+ON_CPU = "CPUExecutionProvider"
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -19,14 +20,18 @@ class Compute:
     """Device and number format of a job, resolved once.
 
     Attributes:
-        device: where the model computes.
+        device: where the model computes, with onnxruntime where signal comes from and outputs go to.
         dtype: number format of its weights.
         tf32: whether CUDA may multiply float32 matrices in TF32, which keeps 10 bits of the mantissa.
+        providers: onnxruntime's execution providers, the best first; empty if torch runs the model.
+        asked: the options `device` and `precision`.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     tf32: bool = False
+    providers: tuple[Any, ...] = ()
+    asked: tuple[str, str] = ("auto", "auto")
 
     @classmethod
     def of(cls, device: str = "auto", precision: str = "auto") -> Compute:
@@ -39,6 +44,7 @@ class Compute:
         Raises:
             OptionError: the device asked for is not there.
         """
+        asked = (device, precision)
         there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
         available = [name for name, is_there in there.items() if is_there]
         if device == "auto":
@@ -48,14 +54,13 @@ class Compute:
                 f"option 'device' is {quoted(device)}, which torch {torch.__version__} does not see here; use "
                 f"{', '.join(available)}"
             )
-        return cls(
-            torch.device(device), _HALF.get(precision, torch.float32), tf32=device == "cuda" and precision == "auto"
-        )
+        tf32 = device == "cuda" and precision == "auto"
+        return cls(torch.device(device), _HALF.get(precision, torch.float32), tf32, asked=asked)
 
     @property
     def on_cpu(self) -> bool:
         """Whether it is the CPU, whose caches ask for small batches."""
-        return self.device.type == "cpu"
+        return self.device.type == "cpu" and self.providers in ((), (ON_CPU,))
 
     @contextmanager
     def active(self) -> Iterator[None]:

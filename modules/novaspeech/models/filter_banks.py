@@ -44,12 +44,16 @@ class FilterBanks:
     def __init__(self, extractor: SeamlessM4TFeatureExtractor, device: torch.device) -> None:
         self.sampling_rate: int = extractor.sampling_rate
         self.stacked: int = extractor.stride
-        self.frame_hop = FRAME_HOP * self.stacked
-        self.frame_length = FRAME_LENGTH + FRAME_HOP * (self.stacked - 1)
+        self.frame_hop: int = FRAME_HOP * self.stacked
+        self.frame_length: int = FRAME_LENGTH + FRAME_HOP * (self.stacked - 1)
         self._whole: tuple[torch.Tensor, torch.Tensor] | None = None  # mean and deviation of each band
         self._real = torch.float32 if device.type == "mps" else torch.float64
         self._mel = torch.as_tensor(np.asarray(extractor.mel_filters), dtype=self._real, device=device)
         self._taper = torch.as_tensor(np.asarray(extractor.window), dtype=self._real, device=device)
+
+    def frame_count(self, samples: int) -> int:
+        """Frames of a window."""
+        return (samples - self.frame_length) // self.frame_hop + 1
 
     def hear(self, blocks: Iterable[FloatArray]) -> FilterBanks:
         """The same for chunks of a recording: its bands' mean and variance in place of each window's own.
@@ -79,14 +83,14 @@ class FilterBanks:
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """Features (B, frames // stacked, bands * stacked) float32, one row a window."""
         count = (batch.length - FRAME_LENGTH) // FRAME_HOP + 1
+        kept = self.frame_count(batch.length)
         if batch.hop % FRAME_HOP == 0:
             # Frames of neighbouring windows coincide: each is computed once.
             shared = self._log_mel(batch.signal.unfold(0, FRAME_LENGTH, FRAME_HOP))
             log_mel = shared.unfold(0, count, batch.hop // FRAME_HOP).transpose(1, 2)
         else:
             log_mel = self._log_mel(batch.windows.unfold(1, FRAME_LENGTH, FRAME_HOP))
-        kept = count - count % self.stacked
-        return self._normalize(log_mel)[:, :kept].reshape(len(batch), kept // self.stacked, -1)
+        return self._normalize(log_mel)[:, : kept * self.stacked].reshape(len(batch), kept, -1)
 
     def _log_mel(self, frames: torch.Tensor) -> torch.Tensor:
         """Log energy (..., bands) float32 of frames (..., FRAME_LENGTH)."""

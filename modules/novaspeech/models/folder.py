@@ -9,6 +9,7 @@ from typing import Any
 
 from novaspeech.errors import WeightsError, first_line, quoted
 
+ABOUT, NETWORK = "export.json", "network.onnx"  # what `novaspeech export` says of a model, and its transformer
 LARGEST_RATE = 768_000  # Hz; the fastest sound cards sample that often
 
 # Of a feature extractor: how many of something there are, which is at least one.
@@ -25,6 +26,8 @@ def is_complete(folder: Path) -> bool:
     """
     if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
         return False
+    if is_export(folder):
+        return (folder / NETWORK).is_file()
     for weights in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{weights}.index.json"
         if (folder / weights).is_file():
@@ -32,6 +35,11 @@ def is_complete(folder: Path) -> bool:
         if index.is_file():
             return all((folder / part).is_file() for part in _parts(index))
     return False
+
+
+def is_export(folder: Path) -> bool:
+    """Whether `novaspeech export` wrote it."""
+    return (folder / ABOUT).is_file()
 
 
 def check_type(folder: Path, model_types: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models import hub
 from novaspeech.models.folder import (
+    ABOUT,
     check_convolutions,
     check_extractor,
     check_parts,
     check_type,
     is_complete,
+    is_export,
     read_json,
 )
 
@@ -25,13 +28,14 @@ T = TypeVar("T")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def model_folder(model: str, model_types: Collection[str], log: Log = print) -> Path:
+def model_folder(model: str, model_types: Collection[str], log: Log = print, exported: bool = False) -> Path:
     """The folder that holds a transformers model.
 
     Args:
         model: a folder, or a Hub id such as "facebook/w2v-bert-2.0".
         model_types: one of these is the `model_type` that its config.json must state.
         log: takes a line when something is fetched.
+        exported: whether it must be one that `novaspeech export` wrote.
 
     Raises:
         WeightsError: no such folder, not a model, another architecture, or a Hub id that cannot be had or must not be
@@ -42,6 +46,11 @@ def model_folder(model: str, model_types: Collection[str], log: Log = print) -> 
         if not _HUB_ID.fullmatch(model):
             raise WeightsError(
                 f"model {quoted(model)} is neither a folder on this machine nor a Hub id such as owner/name"
+            )
+        if exported:
+            raise WeightsError(
+                f"backend=onnx needs a folder in the option 'model', which is {quoted(model)}; make one first: "
+                f"novaspeech export MODULE --model {model} --out DIR"
             )
         folder = hub.snapshot(model, lambda fetched: check_type(fetched, model_types), log)
     if not is_complete(folder):
@@ -90,6 +99,8 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
             replace by random ones.
     """
     check_parts(folder)
+    if is_export(folder):
+        raise WeightsError(f"{folder} was written by `novaspeech export`, for onnxruntime: it needs backend=onnx")
     loader: Any = model_class
     try:
         # transformers opens pickles with weights_only=True, all versions that we allow do.
@@ -124,6 +135,23 @@ def _no_progress_bar() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def fingerprint(model: Any, folder: Path) -> str:
+    """16 hexadecimal digits that other weights would not have, whatever transformers calls them.
+
+    Args:
+        model: as it was loaded.
+        folder: from where; one that `novaspeech export` wrote states those of the model that it was made of.
+    """
+    if is_export(folder):
+        return str(read_json(folder / ABOUT).get("fingerprint"))
+    digests = sorted(
+        hashlib.blake2b(weight.detach().numpy().tobytes(), digest_size=16).digest()
+        for name, weight in model.state_dict().items()
+        if not name.endswith("masked_spec_embed")  # which inference does not use, and a file may lack
+    )
+    return hashlib.blake2b(b"".join(digests), digest_size=8).hexdigest()
 
 
 def load_extractor(extractor_class: type[T], folder: Path) -> T:

@@ -83,11 +83,14 @@ def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log) ->
     Raises:
         OptionError, WeightsError: wrong options, or a model that cannot be had.
     """
+    return processor_class(trainer)(model_io=trainer.content.meta_io, opts=options, trainer=trainer.content, log=log)
+
+
+def processor_class(trainer: Trainer) -> type[SpeechProcessor]:
+    """What the server makes a module's processor of."""
     script = importlib.import_module(f"{trainer.name}.{Path(trainer.content.model_script_path).stem}")
-    made: SpeechProcessor = getattr(script, trainer.content.model_create)(
-        model_io=trainer.content.meta_io, opts=options, trainer=trainer.content, log=log
-    )
-    return made
+    found: type[SpeechProcessor] = getattr(script, trainer.content.model_create)
+    return found
 
 
 def command_modules() -> list[Any]:

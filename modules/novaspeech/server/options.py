@@ -6,13 +6,14 @@ import dataclasses
 import inspect
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 from typing_extensions import Self
 
 from novaspeech.errors import OptionError, quoted
+from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -68,6 +69,10 @@ class Options:
         """
         return Compute.of(self.device, self.precision)
 
+    def applied(self, inference: Inference) -> Inference:
+        """An inference as the options want it."""
+        return replace(inference, batch_size=self.batch_size)
+
     @classmethod
     def parse(cls, given: object) -> Self:
         """The options of one job.
@@ -105,26 +110,6 @@ class Options:
                 kind, default = ("BOOL" if isinstance(field.default, bool) else "STRING"), str(field.default)
             entries.append(f"{{{field.name}:{kind}:{default}}}")
         return ";".join(entries)
-
-
-@dataclass(frozen=True)
-class FrameOptions(Options):
-    """The options of modules whose encoder is a `FrameEncoder`."""
-
-    context: str = option(
-        "window",
-        text="what the model hears: each window on its own, or the recording, once, which is many times as fast",
-        choices=("window", "recording"),
-    )
-    chunk: float = option(30.0, text="context=recording: seconds that are encoded at once", minimum=1, maximum=300)
-    overlap: float = option(3.0, text="context=recording: seconds of a chunk's ends that are only heard", minimum=0)
-
-    def __post_init__(self) -> None:
-        """Raises OptionError for chunks that are mostly overlap."""
-        if self.chunk < 3 * self.overlap:
-            raise OptionError(
-                f"option 'chunk' is {self.chunk:g}, less than three times 'overlap', {self.overlap:g}; make it longer"
-            )
 
 
 def _convert(field: dataclasses.Field[Any], value: object) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -13,12 +13,12 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import NovaspeechError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.engine import Chunks, Inference, Windows
+from novaspeech.inference.engine import Inference, Windows
 from novaspeech.models import hub
 from novaspeech.server import host, progress
 from novaspeech.server.checks import refuse_too_many_scores, requested_outputs
 from novaspeech.server.inputs import open_excerpt, open_labels, open_recording
-from novaspeech.server.options import FrameOptions, Options
+from novaspeech.server.options import Options
 from novaspeech.server.outputs import Output
 from novaspeech.server.results import build_outputs
 from novaspeech.server.session import Results, Session
@@ -97,11 +97,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
 
     def inference(self, log: Log | None = None, report: Progress = ignore_progress) -> Inference:
         """The job's encoder at work."""
-        inference = Inference(self.encoder, self.options.batch_size, log or self.log, report)
-        if not isinstance(self.options, FrameOptions):
-            return inference
-        chunks = Chunks(self.options.chunk, self.options.overlap)
-        return replace(inference, chunks=chunks, once=self.options.context == "recording")
+        return self.options.applied(Inference(self.encoder, log=log or self.log, progress=report))
 
     def process_data(self, ds_manager: Any) -> SessionResult:
         """Runs one session.

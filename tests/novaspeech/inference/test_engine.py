@@ -6,6 +6,7 @@ import re
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
+from novaspeech.models.frames import FrameModel
 
 
 class FirstAndMean(Encoder):
@@ -372,17 +374,39 @@ def test_an_error_while_reading_reaches_the_caller() -> None:
         Inference(FirstAndMean(), 25).windows(recording, WindowGrid.fit(40, 40, 0, 0, 10000), ["first"])
 
 
-class Frames(FrameEncoder):
-    """Frames of 25 ms every 20 ms: each the mean of its samples and the first one; the head doubles their mean."""
+class Framed:
+    """Frames of 25 ms every 20 ms: each the mean of its samples and the first one. A model's front end."""
 
-    frame_hop, frame_length = 320, 400
+    sampling_rate, frame_hop, frame_length = 16000, 320, 400
 
-    def __init__(self) -> None:
-        super().__init__(sampling_rate=16000, min_length=400, dimensions={"out": 2})
+    def frame_count(self, samples: int) -> int:
+        return (samples - 400) // 320 + 1
 
-    def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
+    def hear(self, blocks: Iterable[np.ndarray]) -> Framed:
+        return self
+
+    def __call__(self, batch: WindowBatch) -> torch.Tensor:
         frames = batch.windows.nan_to_num(0.0).unfold(1, 400, 320)
-        return {HIDDEN: torch.stack([frames.mean(dim=2), frames[:, :, 0]], dim=2)}
+        return torch.stack([frames.mean(dim=2), frames[:, :, 0]], dim=2)
+
+
+class AsTheyAre:
+    """A network that changes nothing."""
+
+    last = 0
+
+    def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
+        return dict.fromkeys(wanted, features)
+
+    def keep(self, layer: int) -> None:
+        pass
+
+
+class Frames(FrameEncoder):
+    """The frames of `Framed`; the head doubles their mean."""
+
+    def __init__(self, front: Framed | None = None) -> None:
+        super().__init__(FrameModel(front or Framed(), AsTheyAre(), 2, Path()), {"out": 2}, Compute())
 
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"out": 2 * pooled}
@@ -412,19 +436,21 @@ def test_frames_of_chunks_are_those_of_the_whole(seconds: float) -> None:
 
 
 def test_frames_are_of_the_encoder_that_is_prepared_for_the_recording() -> None:
-    class LessItsMaximum(Frames):
-        most = 0.0
+    class LessItsMaximum(Framed):
+        def __init__(self, most: float = 0.0) -> None:
+            self.most = most
 
-        def hear(self, blocks: Iterable[np.ndarray]) -> None:
-            self.most = max(float(block.max()) for block in blocks)
+        def hear(self, blocks: Iterable[np.ndarray]) -> LessItsMaximum:
+            return LessItsMaximum(max(float(block.max()) for block in blocks))
 
-        def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-            return {HIDDEN: super().frames(batch, names)[HIDDEN] - self.most}
+        def __call__(self, batch: WindowBatch) -> torch.Tensor:
+            return super().__call__(batch) - self.most
 
-    encoder = LessItsMaximum()
+    front = LessItsMaximum()
+    encoder = Frames(front)
     [block] = Inference(encoder).frames(ramp(1), [HIDDEN])
     np.testing.assert_array_equal(block.values[HIDDEN][:, 1], 320 * np.arange(49) - 15999)
-    assert encoder.most == 0, "the next recording must not meet this one's maximum"
+    assert encoder.model.front is front, "the next recording must not meet this one's maximum"
 
 
 def test_frames_that_hear_nan_are_not_usable() -> None:

@@ -30,7 +30,7 @@ def wrong_model(folder: Path) -> Path:
     [
         (
             {"speed": 2},
-            "unknown option 'speed'; this module's options are model, context, chunk, overlap, device",
+            "unknown option 'speed'; this module's options are model, context, chunk, overlap, backend, device",
         ),
         ({"batch_size": 0}, "option 'batch_size' is 0; it must be a whole number of at least 1"),
         ({"batch_size": -3}, "option 'batch_size' is -3; it must be"),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from novaspeech.errors import OptionError
-from novaspeech.server.options import FrameOptions, Options, option
+from novaspeech.server.backend_options import FrameOptions
+from novaspeech.server.options import Options, option
 
 
 @dataclass(frozen=True)

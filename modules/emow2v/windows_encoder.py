@@ -1,9 +1,7 @@
-"""The emotion model in onnxruntime: the published export, or one of `novaspeech export`."""
+"""The emotion model as one graph from windows to scores: the published ONNX file, and others of its form."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,48 +12,17 @@ import torch
 from emow2v.network import SCORES
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
-from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
+from novaspeech.errors import ModelError, WeightsError, first_line
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
 from novaspeech.models.downloads import fetch
+from novaspeech.models.onnx import OnnxGraph
 
 INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}
-FULL = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")  # what onnxruntime says of a GPU
 SAMPLING_RATE, MIN_LENGTH = 16000, 400  # Hz, and samples of one hidden state, of every wav2vec 2.0 that is published
-ON_CPU = "CPUExecutionProvider"
-ABOUT = "novaspeech"  # key of the metadata in files that `novaspeech export` makes
-
-
-def choose_providers(device: str, precision: str) -> list[Any]:
-    """The execution providers that the options `device` and `precision` mean.
-
-    Raises:
-        OptionError: onnxruntime is missing, or does not offer what is asked for.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:  # not there, or its libraries are not
-        raise OptionError(
-            f"backend=onnx needs onnxruntime: pip install onnxruntime (onnxruntime-gpu for CUDA); {first_line(error)}"
-        ) from error
-    if precision not in ("auto", "float32"):
-        raise OptionError(
-            f"option 'precision' is {precision!r}; with backend=onnx it is the file's own: leave it at auto, or name a "
-            f"file of `novaspeech export emow2v --precision int8` in the option 'model'"
-        )
-    offered = onnxruntime.get_available_providers()
-    cuda = "CUDAExecutionProvider" in offered
-    if device == "mps" or (device == "cuda" and not cuda):
-        raise OptionError(
-            f"option 'device' is {device!r}, which onnxruntime {onnxruntime.__version__} does not offer here "
-            f"({', '.join(offered)}); use cpu, or install onnxruntime-gpu for CUDA"
-        )
-    if device == "cpu" or not cuda:
-        return [ON_CPU]
-    return [("CUDAExecutionProvider", {"use_tf32": int(precision == "auto")}), ON_CPU]
 
 
 def onnx_file(model: str, published: Any, log: Log) -> Path:
@@ -87,49 +54,31 @@ def onnx_file(model: str, published: Any, log: Log) -> Path:
     return chosen[0]
 
 
-class OnnxEncoder(Encoder):
+class WindowsEncoder(Encoder):
     """Windows of raw signal → pooled hidden states and scores, by onnxruntime.
 
     Args:
         file: with the input `signal` (batch, time) and the outputs `hidden_states` (batch, D) and `logits` (batch, 3),
             all float32.
-        device, precision: the options of these names.
+        compute: made for the backend "onnx".
 
     Raises:
         WeightsError: the file is no such model.
         OptionError: onnxruntime cannot do what the options ask for.
     """
 
-    def __init__(self, file: Path, device: str = "auto", precision: str = "auto") -> None:
-        providers = choose_providers(device, precision)
-        import onnxruntime
-
-        self._file = file
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
-        except Exception as error:  # onnxruntime has a dozen, all of them Exceptions only
-            raise WeightsError(f"{file} cannot be used by onnxruntime: {first_line(error)}") from error
-        self._provider = self._session.get_providers()[0]
-        if device == "cuda" and self._provider == ON_CPU:
-            raise OptionError("option 'device' is 'cuda', which onnxruntime cannot start here (it says why above)")
+    def __init__(self, file: Path, compute: Compute) -> None:
+        self._file, self._graph = file, OnnxGraph(file, compute)
         self._check_signature()
-        about = self._about()
-        self._precision = about.get("precision", "its own precision")
-        if precision == "float32" and self._precision == "int8":
-            raise OptionError(f"option 'precision' is 'float32', but {file} is int8; leave it at auto")
         width, one_by_one = self._probe()
         super().__init__(
-            sampling_rate=about.get("sampling_rate", SAMPLING_RATE),
-            min_length=about.get("min_length", MIN_LENGTH),
+            sampling_rate=SAMPLING_RATE,
+            min_length=MIN_LENGTH,
             dimensions={"embedding": width} | dict.fromkeys(SCORES, 1),
-            compute=Compute(),  # where batches come from and outputs go to
+            compute=compute,
         )
         if one_by_one:
             self.max_batch = 1
-        elif self._provider != ON_CPU:
-            self.max_batch = None
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         wanted = [name for name in OUTPUTS if (set(names) & _GIVEN_BY[name])]
@@ -142,32 +91,13 @@ class OnnxEncoder(Encoder):
         return outputs
 
     def __str__(self) -> str:
-        return f"onnxruntime's {self._provider} ({self._file}, {self._precision})"
+        return f"onnxruntime's {self._graph.provider} ({self._file})"
 
     def _run(self, windows: FloatArray, wanted: Sequence[str]) -> list[FloatArray]:
-        import onnxruntime
-
-        only = onnxruntime.RunOptions()
-        only.only_execute_path_to_fetches = True
-        try:
-            arrays: list[FloatArray] = self._session.run(wanted, {INPUT: np.ascontiguousarray(windows)}, only)
-        except Exception as error:  # onnxruntime's are no RuntimeErrors, by which inference knows a full GPU
-            if any(phrase in str(error) for phrase in FULL):
-                raise RuntimeError(f"out of memory: {error}") from error
-            raise ModelError(f"onnxruntime cannot run {self._file}: {first_line(error)}") from error
-        return arrays
-
-    def _about(self) -> dict[str, Any]:
-        """Metadata that `novaspeech export` wrote into the file; none if it comes from elsewhere."""
-        text = self._session.get_modelmeta().custom_metadata_map.get(ABOUT, "{}")
-        with contextlib.suppress(ValueError):
-            about = json.loads(text)
-            if isinstance(about, dict):
-                return about
-        return {}
+        return self._graph.run({INPUT: windows}, wanted)
 
     def _check_signature(self) -> None:
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._graph.session.get_inputs(), self._graph.session.get_outputs()
         found = {value.name: value for value in (*inputs, *outputs)}
         right = [value.name for value in inputs] == [INPUT] and all(
             name in found and found[name].type == "tensor(float)" and len(found[name].shape or (0, 0)) == 2

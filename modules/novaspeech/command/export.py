@@ -1,0 +1,50 @@
+"""`novaspeech export`: a module's model for onnxruntime."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+from typing import Any
+
+from novaspeech.errors import RequestError
+
+
+def add_command(commands: Any) -> None:
+    """Adds `export` to the subparsers of `novaspeech`."""
+    export = commands.add_parser("export", help="write a model for onnxruntime", description=_export.__doc__)
+    export.add_argument("module", help="its name")
+    export.add_argument("--model", help="Hub id or folder (default: the published model)")
+    export.add_argument("--precision", choices=("float32", "int8"), default="float32", help="int8: for CPUs")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="name it in the option 'model' then")
+    export.set_defaults(command=_export)
+
+
+def _export(given: argparse.Namespace) -> int:
+    """Writes a module's model into a folder for backend=onnx, with a JSON file that says how it compares with torch."""
+    from novaspeech.inference.encoder import Encoder
+    from novaspeech.inference.export import export, made_with
+    from novaspeech.server.backend_options import BackendOptions
+    from novaspeech.server.catalogue import load_processor, load_trainer, processor_class
+
+    trainer = load_trainer(given.module)
+    if not issubclass(processor_class(trainer).options_class, BackendOptions):
+        raise RequestError(f"module {given.module!r} has no export to ONNX")
+    packages = made_with()
+    options = {"device": "cpu", "precision": "float32"} | ({"model": given.model} if given.model else {})
+    processor = load_processor(trainer, options, print)
+    assert processor.encoder.model is not None
+    folder = processor.encoder.model.folder
+
+    def reopen(place: Path) -> Encoder:
+        options = {"device": "cpu", "backend": "onnx", "model": str(place)}
+        return load_processor(trainer, options, log=lambda line: None).encoder
+
+    about = {
+        "source": processor.options.model,
+        "revision": folder.name if folder.parent.name == "snapshots" else None,
+        "made_by": f"novaspeech export {trainer.name}, {datetime.date.today()}",
+        "made_with": packages,
+    }
+    export(processor.encoder, reopen, given.precision, given.out, about, print)
+    return 0

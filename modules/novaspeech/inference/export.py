@@ -1,0 +1,243 @@
+"""`novaspeech export`: a model's graphs for onnxruntime, compared with torch before they are there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from novaspeech.audio.buffer import WindowBatch
+from novaspeech.errors import ModelError, OptionError, first_line
+from novaspeech.hooks import Log
+from novaspeech.inference.encoder import Encoder
+from novaspeech.models.exported import CONVOLUTIONS, FEATURES, KEPT, OF_FIRST, TAKEN, hidden_name
+from novaspeech.models.folder import ABOUT, NETWORK
+from novaspeech.models.frames import END, FrameModel, TorchNetwork
+from novaspeech.models.signal import SignalFront
+
+FLOAT_TOLERANCE = 1e-4  # of a layer's largest value
+LEAST_COSINE = 0.99  # of pooled hidden states in int8: below, something is broken rather than rounded
+_SECONDS = (1.0, 0.99, 3.0)  # of the windows that are compared, besides the shortest
+
+
+def export(
+    encoder: Encoder, reopen: Callable[[Path], Encoder], precision: str, out: Path, about: Mapping[str, Any], log: Log
+) -> None:
+    """Writes a module's model for backend=onnx into a folder: what onnxruntime runs, and what torch still does.
+
+    The network's graph takes what comes before its transformer, and gives the hidden states of all layers; models of
+    raw signal have a second one for their convolutions. Batch and time are free.
+
+    Args:
+        encoder: in torch, float32, on the CPU; it cannot be used afterwards.
+        reopen: loads the folder for backend=onnx.
+        precision: "float32", or "int8": products with weights in 8 bit, scaled per channel, and their inputs in 8 bit,
+            scaled as they come.
+        out: the folder; made if need be.
+        about: what is known of the model.
+
+    Raises:
+        OptionError: onnx, onnxscript or onnxruntime is missing.
+        ModelError: the model cannot be exported, or the files do not give torch's numbers; nothing is written.
+    """
+    model = encoder.model
+    assert model is not None
+    assert isinstance(model.network, TorchNetwork)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
+        place = Path(temporary)
+        shortest = max(encoder.min_length, model.front.frame_length)
+        lengths = (shortest, *(round(seconds * encoder.sampling_rate) for seconds in _SECONDS))
+        batches = [_noise(length) for length in lengths]
+        expected = [_found(encoder, batch) for batch in batches]
+        for file in model.folder.iterdir():
+            if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
+                shutil.copy(file, place)
+        _write_graphs(model, place, precision, log)
+        save_file(_kept(encoder), place / KEPT)
+        known = dict(about) | {"precision": precision, "fingerprint": encoder.fingerprint}
+        (place / ABOUT).write_text(json.dumps(known))
+        compared = _compare(reopen(place), batches, expected, precision)
+        (place / ABOUT).write_text(json.dumps(known | {"compared_with_torch": compared}, indent=2) + "\n")
+        for file in sorted(place.iterdir(), key=lambda file: file.name == ABOUT):  # last what says that it is whole
+            file.replace(out / file.name)
+    log(f"{out}: {compared}")
+
+
+def made_with() -> dict[str, str]:
+    """Name of each package that an export needs → its version.
+
+    Raises:
+        OptionError: one is missing.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript
+    except ImportError as error:
+        raise OptionError(f"export needs {error.name}: pip install onnx onnxscript onnxruntime") from error
+    return {package.__name__: package.__version__ for package in (torch, onnx, onnxruntime, onnxscript)}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what exporter and quantiser remark about themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+def _kept(encoder: Encoder) -> dict[str, torch.Tensor]:
+    """Weights that torch needs: of the head, and of a first convolution with a group norm."""
+    front = encoder.model.front if encoder.model else None
+    first = front.first if isinstance(front, SignalFront) else None
+    kept = {OF_FIRST + name: values for name, values in (first.state_dict() if first else {}).items()}
+    if encoder.pretrained is not None:
+        state = encoder.pretrained.state_dict()
+        kept |= {name: values for name, values in state.items() if not name.startswith("wav2vec2.")}
+    return {name: values.contiguous() for name, values in kept.items()}
+
+
+class _States(nn.Module):
+    """A network's hidden states as outputs of a graph."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.network(features, output_hidden_states=True)
+        return (*outputs.hidden_states, outputs.last_hidden_state + 0)  # a graph has no tensor of two names
+
+
+def _write_graphs(model: FrameModel, place: Path, precision: str, log: Log) -> None:
+    front, network = model.front, model.network
+    assert isinstance(network, TorchNetwork)
+    outputs = [hidden_name(layer) for layer in (*range(network.last + 1), END)]
+    graphs: dict[str, tuple[nn.Module, tuple[torch.Tensor, ...], list[str], list[str], tuple[Any, ...]]] = {}
+    with torch.no_grad():
+        shorter, longer = (front(WindowBatch(torch.randn(size + 640), size, 640)) for size in (16000, 19200))
+    free = {axis: "batch" if not axis else "time" for axis in range(3) if not axis or _differ(shorter, longer, axis)}
+    graphs[NETWORK] = _States(network.module), (shorter,), [FEATURES], outputs, (free,)
+    if isinstance(front, SignalFront):
+        signal = torch.randn(2, 16000)
+        first = front.first.of_windows(signal) if front.first else ()
+        inputs = (signal, *first)
+        axes = ({0: "batch", 1: "time"}, {0: "batch"}, {0: "batch"})[: len(inputs)]
+        assert isinstance(front.convolutions, nn.Module)
+        graphs[CONVOLUTIONS] = front.convolutions, inputs, list(TAKEN[: len(inputs)]), [FEATURES], axes
+    for name, (module, inputs, takes, gives, axes) in graphs.items():
+        log(f"writing {name}")
+        _trace(module, inputs, takes, gives, axes, place / name)
+        if precision == "int8":
+            log(f"quantising {name}")
+            _quantise(place / name)
+
+
+def _differ(one: torch.Tensor, other: torch.Tensor, axis: int) -> bool:
+    return axis < one.ndim and one.shape[axis] != other.shape[axis]
+
+
+def _trace(
+    module: nn.Module,
+    inputs: tuple[torch.Tensor, ...],
+    takes: list[str],
+    gives: list[str],
+    axes: tuple[Any, ...],
+    file: Path,
+) -> None:
+    try:
+        with torch.no_grad():
+            torch.onnx.export(
+                module, inputs, file, input_names=takes, output_names=gives, dynamic_shapes=axes, dynamo=True,
+                external_data=True, verbose=False,
+            )  # fmt: skip
+    except Exception as error:  # whatever of the model torch does not know how to write
+        raise ModelError(f"torch {torch.__version__} cannot export this model: {first_line(error)}") from error
+
+
+def _quantise(file: Path) -> None:
+    """Puts 8-bit weights into a graph.
+
+    Unsigned weights: products of signed ones saturate on processors with AVX2 only, and differ from one processor to
+    the next. The first convolution, which sees the raw signal, stays as it is: there 8 bits would cost accuracy, and
+    win no time.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(file)
+    # The quantiser turns Gemm around into MatMul, and then stumbles over the shapes that were noted down before.
+    model.graph.ClearField("value_info")
+    narrow = {tensor.name for tensor in model.graph.initializer if tensor.dims and tensor.dims[0] < 32}
+    kept = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in narrow]
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        whole = Path(folder, file.name)
+        onnx.save(model, whole, save_as_external_data=True, location=f"{file.name}.data")
+        for old in file.parent.glob(f"{file.name}*"):  # onnx would append to weights that are there
+            old.unlink()
+        quantize_dynamic(
+            whole, file, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QUInt8,
+            nodes_to_exclude=kept, extra_options={"MatMulConstBOnly": True}, use_external_data_format=True,
+        )  # fmt: skip
+
+
+def _noise(length: int) -> WindowBatch:
+    """Three windows of noise, each at another level."""
+    random = np.random.default_rng(0)
+    signal = random.standard_normal(3 * length) * np.repeat([0.01, 1, 0.1], length)
+    return WindowBatch(torch.from_numpy(signal.astype(np.float32)), length, length)
+
+
+def _found(encoder: Encoder, batch: WindowBatch) -> list[torch.Tensor]:
+    """Hidden states (B, F, D) of all layers of windows, and of a chunk of a recording; last the first output (B, D)."""
+    model = encoder.model
+    assert model is not None
+    layers = (*range(model.network.last + 1), END)
+    with torch.inference_mode():
+        alone = model.hidden_states(batch, layers)
+        together = model.hear([batch.signal.numpy()]).hidden_states(batch, layers)
+        output = next(iter(encoder.dimensions))
+        return [*alone.values(), *together.values(), encoder.encode(batch, [output])[output].unsqueeze(1)]
+
+
+def _compare(
+    encoder: Encoder, batches: list[WindowBatch], expected: list[list[torch.Tensor]], precision: str
+) -> dict[str, Any]:
+    """Differences to torch on noise.
+
+    Raises:
+        ModelError: they are larger than rounding explains.
+    """
+    relative, cosines = [], []
+    for batch, theirs in zip(batches, expected, strict=True):
+        for a, b in zip(theirs, _found(encoder, batch), strict=True):
+            relative.append(float((a - b).abs().max() / a.abs().max()))
+            cosines.append(float(torch.cosine_similarity(a.mean(dim=1), b.mean(dim=1)).min()))
+    # Written so that NaN is not good enough, either.
+    if not (max(relative) <= FLOAT_TOLERANCE if precision == "float32" else min(cosines) >= LEAST_COSINE):
+        raise ModelError(
+            f"what onnxruntime gives differs from torch: by {max(relative):.2g} of the largest value, least cosine "
+            f"{min(cosines):.6f}; nothing was written"
+        )
+    return {
+        "on": f"noise, three windows of {', '.join(str(batch.length) for batch in batches)} samples each",
+        "largest_relative_difference": max(relative),
+        "least_cosine": min(cosines),
+    }

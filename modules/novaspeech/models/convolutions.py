@@ -1,0 +1,151 @@
+"""The convolutions of a wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) as matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def frame_geometry(config: Any) -> tuple[int, int]:
+    """Samples from one hidden state to the next, and samples that one is computed from: 320 and 400 as published.
+
+    Args:
+        config: a `Wav2Vec2Config`.
+    """
+    hop, length = 1, 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        length += (kernel - 1) * hop
+        hop *= stride
+    return hop, length
+
+
+def has_group_norm(config: Any) -> bool:
+    """Whether a norm after the first convolution looks along time; data2vec has nothing but layer norms."""
+    return getattr(config, "feat_extract_norm", "layer") == "group"
+
+
+class ChannelsLastConvolutions(nn.Module):
+    """The convolutions of a wav2vec 2.0 as matrix products over (time, channels).
+
+    Same weights, same numbers up to the order of summation. All windows lie one after the other in one matrix, each
+    padded to whole hops, so that a layer's stride is a reshape, and a kernel longer than its stride takes its rest from
+    the next row. Layer norms then find their channels side by side. A group norm is no longer there: `FirstConvolution`
+    makes it a part of the first product's weights, which are given with the windows.
+
+    Args:
+        extractor: `feature_extractor` of a transformers `Wav2Vec2Model`.
+        config: that model's.
+    """
+
+    def __init__(self, extractor: Any, config: Any) -> None:
+        super().__init__()
+        self.hop, self.length = frame_geometry(config)
+        self.layers = nn.ModuleList(_Layer(layer) for layer in extractor.conv_layers)
+        if has_group_norm(config):
+            self.layers[0].layer_norm = nn.Identity()
+
+    def forward(
+        self, signal: torch.Tensor, weight: torch.Tensor | None = None, shift: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Features (B, C, F) of windows (B, N), in the layout that transformers expects.
+
+        Args:
+            signal: (B, N).
+            weight, shift: of the first convolution, for each window: (B, kernel, C) and (B, C) of
+                `FirstConvolution.folded`. Only for models with a group norm, and needed there.
+        """
+        batch, samples = signal.shape
+        hops = (samples + self.hop - 1) // self.hop
+        rows = functional.pad(signal, (0, hops * self.hop - samples)).reshape(batch * hops * self.hop, 1)
+        for layer in self.layers:
+            rows = layer(rows, weight, shift)
+            weight = shift = None
+        frames = (samples - self.length) // self.hop + 1
+        # Not a slice, whose length an export could not know.
+        return rows.reshape(batch, hops, rows.shape[1]).narrow(1, 0, frames).transpose(1, 2)
+
+
+class _Layer(nn.Module):
+    """One convolution with its layer norm, if it has one, and activation: (rows, channels) → (rows / stride, channels).
+
+    The last rows of a window reach into the next one; `ChannelsLastConvolutions` leaves out the frame that they end in.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.stride = layer.conv.stride[0]
+        weight = layer.conv.weight.detach()  # (out, in, kernel)
+        self.weight = nn.Parameter(weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous())
+        self.bias = layer.conv.bias
+        self.layer_norm = getattr(layer, "layer_norm", nn.Identity())
+        self.activation = layer.activation
+
+    def forward(
+        self, rows: torch.Tensor, weight: torch.Tensor | None = None, shift: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        heard = self._heard(rows)
+        if weight is not None and shift is not None:
+            of_windows = heard.reshape(weight.shape[0], -1, heard.shape[1])
+            result = torch.baddbmm(shift.unsqueeze(1), of_windows, weight).reshape(-1, weight.shape[2])
+        else:
+            result = heard @ self.weight
+            result = self.layer_norm(result if self.bias is None else result + self.bias)
+        return self.activation(result)  # type: ignore[no-any-return]
+
+    def _heard(self, rows: torch.Tensor) -> torch.Tensor:
+        """What each output is computed from (rows / stride, kernel * channels)."""
+        width, most = self.stride * rows.shape[1], self.weight.shape[0]
+        blocks = rows.reshape(-1, width)
+        pieces = [blocks[:, : min(width, most)]]
+        for shift, begin in enumerate(range(width, most, width), 1):
+            pieces.append(functional.pad(blocks[shift:, : min(width, most - begin)], (0, 0, 0, shift)))
+        return torch.cat(pieces, dim=1) if len(pieces) > 1 else pieces[0]
+
+
+class FirstConvolution(nn.Module):
+    """A first convolution and the group norm after it (Wu and He 2018, arXiv 1803.08494), each channel a group.
+
+    A convolution is linear: the mean and variance of all its outputs follow from the mean and the covariance of what it
+    hears, vectors of `kernel` samples. So the norm can be known before, and be a part of the weights.
+
+    Args:
+        layer: the first of `conv_layers` of a transformers `Wav2Vec2Model`; None if the weights are loaded later.
+        config: that model's.
+    """
+
+    weight: torch.Tensor
+    scale: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, layer: Any, config: Any) -> None:
+        super().__init__()
+        self.kernel, self.stride, channels = config.conv_kernel[0], config.conv_stride[0], config.conv_dim[0]
+        norm = nn.GroupNorm(channels, channels) if layer is None else layer.layer_norm
+        weight = torch.zeros(channels, self.kernel) if layer is None else layer.conv.weight[:, 0]
+        self.epsilon = norm.eps
+        # Its bias is left out: the norm takes it off again.
+        for name, value in {"weight": weight, "scale": norm.weight, "offset": norm.bias}.items():
+            self.register_buffer(name, value.detach().double())
+
+    def folded(self, mean: torch.Tensor, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights (B, kernel, C) and shifts (B, C) float32 that convolve and normalise at once.
+
+        Args:
+            mean, covariance: of all that the convolution hears, (B, kernel) and (B, kernel, kernel) float64. A filter
+                that cancels most of the signal leaves differences of large numbers, which float32 would lose.
+        """
+        variance = torch.einsum("ck,bkl,cl->bc", self.weight, covariance, self.weight)
+        scale = self.scale / (variance + self.epsilon).sqrt()
+        shift = self.offset - scale * (mean @ self.weight.T)
+        return (scale.unsqueeze(1) * self.weight.T).float(), shift.float()
+
+    def of_windows(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`folded` for windows (B, N), each normalised on its own."""
+        heard = signal.to(self.weight.device, torch.float64).unfold(1, self.kernel, self.stride)  # (B, T, kernel)
+        mean = heard.mean(dim=1)
+        centred = heard - mean.unsqueeze(1)
+        weight, shift = self.folded(mean, centred.transpose(1, 2) @ centred / heard.shape[1])
+        return weight.to(signal.device), shift.to(signal.device)

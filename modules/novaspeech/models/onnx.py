@@ -1,0 +1,105 @@
+"""onnxruntime: where it computes, and a graph at work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from novaspeech.arrays import FloatArray
+from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
+from novaspeech.models.compute import ON_CPU, Compute
+
+_FULL = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")  # what onnxruntime says of a GPU
+
+
+def onnx_compute(device: str = "auto", precision: str = "auto") -> Compute:
+    """Where onnxruntime computes, as the options of these names mean it.
+
+    Raises:
+        OptionError: onnxruntime is missing, or does not offer what is asked for.
+    """
+    return Compute(providers=_providers(device, precision), asked=(device, precision))
+
+
+class OnnxGraph:
+    """An ONNX file at work.
+
+    Args:
+        file: the graph.
+        compute: made for the backend "onnx".
+
+    Attributes:
+        session: onnxruntime's.
+        provider: the execution provider that runs it.
+
+    Raises:
+        WeightsError: the file is of no use to onnxruntime.
+        OptionError: CUDA is asked for, and does not start.
+    """
+
+    def __init__(self, file: Path, compute: Compute) -> None:
+        import onnxruntime
+
+        self._file = file
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            self.session = onnxruntime.InferenceSession(str(file), options, providers=list(compute.providers))
+        except Exception as error:  # onnxruntime has a dozen, all of them Exceptions only
+            raise WeightsError(f"{file} cannot be used by onnxruntime: {first_line(error)}") from error
+        self.provider: str = self.session.get_providers()[0]
+        if compute.asked[0] == "cuda" and self.provider == ON_CPU:
+            raise OptionError("option 'device' is 'cuda', which onnxruntime cannot start here (it says why above)")
+
+    def run(self, inputs: Mapping[str, FloatArray], wanted: Sequence[str]) -> list[FloatArray]:
+        """The outputs of these names; what only others need is not computed.
+
+        Raises:
+            RuntimeError: memory is full, in words by which `Passes` knows it.
+            ModelError: onnxruntime cannot run it on these inputs.
+        """
+        import onnxruntime
+
+        only = onnxruntime.RunOptions()
+        only.only_execute_path_to_fetches = True
+        given = {name: np.ascontiguousarray(values) for name, values in inputs.items()}
+        try:
+            outputs: list[FloatArray] = self.session.run(list(wanted), given, only)
+        except Exception as error:  # onnxruntime's are no RuntimeErrors, by which inference knows a full GPU
+            if any(phrase in str(error) for phrase in _FULL):
+                raise RuntimeError(f"out of memory: {error}") from error
+            raise ModelError(f"onnxruntime cannot run {self._file}: {first_line(error)}") from error
+        return outputs
+
+
+def _providers(device: str, precision: str) -> tuple[Any, ...]:
+    """The execution providers of onnxruntime that the options `device` and `precision` mean.
+
+    Raises:
+        OptionError: onnxruntime is missing, or does not offer what is asked for.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:  # not there, or its libraries are not
+        raise OptionError(
+            f"backend=onnx needs onnxruntime: pip install onnxruntime (onnxruntime-gpu for CUDA); {first_line(error)}"
+        ) from error
+    if precision not in ("auto", "float32"):
+        raise OptionError(
+            f"option 'precision' is {precision!r}; with backend=onnx it is the file's own: leave it at auto, or name "
+            f"what `novaspeech export MODULE --precision int8` wrote in the option 'model'"
+        )
+    offered = onnxruntime.get_available_providers()
+    cuda = "CUDAExecutionProvider" in offered
+    if device == "mps" or (device == "cuda" and not cuda):
+        raise OptionError(
+            f"option 'device' is {device!r}, which onnxruntime {onnxruntime.__version__} does not offer here "
+            f"({', '.join(offered)}); use cpu, or install onnxruntime-gpu for CUDA"
+        )
+    if device == "cpu" or not cuda:
+        return (ON_CPU,)
+    return (("CUDAExecutionProvider", {"use_tf32": int(precision == "auto")}), ON_CPU)

@@ -1,0 +1,54 @@
+"""w2v-BERT 2.0 (Barrault et al. 2023, arXiv 2312.05187, section 3.2.1): Kaldi's filter banks and a Conformer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+from novaspeech.errors import WeightsError
+from novaspeech.models import weights
+from novaspeech.models.compute import Compute
+from novaspeech.models.exported import OnnxNetwork
+from novaspeech.models.filter_banks import FilterBanks
+from novaspeech.models.frames import FrameModel, Network, TorchNetwork
+from novaspeech.models.relative_key import gather_positions
+from novaspeech.models.wav2vec2 import refuse_adapter
+
+
+def load_wav2vec2_bert(folder: Path, compute: Compute) -> FrameModel:
+    """What gives the hidden states of a w2v-BERT 2.0.
+
+    Args:
+        folder: as `save_pretrained` writes it, with its preprocessor_config.json; or as `novaspeech export` does.
+        compute: where it computes.
+
+    Raises:
+        WeightsError: the folder cannot be used.
+    """
+    extractor = weights.load_extractor(SeamlessM4TFeatureExtractor, folder)
+    config: Any = weights.load_config(Wav2Vec2BertConfig, folder)
+    refuse_adapter(config, folder)
+    width = extractor.num_mel_bins * extractor.stride
+    if width != config.feature_projection_input_dim:
+        raise WeightsError(
+            f"{folder}: a model whose feature_projection_input_dim is num_mel_bins * stride ({width}) is needed; this "
+            f"one has feature_projection_input_dim={config.feature_projection_input_dim}"
+        )
+    runs: Network = OnnxNetwork(folder, compute) if compute.providers else _in_torch(folder, compute)
+    return FrameModel(FilterBanks(extractor, compute.device), runs, int(config.hidden_size), folder)
+
+
+def _in_torch(folder: Path, compute: Compute) -> TorchNetwork:
+    # masked_spec_embed stands in for masked frames, which only training has.
+    model: Any = weights.load_pretrained(Wav2Vec2BertModel, folder, may_miss=("masked_spec_embed",))
+    gather_positions(model)
+    network = TorchNetwork(model, model.encoder.layers, compute)
+    if compute.dtype != torch.float32:
+        # In half precision its layer norm would lose windows that are mostly digital silence (see FilterBanks).
+        model.feature_projection.float().register_forward_hook(
+            lambda module, inputs, outputs: tuple(output.to(compute.dtype) for output in outputs)
+        )
+    return network

@@ -1,0 +1,296 @@
+"""`novaspeech export` and backend=onnx: every module against torch, and folders that are of no use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto
+
+import novaspeech
+from demo.standins import make_standin
+from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.command.main import main
+from novaspeech.errors import ModelError, OptionError, WeightsError
+from novaspeech.inference.engine import Inference
+from novaspeech.models import exported as exported_models
+from novaspeech.models.onnx import OnnxGraph, onnx_compute
+from tests.conftest import ROOT
+from tests.references import assert_close
+
+MODULES = ("w2v_bert_2", "emow2v", "wav2vec2_sv", "wav2vec2_kws", "speech_encoder")
+FRAMES = ("w2v_bert_2", "emow2v", "speech_encoder")  # with both contexts
+CPU = ("CPUExecutionProvider",)
+Exported = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Name of each module → its small model."""
+    return {name: make_standin(name, tmp_path_factory.mktemp(f"plain-{name}")) for name in MODULES}
+
+
+def noise(seconds: float) -> np.ndarray:
+    """Samples at 16 kHz that grow louder."""
+    count = round(16000 * seconds)
+    made = np.random.default_rng(0).normal(0, 0.1, count) * np.linspace(0.1, 1, count)
+    return made.astype(np.float32)
+
+
+def run(module: str, model: Path, samples: np.ndarray, **options: Any) -> dict[str, np.ndarray]:
+    """Embeddings, and scores, of windows every 500 ms."""
+    wanted = ["embedding", "valence"] if module == "emow2v" else ["embeddings"]
+    result = novaspeech.load(module, model=str(model), stride="500ms", **options)((samples, 16000), wanted)
+    return {name: np.asarray(result[name]) for name in wanted}
+
+
+@pytest.mark.parametrize("context", ["window", "recording"])
+@pytest.mark.parametrize("module", MODULES)
+def test_an_export_gives_what_torch_gives(
+    models: dict[str, Path], exported: Exported, module: str, context: str
+) -> None:
+    options = {"context": context, "chunk": 5, "overlap": 1} if module in FRAMES else {}
+    samples = noise(12)
+    expected = run(module, models[module], samples, **options)
+    for precision in ("float32", "int8"):
+        found = run(module, exported(module, models[module], precision), samples, backend="onnx", **options)
+        for name, values in found.items():
+            if precision == "float32":
+                assert_close(values, expected[name], 1e-4)
+            elif name != "valence":
+                # Not windows that are mostly padding: 8 bits for a whole signal leave few for what is quiet in it.
+                inside = slice(6, -1)
+                cosine = torch.cosine_similarity(*map(torch.from_numpy, (values[inside], expected[name][inside])))
+                assert 0.98 < cosine.min() < 0.9999999
+
+
+@pytest.mark.parametrize(("layer", "pooling"), [("0", "mean"), ("1", "max"), ("all", "mean_std"), ("2", "mean")])
+def test_layers_and_poolings_of_an_export(
+    models: dict[str, Path], exported: Exported, layer: str, pooling: str
+) -> None:
+    options: dict[str, Any] = {"layer": layer, "pooling": pooling, "context": "recording"}
+    expected = run("speech_encoder", models["speech_encoder"], noise(4), **options)
+    folder = exported("speech_encoder", models["speech_encoder"])
+    found = run("speech_encoder", folder, noise(4), backend="onnx", **options)
+    assert_close(found["embeddings"], expected["embeddings"], 1e-4)
+
+
+def test_keywords_of_an_export_are_those_of_torch(models: dict[str, Path], exported: Exported) -> None:
+    words, folder = ROOT / "demo" / "words.flac", exported("wav2vec2_kws", models["wav2vec2_kws"])
+    asked = ["keywords", "words", "score"]
+    by_torch, by_onnx = (
+        novaspeech.load("wav2vec2_kws", model=str(place), keywords="thank you, money", backend=backend)(words, asked)
+        for backend, place in (("torch", models["wav2vec2_kws"]), ("onnx", folder))
+    )
+    assert len(by_torch["keywords"]) > 1
+    for name in ("keywords", "words"):
+        assert [(hit.name, hit.start_ms) for hit in by_onnx[name]] == [
+            (hit.name, hit.start_ms) for hit in by_torch[name]
+        ]
+    assert_close(np.asarray(by_onnx["score"]), np.asarray(by_torch["score"]), 1e-3)
+
+
+@pytest.mark.parametrize("module", ["emow2v", "wav2vec2_sv"])
+def test_int8_does_not_depend_on_the_neighbours(models: dict[str, Path], exported: Exported, module: str) -> None:
+    folder = exported(module, models[module], "int8")
+    one, many = (run(module, folder, noise(6), backend="onnx", batch_size=size) for size in (1, 250))
+    for name, values in one.items():
+        assert_close(values, many[name], 1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_an_export_says_what_it_is(models: dict[str, Path], exported: Exported, precision: str) -> None:
+    folder = exported("emow2v", models["emow2v"], precision)
+    about = json.loads((folder / "export.json").read_text())
+    assert (about["source"], about["precision"]) == (str(models["emow2v"]), precision)
+    assert about["compared_with_torch"]["least_cosine"] > (0.999999 if precision == "float32" else 0.99)
+    names = {"config.json", "preprocessor_config.json", "export.json", "torch.safetensors", "network.onnx",
+             "network.onnx.data", "convolutions.onnx", "convolutions.onnx.data"}  # fmt: skip
+    assert {file.name for file in folder.iterdir()} == names
+    kinds = {node.op_type for node in onnx.load(folder / "network.onnx").graph.node}
+    assert ("MatMulInteger" in kinds) == (precision == "int8")
+
+
+@pytest.mark.parametrize(("module", "convolutions"), [("emow2v", 6), ("wav2vec2_sv", 6)])
+def test_int8_leaves_the_first_convolution(
+    models: dict[str, Path], exported: Exported, module: str, convolutions: int
+) -> None:
+    folder = exported(module, models[module], "int8")
+    for name, count in (("convolutions.onnx", convolutions), ("network.onnx", 1 + 2 * 6)):
+        stored = onnx.load(folder / name).graph.initializer
+        # Six products in each of two layers, and the projection before them.
+        assert len([tensor for tensor in stored if tensor.data_type == TensorProto.UINT8 and tensor.dims[1:]]) == count
+
+
+def test_an_export_that_differs_is_not_written(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right, spoilt = exported_models.OnnxNetwork.__call__, np.nan
+    monkeypatch.setattr(
+        exported_models.OnnxNetwork, "__call__",
+        lambda *given: {layer: rows + spoilt * (layer == 1) for layer, rows in right(*given).items()},
+    )  # fmt: skip
+    place = str(tmp_path / "out")
+    assert main(["export", "w2v_bert_2", "--model", str(models["w2v_bert_2"]), "--out", place]) == 1
+    assert "what onnxruntime gives differs from torch: by nan of the largest value" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["byols", "--out", "."], "module 'byols' has no export to ONNX"),
+        (["nothing", "--out", "."], "there is no module 'nothing'; there are: "),
+        (["emow2v", "--model", "/no/such", "--out", "."], "model '/no/such' is neither a folder"),
+    ],
+)
+def test_wrong_exports_get_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", *arguments]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_export_without_its_packages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert main(["export", "emow2v", "--out", str(tmp_path)]) == 1
+    assert "export needs onnxscript: pip install onnx onnxscript onnxruntime" in capsys.readouterr().err
+
+
+def test_folders_for_the_other_backend(models: dict[str, Path], exported: Exported) -> None:
+    with pytest.raises(WeightsError, match="holds no model for onnxruntime; make one first: novaspeech export MODULE"):
+        novaspeech.load("w2v_bert_2", model=str(models["w2v_bert_2"]), backend="onnx")
+    with pytest.raises(WeightsError, match="was written by `novaspeech export`, for onnxruntime: it needs backend=onn"):
+        novaspeech.load("w2v_bert_2", model=str(exported("w2v_bert_2", models["w2v_bert_2"])))
+    with pytest.raises(WeightsError, match="backend=onnx needs a folder in the option 'model', which is 'facebook/w2v"):
+        novaspeech.load("w2v_bert_2", backend="onnx")
+
+
+def test_exports_of_other_models(models: dict[str, Path], exported: Exported, tmp_path: Path) -> None:
+    emotion, speaker = (str(exported(name, models[name])) for name in ("emow2v", "wav2vec2_sv"))
+    with pytest.raises(WeightsError, match="holds a 'wav2vec2' model; this module needs one of type 'wav2vec2-bert'"):
+        novaspeech.load("w2v_bert_2", model=emotion, backend="onnx")
+    with pytest.raises(WeightsError, match="holds another kind of model: .* is missing, or has another shape"):
+        novaspeech.load("wav2vec2_sv", model=emotion, backend="onnx")
+    mixed = Path(shutil.copytree(speaker, tmp_path / "mixed"))
+    shutil.copy(ROOT / "LICENSE", mixed / "network.onnx")
+    with pytest.raises(WeightsError, match=r"network\.onnx cannot be used by onnxruntime: "):
+        novaspeech.load("wav2vec2_sv", model=str(mixed), backend="onnx")
+    shutil.copy(mixed / "convolutions.onnx", mixed / "network.onnx")
+    with pytest.raises(WeightsError, match=r"network\.onnx is none of novaspeech's: it gives 'features'"):
+        novaspeech.load("wav2vec2_sv", model=str(mixed), backend="onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("network.onnx", "is no model folder"),
+        ("network.onnx.data", r"network\.onnx cannot be used by onnxruntime"),
+        ("convolutions.onnx", r"convolutions\.onnx cannot be used by onnxruntime"),
+        ("torch.safetensors", r"torch\.safetensors cannot be read"),
+    ],
+)
+def test_exports_that_are_not_whole(
+    models: dict[str, Path], exported: Exported, tmp_path: Path, name: str, message: str
+) -> None:
+    cut = Path(shutil.copytree(exported("wav2vec2_sv", models["wav2vec2_sv"]), tmp_path / "cut"))
+    (cut / name).unlink()
+    with pytest.raises(WeightsError, match=message) as caught:
+        novaspeech.load("wav2vec2_sv", model=str(cut), backend="onnx")
+    assert "\n" not in str(caught.value)
+
+
+def test_first_weights_of_another_model(models: dict[str, Path], exported: Exported, tmp_path: Path) -> None:
+    mixed = Path(shutil.copytree(exported("wav2vec2_sv", models["wav2vec2_sv"]), tmp_path / "mixed"))
+    config = json.loads((mixed / "config.json").read_text())
+    (mixed / "config.json").write_text(json.dumps(config | {"conv_dim": [16] * 7}))
+    with pytest.raises(WeightsError, match=r"torch\.safetensors does not fit config\.json: "):
+        novaspeech.load("wav2vec2_sv", model=str(mixed), backend="onnx")
+
+
+def test_a_precision_that_nobody_knows(models: dict[str, Path], exported: Exported, tmp_path: Path) -> None:
+    odd = Path(shutil.copytree(exported("emow2v", models["emow2v"]), tmp_path / "odd"))
+    (odd / "export.json").write_text('{"precision": "int4"}')
+    with pytest.raises(WeightsError, match=r"export\.json states the precision 'int4'; export it anew"):
+        novaspeech.load("emow2v", model=str(odd), backend="onnx")
+
+
+def test_without_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(OptionError, match=r"backend=onnx needs onnxruntime: pip install onnxruntime \(onnxruntime-gpu"):
+        onnx_compute()
+
+
+def test_devices_and_precisions_of_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert onnx_compute("auto", "auto").providers == onnx_compute("cpu", "float32").providers == CPU
+    for device in ("cuda", "mps"):
+        with pytest.raises(OptionError, match=f"'device' is '{device}', which onnxruntime .* does not offer here"):
+            onnx_compute(device)
+    with pytest.raises(OptionError, match="option 'precision' is 'float16'; with backend=onnx it is the file's own"):
+        onnx_compute("auto", "float16")
+    # No CUDA build of onnxruntime here: what it would say stands in for it.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
+    for device, precision, tf32 in (("auto", "auto", 1), ("cuda", "float32", 0)):
+        compute = onnx_compute(device, precision)
+        assert compute.providers == (("CUDAExecutionProvider", {"use_tf32": tf32}), *CPU)
+        assert not compute.on_cpu
+
+
+def test_a_cuda_that_does_not_start(
+    models: dict[str, Path], exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As above: offered, but onnxruntime falls back to the CPU.
+    file = exported("w2v_bert_2", models["w2v_bert_2"]) / "network.onnx"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
+    assert OnnxGraph(file, onnx_compute("auto", "auto")).provider == CPU[0]
+    with pytest.raises(OptionError, match="option 'device' is 'cuda', which onnxruntime cannot start here"):
+        OnnxGraph(file, onnx_compute("cuda", "auto"))
+
+
+def test_float32_of_an_int8_folder_is_refused(models: dict[str, Path], exported: Exported) -> None:
+    folder = str(exported("w2v_bert_2", models["w2v_bert_2"], "int8"))
+    with pytest.raises(OptionError, match="option 'precision' is 'float32', but .* is int8; leave it at auto"):
+        novaspeech.load("w2v_bert_2", model=folder, backend="onnx", precision="float32")
+
+
+def test_a_full_gpu_is_known_by_its_words(
+    models: dict[str, Path], exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The error is onnxruntime's own class; that a GPU is full cannot be had here.
+    folder = str(exported("w2v_bert_2", models["w2v_bert_2"]))
+    encoder = novaspeech.load("w2v_bert_2", model=folder, backend="onnx").encoder
+    recording, grid = Recording("noise", ArraySource(noise(2), 16000)), WindowGrid(1000, 40, 0, 0, 10)
+    expected = Inference(encoder, 10).windows(recording, grid, ["embeddings"])["embeddings"].values
+    graph = encoder.model.network._graph  # type: ignore[union-attr]
+    whole = graph.session
+
+    class Full:
+        def run(self, wanted: list[str], feed: dict[str, np.ndarray], options: Any) -> Any:
+            if len(feed["features"]) > 3:
+                raise onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException("Failed to allocate memory")
+            return whole.run(wanted, feed, options)
+
+    monkeypatch.setattr(graph, "session", Full())
+    said: list[str] = []
+    found = Inference(encoder, 10, said.append).windows(recording, grid, ["embeddings"])
+    assert_close(found["embeddings"].values, expected)
+    assert said == ["out of GPU memory: going on with 2 windows at once"]
+
+
+def test_other_failures_of_onnxruntime_are_one_line(models: dict[str, Path], exported: Exported) -> None:
+    graph = OnnxGraph(exported("w2v_bert_2", models["w2v_bert_2"]) / "network.onnx", onnx_compute("cpu", "auto"))
+    with pytest.raises(ModelError, match=r"onnxruntime cannot run .*network\.onnx: ") as caught:
+        graph.run({"features": np.zeros((1, 2, 400), np.float32)}, ["end"])
+    assert "\n" not in str(caught.value)
