@@ -102,7 +102,7 @@ def make(case: Case, place: Path, device: torch.device) -> None:
     case.make(place)
     if case.onnx:
         for precision in onnx_precisions(device):
-            export_onnx(place, precision)
+            export_onnx(case.module, place, precision)
 
 
 def memory_of(

@@ -18,7 +18,8 @@ from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from novaspeech.inference.pooling import FrameBlock
-from novaspeech.models.wav2vec2 import ChannelsLastConvolutions, standardise
+from novaspeech.models.convolutions import ChannelsLastConvolutions
+from novaspeech.models.signal import standardise
 from training.speech import HELD_OUT_VOICES, PITCHES, SPEEDS, TRAINING_PITCHES, TRAINING_SPEEDS, VOICES
 from training.utterances import (
     BLANK,

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from emow2v.export import export
-from emow2v.onnx_encoder import OnnxEncoder
 from transformers.utils import logging
 
 from benchmarks.machine import syllables
@@ -20,8 +18,10 @@ from benchmarks.speed_parts.counting import counting
 from benchmarks.speed_parts.public import Run
 from benchmarks.windows import RATE, cut, encoding
 from novaspeech.arrays import FloatArray
+from novaspeech.command.main import main
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models.compute import Compute
+from novaspeech.models.onnx import onnx_compute
 
 PUBLIC, TORCH, ONNX = "public", "torch", "onnx"
 
@@ -102,7 +102,7 @@ class Bench:
         if setting.backend == ONNX:
             # Of int8 its precision is the file's own; float32 is named, since auto would multiply in TF32 on CUDA.
             named = "auto" if precision == "int8" else precision
-            return OnnxEncoder(onnx_file(self._place, precision), device, named)
+            return self._case.load(onnx_folder(self._place, precision), onnx_compute(device, named))
         return self._case.load(self._place, Compute.of(device, precision))
 
 
@@ -138,7 +138,9 @@ def settings_of(case: Case, device: torch.device, precisions: list[str]) -> list
     settings = [Setting(PUBLIC)]
     settings += [Setting(TORCH, context, precision) for context in case.contexts for precision in precisions]
     if case.onnx:
-        settings += [Setting(ONNX, "window", precision) for precision in onnx_precisions(device)]
+        settings += [
+            Setting(ONNX, context, precision) for context in case.contexts for precision in onnx_precisions(device)
+        ]
     return settings
 
 
@@ -147,14 +149,16 @@ def onnx_precisions(device: torch.device) -> tuple[str, ...]:
     return ("float32", "int8") if device.type == "cpu" else ("float32",)
 
 
-def onnx_file(place: Path, precision: str) -> Path:
-    """Where the ONNX file of a model lies."""
-    return place / f"onnx-{precision}" / "model.onnx"
+def onnx_folder(place: Path, precision: str) -> Path:
+    """Where the export of a model lies."""
+    return place / f"onnx-{precision}"
 
 
-def export_onnx(place: Path, precision: str) -> None:
+def export_onnx(module: str, place: Path, precision: str) -> None:
     """Writes it."""
-    export(str(place), precision, onnx_file(place, precision).parent, log=lambda line: None)
+    words = ["export", module, "--model", str(place), "--precision", precision, "--out"]
+    if main([*words, str(onnx_folder(place, precision))]):
+        raise SystemExit(1)
 
 
 def peak_memory(name: str, place: Path, device: torch.device, audio: Audio, setting: Setting | None) -> float:
