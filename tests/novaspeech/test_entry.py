@@ -213,7 +213,7 @@ def test_wrong_calls(
             "emow2v",
             {"speed": 2},
             novaspeech.OptionError,
-            "unknown option 'speed'; this module's options are model, backend",
+            "unknown option 'speed'; this module's options are model, context",
         ),
         ("emow2v", {"frame": "fast"}, novaspeech.RequestError, "frame 'fast' is no time"),
         ("emow2v", {"model": "/no/such"}, novaspeech.WeightsError, "'/no/such' is neither a folder on this machine"),
