@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import torch
 from emow2v.network import SCORES
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
-from novaspeech.errors import ModelError, WeightsError, first_line
+from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
@@ -70,10 +72,14 @@ class WindowsEncoder(Encoder):
     def __init__(self, file: Path, compute: Compute) -> None:
         self._file, self._graph = file, OnnxGraph(file, compute)
         self._check_signature()
+        about = self._about()
+        self._precision = about.get("precision", "its own precision")
+        if compute.asked[1] == "float32" and self._precision == "int8":
+            raise OptionError(f"option 'precision' is 'float32', but {file} is {self._precision}; leave it at auto")
         width, one_by_one = self._probe()
         super().__init__(
-            sampling_rate=SAMPLING_RATE,
-            min_length=MIN_LENGTH,
+            sampling_rate=about.get("sampling_rate", SAMPLING_RATE),
+            min_length=about.get("min_length", MIN_LENGTH),
             dimensions={"embedding": width} | dict.fromkeys(SCORES, 1),
             compute=compute,
         )
@@ -91,10 +97,19 @@ class WindowsEncoder(Encoder):
         return outputs
 
     def __str__(self) -> str:
-        return f"onnxruntime's {self._graph.provider} ({self._file})"
+        return f"onnxruntime's {self._graph.provider} ({self._file}, {self._precision})"
 
     def _run(self, windows: FloatArray, wanted: Sequence[str]) -> list[FloatArray]:
         return self._graph.run({INPUT: windows}, wanted)
+
+    def _about(self) -> dict[str, Any]:
+        """Metadata that `novaspeech export` wrote into files of this form once; none if it comes from elsewhere."""
+        text = self._graph.session.get_modelmeta().custom_metadata_map.get("novaspeech", "{}")
+        with contextlib.suppress(ValueError):
+            about = json.loads(text)
+            if isinstance(about, dict):
+                return about
+        return {}
 
     def _check_signature(self) -> None:
         inputs, outputs = self._graph.session.get_inputs(), self._graph.session.get_outputs()

@@ -195,3 +195,15 @@ def test_without_onnxruntime(run_emow2v: Run, speech: Any, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(OptionError, match=r"backend=onnx needs onnxruntime: pip install onnxruntime \(onnxruntime-gpu"):
         run_emow2v(speech("a.wav"), {"backend": "onnx"})
+
+
+def test_what_a_file_says_of_itself_is_followed(tmp_path: Path) -> None:
+    """As `novaspeech export` once wrote it into files of this form."""
+    file = identity(tmp_path / "eight.onnx", {"signal": ["b", "t"]}, RIGHT)
+    model, about = onnx.load(file), {"sampling_rate": 8000, "min_length": 200, "precision": "int8"}
+    helper.set_model_props(model, {"novaspeech": json.dumps(about)})
+    onnx.save(model, file)
+    encoder = WindowsEncoder(file, ONNX)
+    assert (encoder.sampling_rate, encoder.min_length) == (8000, 200)
+    with pytest.raises(OptionError, match=r"'precision' is 'float32', but .*eight\.onnx is int8; leave it at auto"):
+        WindowsEncoder(file, onnx_compute("cpu", "float32"))
