@@ -155,12 +155,8 @@ class FrameEncoder(Encoder):
             batch: on the device of `compute`; windows, or after `for_chunks_of` chunks.
             names: the frames that must be there: `HIDDEN`, or what else the encoder has.
         """
-        return {HIDDEN: self.pooled_layers(self.model.hidden_states(batch, self.layers))}
-
-    def pooled_layers(self, states: Mapping[int, torch.Tensor]) -> torch.Tensor:
-        """The mean (B, F, D) of `layers`."""
-        chosen = [states[layer] for layer in self.layers]
-        return chosen[0] if len(chosen) == 1 else torch.stack(chosen).mean(dim=0)
+        states = list(self.model.hidden_states(batch, self.layers).values())
+        return {HIDDEN: states[0] if len(states) == 1 else torch.stack(states).mean(dim=0)}
 
     @abstractmethod
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:

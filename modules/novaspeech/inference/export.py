@@ -53,26 +53,29 @@ def export(
     """
     model = encoder.model
     assert model is not None
-    assert isinstance(model.network, TorchNetwork)
+    known = dict(about) | {"precision": precision, "fingerprint": encoder.fingerprint}
+    shortest = max(encoder.min_length, model.front.frame_length)
+    batches = [_noise(length) for length in (shortest, *(round(s * encoder.sampling_rate) for s in _SECONDS))]
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
         place = Path(temporary)
-        shortest = max(encoder.min_length, model.front.frame_length)
-        lengths = (shortest, *(round(seconds * encoder.sampling_rate) for seconds in _SECONDS))
-        batches = [_noise(length) for length in lengths]
         expected = [_found(encoder, batch) for batch in batches]
-        for file in model.folder.iterdir():
-            if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
-                shutil.copy(file, place)
+        _copy_descriptions(model.folder, place)
         _write_graphs(model, place, precision, log)
         save_file(_kept(encoder), place / KEPT)
-        known = dict(about) | {"precision": precision, "fingerprint": encoder.fingerprint}
         (place / ABOUT).write_text(json.dumps(known))
         compared = _compare(reopen(place), batches, expected, precision)
         (place / ABOUT).write_text(json.dumps(known | {"compared_with_torch": compared}, indent=2) + "\n")
         for file in sorted(place.iterdir(), key=lambda file: file.name == ABOUT):  # last what says that it is whole
             file.replace(out / file.name)
     log(f"{out}: {compared}")
+
+
+def _copy_descriptions(folder: Path, place: Path) -> None:
+    """Copies configuration, extractor and vocabulary of a model's folder."""
+    for file in folder.iterdir():
+        if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
+            shutil.copy(file, place)
 
 
 def made_with() -> dict[str, str]:

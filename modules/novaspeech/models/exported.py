@@ -6,14 +6,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from novaspeech.errors import OptionError, WeightsError, first_line, quoted
 from novaspeech.models.compute import Compute
 from novaspeech.models.convolutions import FirstConvolution
-from novaspeech.models.folder import ABOUT, NETWORK, read_json
+from novaspeech.models.folder import ABOUT, NETWORK, is_export, read_json
 from novaspeech.models.frames import END
 from novaspeech.models.onnx import OnnxGraph
 
@@ -41,27 +40,19 @@ class OnnxNetwork:
     """
 
     def __init__(self, folder: Path, compute: Compute) -> None:
-        self.about = about_export(folder)
-        self._graph = OnnxGraph(folder / NETWORK, compute)
+        self._precision = precision_of(folder)
+        self._graph = OnnxGraph(folder / NETWORK, compute, alone=self._precision == "int8")
         names = [output.name for output in self._graph.session.get_outputs()]
         self.last = len(names) - 2
         if names != [hidden_name(layer) for layer in (*range(self.last + 1), END)]:
             raise WeightsError(f"{folder / NETWORK} is none of novaspeech's: it gives {quoted(', '.join(names))}")
-        self._precision = self.about["precision"]
         if compute.asked[1] == "float32" != self._precision:
             raise OptionError(f"option 'precision' is 'float32', but {folder} is {self._precision}; leave it at auto")
 
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Hidden states (B, F, D) of the layers wanted."""
-        layers = list(wanted)
-        names, rows = [hidden_name(layer) for layer in layers], features.numpy()
-        # Dynamic int8 scales a batch alike: one by one, no window depends on its neighbours.
-        parts = np.split(rows, len(rows)) if self._precision == "int8" else [rows]
-        found = [self._graph.run({FEATURES: part}, names) for part in parts]
-        return {
-            layer: torch.from_numpy(np.concatenate(column))
-            for layer, column in zip(layers, zip(*found, strict=True), strict=True)
-        }
+        found = self._graph.run({FEATURES: features.numpy()}, [hidden_name(layer) for layer in wanted])
+        return {layer: torch.from_numpy(rows) for layer, rows in zip(wanted, found, strict=True)}
 
     def keep(self, layer: int) -> None:
         """Lets layers above go; here nothing is computed that is not asked for."""
@@ -78,35 +69,29 @@ class OnnxConvolutions:
     """
 
     def __init__(self, folder: Path, compute: Compute) -> None:
-        self._graph = OnnxGraph(folder / CONVOLUTIONS, compute)
-        self._alone = about_export(folder)["precision"] == "int8"
+        self._graph = OnnxGraph(folder / CONVOLUTIONS, compute, alone=precision_of(folder) == "int8")
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Features (B, C, F) of signals (B, N), and of weights and shifts if the model has a group norm."""
-        given = dict(zip(TAKEN, (values.numpy() for values in inputs), strict=False))
-        count = len(inputs[0])
-        parts = [slice(row, row + 1) for row in range(count)] if self._alone else [slice(0, count)]
-        found = [
-            self._graph.run({name: values[part] for name, values in given.items()}, [FEATURES])[0] for part in parts
-        ]
-        return torch.from_numpy(np.concatenate(found))
+        given = {name: values.numpy() for name, values in zip(TAKEN, inputs, strict=False)}
+        return torch.from_numpy(self._graph.run(given, [FEATURES])[0])
 
 
-def about_export(folder: Path) -> dict[str, Any]:
-    """What `novaspeech export` says of the folder that it wrote.
+def precision_of(folder: Path) -> str:
+    """The precision of what `novaspeech export` wrote into a folder.
 
     Raises:
-        WeightsError: it wrote none.
+        WeightsError: it wrote nothing there.
     """
-    if not (folder / ABOUT).is_file():
+    if not is_export(folder):
         raise WeightsError(
             f"{folder} holds no model for onnxruntime; make one first: novaspeech export MODULE --model {folder} "
             f"--out DIR, and name DIR in the option 'model'"
         )
-    about = read_json(folder / ABOUT)
-    if about.get("precision") not in ("float32", "int8"):
-        raise WeightsError(f"{folder / ABOUT} states the precision {quoted(about.get('precision'))}; export it anew")
-    return about
+    precision = read_json(folder / ABOUT).get("precision")
+    if precision not in ("float32", "int8"):
+        raise WeightsError(f"{folder / ABOUT} states the precision {quoted(precision)}; export it anew")
+    return str(precision)
 
 
 def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may_miss: tuple[str, ...] = ()) -> T:

@@ -31,6 +31,8 @@ class OnnxGraph:
     Args:
         file: the graph.
         compute: made for the backend "onnx".
+        alone: whether rows go through it one by one. Dynamic int8 scales a batch alike: so no window depends on its
+            neighbours.
 
     Attributes:
         session: onnxruntime's.
@@ -41,10 +43,10 @@ class OnnxGraph:
         OptionError: CUDA is asked for, and does not start.
     """
 
-    def __init__(self, file: Path, compute: Compute) -> None:
+    def __init__(self, file: Path, compute: Compute, alone: bool = False) -> None:
         import onnxruntime
 
-        self._file = file
+        self._file, self._alone = file, alone
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
@@ -56,12 +58,21 @@ class OnnxGraph:
             raise OptionError("option 'device' is 'cuda', which onnxruntime cannot start here (it says why above)")
 
     def run(self, inputs: Mapping[str, FloatArray], wanted: Sequence[str]) -> list[FloatArray]:
-        """The outputs of these names; what only others need is not computed.
+        """The outputs of these names, one row a window; what only others need is not computed.
 
         Raises:
             RuntimeError: memory is full, in words by which `Passes` knows it.
             ModelError: onnxruntime cannot run it on these inputs.
         """
+        rows = len(next(iter(inputs.values())))
+        if not self._alone or rows == 1:
+            return self._run(inputs, wanted)
+        found = [
+            self._run({name: values[row : row + 1] for name, values in inputs.items()}, wanted) for row in range(rows)
+        ]
+        return [np.concatenate(column) for column in zip(*found, strict=True)]
+
+    def _run(self, inputs: Mapping[str, FloatArray], wanted: Sequence[str]) -> list[FloatArray]:
         import onnxruntime
 
         only = onnxruntime.RunOptions()
