@@ -115,7 +115,10 @@ def test_one_broken_session_does_not_stop_the_other(
     ("options", "said"),
     [
         ({"batch_size": "many"}, "option 'batch_size' is 'many'; it must be a whole number of at least 1"),
-        ({"speed": 2}, "unknown option 'speed'; this module's options are model, context, chunk, overlap, device"),
+        (
+            {"speed": 2},
+            "unknown option 'speed'; this module's options are model, context, chunk, overlap, backend, device",
+        ),
     ],
 )
 def test_wrong_options_end_the_job_with_a_line_in_its_log(
