@@ -20,6 +20,7 @@ ONLY_FILES = ("-protocol_whitelist", "file,pipe")
 # What names other files or addresses instead of holding sound.
 LISTS = {b"#EXTM3U": "an m3u8 playlist", b"ffconcat version": "an ffconcat list", b"<MPD": "a DASH manifest"}
 LIST_FORMATS = {"hls", "applehttp", "concat", "dash", "imf", "sdp", "rtsp", "avisynth", "vapoursynth"}
+NOTES = {"libopenmpt", "libgme", "sbg"}  # notes to be played: libopenmpt takes many a damaged recording for a song
 UNKNOWN_FRAMES = 1 << 30  # what ffmpeg writes into an AVI that goes to a pipe
 # Containers with timestamps of their own, or with a table of packets. In others ffmpeg counts what it finds.
 TIMED = {"mov", "matroska", "mpegts", "mpeg", "asf", "nut", "flv", "live_flv", "ogg", "wtv", "mxf", "avi", "rm"}
@@ -83,6 +84,8 @@ def probe(path: Path, reason: str) -> Probe:
         raise _is_list(path, f"a list ({container})")
     streams = found.get("streams", [])
     audio = next((stream for stream in streams if stream.get("codec_type") == "audio"), None)
+    if container in NOTES:
+        audio = None
     rate, channels = (int((audio or {}).get(key) or 0) for key in ("sample_rate", "channels"))
     if not rate or not channels or audio is None:
         detail = "no rate or channels" if audio else "" if streams else warnings.split(": ")[-1]

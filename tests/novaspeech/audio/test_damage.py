@@ -183,6 +183,8 @@ def test_what_ffmpeg_cannot_read_is_named(folder: Path) -> None:
         "none.wav": wav[:22] + bytes(2) + wav[24:],
         "many.wav": wav[:22] + b"\xff\xff" + wav[24:],
         "header.wav": wav[:12] + b"\xff" * 40 + wav[52:],
+        # A song in ProTracker's form, for which libopenmpt takes damaged recordings, too.
+        "notes.aiff": bytes(950) + b"\x01\x7f" + bytes(128) + b"M.K." + bytes(1024),
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
