@@ -50,6 +50,16 @@ def id3_bytes(path: Path) -> int:
     return 10 + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))
 
 
+def begins(path: Path) -> bool:
+    """Whether a file begins as an MP3 does: with a tag that no FLAC follows, or with a frame of layer III."""
+    with path.open("rb") as file:
+        head = file.read(3)
+        if head == b"ID3":
+            file.seek(id3_bytes(path))
+            return file.read(4) != b"fLaC"
+    return len(head) == 3 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2
+
+
 def _tags(content: bytes) -> list[int]:
     """Where there is such a tag, even if some of its bytes are wrong."""
     found = []

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import soundfile
 
 from novaspeech.arrays import FloatArray
+from novaspeech.audio import mp3
 from novaspeech.audio.damage import check_rate
 from novaspeech.audio.header import UNKNOWN_SIZE, samples_stated
 from novaspeech.errors import RecordingError, shortened
@@ -48,6 +49,8 @@ class SoundfileSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if mp3.begins(path):  # not opened: its reader of these writes remarks of its own onto the terminal
+            raise ValueError("it only guesses the length")
         with soundfile.SoundFile(path) as file:
             if file.format == "MP3" or "MPEG" in file.subtype or file.frames == UNKNOWN_FRAMES:
                 raise ValueError("it only guesses the length")

@@ -194,6 +194,16 @@ def test_what_ffmpeg_cannot_read_is_named(folder: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_an_mp3_is_told_by_one_line_alone(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """libsndfile's MP3 reader writes remarks of its own onto the terminal."""
+    run("-i", folder / "base.wav", folder / "half.mp3")
+    content = (folder / "half.mp3").read_bytes()
+    (folder / "half.mp3").write_bytes(content[: len(content) // 2])
+    with pytest.raises(RecordingError, match=r"half.mp3"):
+        Recording.open(folder / "half.mp3")
+    assert capfd.readouterr().err == ""
+
+
 def test_pipes_and_devices_are_called_so(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.wav")
     with pytest.raises(RecordingError, match=r"a.wav is a pipe \(FIFO\); write the audio to a file"):
