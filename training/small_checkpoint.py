@@ -91,7 +91,7 @@ def words_right(model: Wav2Vec2ForCTC, speakers: Speakers, count: int = 60) -> f
     for _ in range(count):
         utterance = speakers.draw(generator, 0, 8)
         logits = model(collate([utterance])[0]).logits[0]
-        block = FrameBlock(0, {OUTPUT: logits.numpy()}, np.ones(len(logits), bool), last=True)
+        block = FrameBlock(0, {OUTPUT: logits}, np.ones(len(logits), bool), last=True)
         found = [word.name for word in WordDecoder(VOCABULARY).add(block)]
         meant = VOCABULARY.write(utterance.letters).split()
         total += len(meant)

@@ -63,7 +63,7 @@ class Aligner:
 
     def add(self, block: FrameBlock) -> Sequence[Hit]:
         """Takes the recording's next frames; no word is known before `finish`."""
-        values = block.values[LETTERS]
+        values = block.array(LETTERS)
         ratios = values - values.max(axis=1, keepdims=True)
         ratios[~block.usable] = np.nan
         self._spool.write(ratios.astype(np.float16).tobytes())

@@ -164,7 +164,7 @@ class ClassifierDetector:
         self._recent = np.zeros((2, len(self._classes)))  # probabilities of the last two windows
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
-        frames, bad = block.values[HIDDEN], ~block.usable
+        frames, bad = block.array(HIDDEN), ~block.usable
         window = self._classifier.window
         before, after = window // 2, window - window // 2
         if self._held is None:  # half a window of the first frame stands before it

@@ -63,7 +63,7 @@ class SpellingDetector:
         self._ends = np.zeros(self._states.shape, int)
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
-        letters = block.values[LETTERS].astype(np.float64)
+        letters = block.array(LETTERS).astype(np.float64)
         ratios_of_all = letters - letters.max(axis=1, keepdims=True)
         padded = np.pad(ratios_of_all, ((0, 0), (0, 1)), constant_values=-np.inf)  # for the states -1
         for frame, (ratios, usable) in enumerate(zip(padded, block.usable, strict=True), block.first):

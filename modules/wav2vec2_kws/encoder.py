@@ -77,7 +77,7 @@ class KeywordEncoder(FrameEncoder):
 
 def hidden_states(recording: Recording, inference: Inference) -> FloatArray:
     """All of a recording (F, D); for short ones, since they are held at once."""
-    return np.concatenate([block.values[HIDDEN] for block in inference.frames(recording, [HIDDEN])])
+    return np.concatenate([block.array(HIDDEN) for block in inference.frames(recording, [HIDDEN])])
 
 
 def _layer_of(config: Any, layer: int) -> int:

@@ -50,7 +50,7 @@ class ExampleDetector:
         self._next = 0  # first frame that no hit may have ended with so far
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
-        frames = _unit(block.values[HIDDEN] - self._mean)
+        frames = _unit(block.array(HIDDEN) - self._mean)
         frames[~block.usable] = 0
         self._held = np.concatenate([self._held, frames])
         count, shortest = len(self._held), len(self._example)

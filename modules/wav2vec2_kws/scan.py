@@ -105,7 +105,7 @@ class _Windows:
     def _take(self, windows: Pooled) -> None:
         self.usable[windows.rows] = windows.usable
         if self.means is not None:
-            self.means[windows.rows] = windows.values
+            self.means[windows.rows] = windows.values.numpy()
 
 
 class _Found:

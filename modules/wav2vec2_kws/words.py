@@ -34,8 +34,8 @@ class WordDecoder:
         self._evidence = self._pending = 0.0  # sums of log-probabilities: to the last letter's end, and after it
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
-        letters = np.where(block.usable, block.values[LETTERS].argmax(axis=1), self._vocabulary.delimiter)
-        values: list[float] = block.values[LETTERS].max(axis=1).tolist()
+        letters = np.where(block.usable, block.array(LETTERS).argmax(axis=1), self._vocabulary.delimiter)
+        values: list[float] = block.array(LETTERS).max(axis=1).tolist()
         for frame, (number, value) in enumerate(zip(letters.tolist(), values, strict=True), block.first):
             if number == self._vocabulary.delimiter:
                 yield from self._flush()

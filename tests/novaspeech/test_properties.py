@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,7 +100,9 @@ def cut(values: np.ndarray, usable: np.ndarray, edges: list[int]) -> Iterator[Fr
     ends = [*[edge for edge in edges if 0 < edge < len(values)], len(values)]
     for begin, end in zip([0, *ends], ends, strict=False):
         if end > begin:
-            yield FrameBlock(begin, {HIDDEN: values[begin:end]}, usable[begin:end], end == len(values))
+            yield FrameBlock(
+                begin, {HIDDEN: torch.from_numpy(values[begin:end].copy())}, usable[begin:end], end == len(values)
+            )
 
 
 @given(st.data(), st.integers(1, 9), st.integers(1, 9), SMALL, SMALL, st.integers(1, 20), st.integers(1, 6))

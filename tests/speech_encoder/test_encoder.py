@@ -222,7 +222,7 @@ def test_what_a_model_takes_from_the_whole_is_that_of_the_recording(folders: dic
     recording = Recording("made", ArraySource(samples, 16000))
     blocks = list(Inference(SpeechEncoder(folders[model], layer="0")).frames(recording, [HIDDEN]))
     assert len(blocks) == 3
-    found = np.concatenate([block.values[HIDDEN] for block in blocks])
+    found = np.concatenate([block.array(HIDDEN) for block in blocks])
     assert_close(found, reference(folders[model], samples)[0][: len(found)])
 
 

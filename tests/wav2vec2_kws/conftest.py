@@ -61,7 +61,7 @@ def cut_blocks(name: str, rows: np.ndarray, edges: Sequence[int] = (), bad: Sequ
     usable[list(bad)] = False
     ends = [*edges, len(rows)]
     return [
-        FrameBlock(begin, {name: rows[begin:end]}, usable[begin:end], end == ends[-1])
+        FrameBlock(begin, {name: torch.from_numpy(rows[begin:end].copy())}, usable[begin:end], end == ends[-1])
         for begin, end in zip([0, *edges], ends, strict=True)
     ]
 

@@ -100,7 +100,7 @@ def test_blocks_have_no_seams(trained: Path, speller: KeywordEncoder) -> None:
     samples, _ = say(["always", "money", "river", "question", "music"])
     [block] = frame_blocks(samples, speller, HIDDEN)
     classifier = load_classifier(trained, speller)
-    frames = block.values[HIDDEN]
+    frames = block.array(HIDDEN)
 
     def hits(edges: tuple[int, ...]) -> list[tuple[str, int, int, float]]:
         found = hits_in(cut_blocks(HIDDEN, frames, edges), ClassifierDetector(classifier))

@@ -56,7 +56,7 @@ def test_random_paths_give_transformers_words_and_offsets(seed: int) -> None:
 def test_speech_gives_transformers_words_and_offsets(speller: KeywordEncoder) -> None:
     samples, spoken = say(["money", "children", "always", "letter", "summer", "question"] * 6)
     blocks = frame_blocks(samples, speller, LETTERS)
-    letters = np.concatenate([block.values[LETTERS] for block in blocks])
+    letters = np.concatenate([block.array(LETTERS) for block in blocks])
     found = decode(blocks)
     assert [(word.name, word.start, word.end) for word in found] == by_transformers(letters)
     heard = {(word.name.lower(), round((word.start + word.end) / 2)) for word in found}

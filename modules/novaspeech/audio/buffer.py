@@ -49,7 +49,9 @@ class WindowBatch:
 
     def to(self, device: torch.device) -> WindowBatch:
         """A copy with its signal on `device`."""
-        return WindowBatch(self.signal.to(device), self.length, self.hop)
+        # From pinned memory CUDA fetches it by itself, while the last batch is still computed.
+        signal = self.signal.pin_memory() if device.type == "cuda" else self.signal
+        return WindowBatch(signal.to(device, non_blocking=True), self.length, self.hop)
 
 
 def window_batches(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.errors import ModelError, RecordingError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder, FrameEncoder
-from novaspeech.inference.passes import Passes, check_rows, read_ahead, refuse_absurd, to_numpy
+from novaspeech.inference.passes import Passes, check_rows, delivered, read_ahead, refuse_absurd
 from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
 
 # Of signal in one pass on a CPU at the most, unless one window is longer: Linux gives out memory that is not there, and
@@ -96,14 +96,14 @@ class Inference:
             passes = Passes(encoder.encode, encoder.compute, names, size, "windows", self.log)
             blocks = refuse_absurd(recording, encoder.sampling_rate)
             batches = window_batches(blocks, grid, encoder.sampling_rate, self.batch_size, padding=encoder.padding)
+            parts = (part for first, batch in read_ahead(batches) for part in passes.run(first, batch))
             with _blaming(recording, encoder):
-                for first, batch in read_ahead(batches):
-                    for rows, outputs in passes.run(first, batch):
-                        for name, part in outputs.items():
-                            check_rows(part, rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
-                            values[name][rows] = part
-                        usable[rows] = True
-                        self.progress(rows.stop, grid.count)
+                for rows, outputs in delivered(parts):
+                    for name, part in outputs.items():
+                        check_rows(part, rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
+                        values[name][rows] = part
+                    usable[rows] = True
+                    self.progress(rows.stop, grid.count)
         if not usable[-1]:
             self.progress(grid.count, grid.count)
         return {name: Windows(rows, usable) for name, rows in values.items()}
@@ -123,6 +123,16 @@ class Inference:
                 no sound.
             ModelError: usable audio gave NaN or infinite values, or one chunk does not fit into memory.
         """
+        encoder = self.encoder
+        assert isinstance(encoder, FrameEncoder)
+        for block in self._frames(recording, names):
+            block = replace(block, values={name: rows.cpu() for name, rows in block.values.items()})
+            with _blaming(recording, encoder):
+                _check_frames(block, encoder)
+            yield block
+
+    def _frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
+        """`frames` on the device, not checked, all chunks of a pass in one block."""
         assert isinstance(self.encoder, FrameEncoder)
         with self.encoder.compute.active():
             encoder = self.encoder.for_chunks_of(recording)
@@ -136,14 +146,15 @@ class Inference:
                 needed = -(-encoder.frame_length * 1000 // encoder.sampling_rate)
                 raise RecordingError(f"{recording.name} has {recording.duration_ms} ms; this model needs {needed} ms")
             for rows, outputs in passes.run(first, batch.bridged()):
-                for row, chunk in enumerate(range(rows.start, rows.stop)):
-                    usable = _usable_frames(batch.windows[chunk - first].numpy(), encoder)
-                    kept = slice(context if chunk else 0, len(usable) if last else context + step)
-                    values = {name: frames[row, kept] for name, frames in outputs.items()}
-                    block = FrameBlock(chunk * step + kept.start, values, usable[kept], last)
-                    with _blaming(recording, encoder):
-                        _check_frames(block, encoder)
-                    yield block
+                end = None if last else context + step
+                kept = [slice(context if chunk else 0, end) for chunk in range(rows.start, rows.stop)]
+                heard = batch.windows[rows.start - first : rows.stop - first]
+                usable = [_usable_frames(chunk.numpy(), encoder)[part] for chunk, part in zip(heard, kept, strict=True)]
+                values = {
+                    name: torch.cat([chunk[part] for chunk, part in zip(frames, kept, strict=True)])
+                    for name, frames in outputs.items()
+                }
+                yield FrameBlock(rows.start * step + kept[0].start, values, np.concatenate(usable), last)
 
     def pooled(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
         """The recording encoded once in long chunks; each window pools the frames whose middle lies in it.
@@ -159,26 +170,35 @@ class Inference:
         encoder = self.encoder
         assert isinstance(encoder, FrameEncoder)
         values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
-        usable, pool = np.zeros(grid.count, bool), FramePool(recording, grid, encoder)
-
-        def take(found: Pooled) -> None:
-            if not len(found.usable):
-                return
-            with encoder.compute.active():
-                outputs = encoder.head(torch.from_numpy(found.values).to(encoder.compute.device), names)
+        usable = np.zeros(grid.count, bool)
+        for found, outputs in delivered(self._heads(recording, FramePool(recording, grid, encoder), names)):
             usable[found.rows] = found.usable
             for name, rows in values.items():
-                rows[found.rows] = np.where(found.usable[:, None], to_numpy(outputs[name]), 0)
+                rows[found.rows] = np.where(found.usable[:, None], outputs[name], 0)
                 with _blaming(recording, encoder):
                     check_rows(rows[found.rows], found.rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
             self.progress(found.rows.stop, grid.count)
-
-        for block in self.frames(recording, [HIDDEN]):
-            take(pool.add(block))
-            if block.end >= pool.end:
-                break
-        take(pool.finish())
         return {name: Windows(rows, usable) for name, rows in values.items()}
+
+    def _heads(
+        self, recording: Recording, pool: FramePool, names: Collection[str]
+    ) -> Iterator[tuple[Pooled, dict[str, torch.Tensor]]]:
+        """Windows as they have all their frames, and what the head makes of them."""
+        encoder = self.encoder
+        assert isinstance(encoder, FrameEncoder)
+
+        def windows() -> Iterator[Pooled]:
+            for block in self._frames(recording, [HIDDEN]):
+                yield pool.add(block)
+                if block.end >= pool.end:
+                    break
+            yield pool.finish()
+
+        for found in windows():
+            if len(found.usable):
+                with encoder.compute.active():
+                    outputs = encoder.head(found.values.to(encoder.compute.device), names)
+                yield found, {name: outputs[name].float() for name in names}
 
     def _prepared(self, recording: Recording) -> Encoder:
         with self.encoder.compute.active():

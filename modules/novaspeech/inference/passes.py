@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -44,8 +44,8 @@ class Passes:
     unit: str
     log: Log
 
-    def run(self, first: int, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
-        """Rows of each part, and what the model gives of it; `first` is the row of the batch's first window.
+    def run(self, first: int, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
+        """Rows of each part, and what the model gives of it, float32 on its device; `first` is the batch's first row.
 
         Raises:
             ModelError: not even one window fits into memory.
@@ -65,12 +65,12 @@ class Passes:
             yield slice(first + done, first + done + len(part)), outputs
             done += len(part)
 
-    def _attempt(self, part: WindowBatch) -> dict[str, FloatArray] | str:
+    def _attempt(self, part: WindowBatch) -> dict[str, torch.Tensor] | str:
         """The model's outputs; which memory is full if a smaller part may fit."""
         try:
             with self.compute.active():
                 outputs = self.run_model(part.to(self.compute.device), self.names)
-                return {name: to_numpy(outputs[name]) for name in self.names}
+                return {name: outputs[name].float() for name in self.names}
         except (RuntimeError, MemoryError) as error:  # CUDA has a class of its own for it, MPS and the CPU have not
             full = _full_memory(error)
             if not full:
@@ -94,6 +94,54 @@ def to_numpy(values: torch.Tensor) -> FloatArray:
     """A tensor as an array in float32."""
     array: FloatArray = values.float().cpu().numpy()
     return array
+
+
+def delivered(
+    items: Iterable[tuple[T, Mapping[str, torch.Tensor]]],
+) -> Iterator[tuple[T, dict[str, FloatArray]]]:
+    """Brings the tensors of each item to the host; on CUDA while the device works on the next, which is taken first."""
+    waiting: tuple[T, _Arriving] | None = None
+    for key, tensors in items:
+        arriving = _Arriving(tensors)
+        if waiting:
+            yield waiting[0], waiting[1].arrays()
+        waiting = key, arriving
+        if arriving.there:
+            waiting = None
+            yield key, arriving.arrays()
+    if waiting:
+        yield waiting[0], waiting[1].arrays()
+
+
+class _Arriving:
+    """Tensors on their way to the host.
+
+    Attributes:
+        there: whether nobody needs to wait for them.
+    """
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        self._event: torch.cuda.Event | None = None
+        self._host = {name: self._sent(tensor) for name, tensor in tensors.items()}
+        if self._event:
+            self._event.record()
+
+    @property
+    def there(self) -> bool:
+        return self._event is None
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Name → array, when they have arrived."""
+        if self._event:
+            self._event.synchronize()
+        return {name: tensor.numpy() for name, tensor in self._host.items()}
+
+    def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_cuda:
+            return tensor.cpu()
+        self._event = self._event or torch.cuda.Event()  # type: ignore[no-untyped-call]
+        # Only to pinned memory does a copy go by itself.
+        return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
 
 
 def read_ahead(items: Iterator[T]) -> Iterator[T]:

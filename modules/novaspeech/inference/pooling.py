@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
@@ -34,13 +35,13 @@ class FrameBlock:
 
     Attributes:
         first: index of the first frame.
-        values: name → (F, D) float32.
+        values: name → (F, D) float32, on the device that computed them.
         usable: (F,), which frames heard finite samples only.
         last: whether the recording ends with them.
     """
 
     first: int
-    values: dict[str, FloatArray]
+    values: dict[str, torch.Tensor]
     usable: BoolArray
     last: bool
 
@@ -48,6 +49,11 @@ class FrameBlock:
     def end(self) -> int:
         """Index of the frame after the last one."""
         return self.first + len(self.usable)
+
+    def array(self, name: str) -> FloatArray:
+        """`values` of that name, of a block in the host's memory."""
+        values: FloatArray = self.values[name].numpy()
+        return values
 
     def until(self, end: int) -> FrameBlock:
         """The frames before `end`, as the last ones if it lies within the block."""
@@ -64,12 +70,12 @@ class Pooled:
 
     Attributes:
         rows: which they are.
-        values: (n, D) float32, zeros where there is nothing usable; of mean_std (n, 2 D).
+        values: (n, D) float32, zeros where there is nothing usable; of mean_std (n, 2 D). Where their frames were.
         usable: (n,), whether each starts in the recording and heard no bad frame.
     """
 
     rows: slice
-    values: FloatArray
+    values: torch.Tensor
     usable: BoolArray
 
 
@@ -134,7 +140,7 @@ class FramePool:
         """Adds a block's frames to the windows from `first` to before `end`."""
         begins = np.clip(self._begin[first:end] - block.first, 0, len(block.usable))
         ends = np.clip(self._end[first:end] - block.first, 0, len(block.usable))
-        self._open.extend(end - self._done, block.values.get(HIDDEN, np.zeros((0, 0))).shape[1])
+        self._open.extend(end - self._done, block.values.get(HIDDEN, torch.zeros(0, 0)))
         self._open.add(first - self._done, begins, ends, block)
 
     def _give(self, end: int) -> Pooled:
@@ -142,8 +148,7 @@ class FramePool:
         values, intact = self._open.take(end - self._done)
         self._done = end
         usable = intact & self._inside[rows]
-        values[~usable] = 0
-        return Pooled(rows, values, usable)
+        return Pooled(rows, _only(usable, values), usable)
 
 
 class _Sums:
@@ -151,16 +156,19 @@ class _Sums:
 
     def __init__(self, pooling: str) -> None:
         kinds = {"mean": ("sum",), "max": ("max",), "mean_std": ("sum", "squares")}[pooling]
-        self._parts = {kind: np.zeros((0, 0)) for kind in kinds}
+        self._parts = {kind: torch.zeros(0, 0, dtype=torch.float64) for kind in kinds}
         self._counts = self._bad = np.zeros(0, int)
 
-    def extend(self, count: int, width: int) -> None:
-        """Makes room for windows, `count` in all."""
+    def extend(self, count: int, frames: torch.Tensor) -> None:
+        """Makes room for windows of such frames (F, D), `count` in all."""
         more = count - len(self._counts)
         if more > 0:
+            device = _with_float64(frames.device)
             for kind, part in self._parts.items():
-                new = np.full((more, width), -np.inf if kind == "max" else 0.0)
-                self._parts[kind] = np.concatenate([part, new]) if len(part) else new
+                new = torch.full(
+                    (more, frames.shape[1]), -torch.inf if kind == "max" else 0.0, dtype=torch.float64, device=device
+                )
+                self._parts[kind] = torch.cat([part, new]) if len(part) else new
             zeros = np.zeros(more, int)
             self._counts, self._bad = np.concatenate([self._counts, zeros]), np.concatenate([self._bad, zeros])
 
@@ -172,34 +180,58 @@ class _Sums:
         self._bad[rows] += bad[ends] - bad[begins]
         if HIDDEN not in block.values or not len(begins):
             return
+        hidden = block.values[HIDDEN]
         # A frame that cannot be used may be NaN, which sums would carry on to those after it.
-        hidden = np.where(block.usable[:, None], block.values[HIDDEN], 0).astype(np.float64)
+        hidden = _only(block.usable, hidden.to(_with_float64(hidden.device), torch.float64))
         for kind, part in self._parts.items():
             if kind == "max":
-                np.maximum(part[rows], _largest(hidden, begins, ends), out=part[rows])
+                part[rows] = torch.maximum(part[rows], _largest(hidden, begins, ends))
             else:
-                values = np.square(hidden) if kind == "squares" else hidden
-                sums = np.concatenate([np.zeros((1, hidden.shape[1])), np.cumsum(values, axis=0)])
-                part[rows] += sums[ends] - sums[begins]
+                part[rows] += _sums(hidden.square() if kind == "squares" else hidden, begins, ends)
 
-    def take(self, count: int) -> tuple[FloatArray, BoolArray]:
+    def take(self, count: int) -> tuple[torch.Tensor, BoolArray]:
         """Vectors (count, D) of the first windows, which go, and which of them heard no bad frame."""
         counts, intact = np.maximum(1, self._counts[:count])[:, None], (self._bad == 0)[:count]
         parts = {kind: part[:count] for kind, part in self._parts.items()}
         self._parts = {kind: part[count:] for kind, part in self._parts.items()}
         self._counts, self._bad = self._counts[count:], self._bad[count:]
         if "max" in parts:
-            return parts["max"].astype(np.float32), intact
-        mean = parts["sum"] / counts
+            return parts["max"].float(), intact
+        divisor = torch.from_numpy(counts).to(parts["sum"].device)
+        mean = parts["sum"] / divisor
         if "squares" not in parts:
-            return mean.astype(np.float32), intact
-        variance = np.maximum(0, parts["squares"] / counts - np.square(mean))
-        return np.concatenate([mean, np.sqrt(variance)], axis=1).astype(np.float32), intact
+            return mean.float(), intact
+        variance = (parts["squares"] / divisor - mean.square()).clamp_min(0)
+        return torch.cat([mean, variance.sqrt()], dim=1).float(), intact
 
 
-def _largest(hidden: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _with_float64(device: torch.device) -> torch.device:
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def _only(usable: BoolArray, values: torch.Tensor) -> torch.Tensor:
+    """Rows (n, D) with zeros where they are not usable."""
+    if usable.all():
+        return values
+    return values.masked_fill(torch.from_numpy(~usable).to(values.device).unsqueeze(1), 0)
+
+
+def _sums(values: torch.Tensor, begins: np.ndarray, ends: np.ndarray) -> torch.Tensor:
+    """(n, D) sums of rows `begins[i]` to before `ends[i]`."""
+    # Each dimension's frames lie side by side, so that a GPU has something to do for all of its threads.
+    sums = functional.pad(values.T.contiguous().cumsum(dim=1), (1, 0))
+    first, after = (torch.from_numpy(edges).to(values.device) for edges in (begins, ends))
+    return (sums[:, after] - sums[:, first]).T
+
+
+def _largest(values: torch.Tensor, begins: np.ndarray, ends: np.ndarray) -> torch.Tensor:
     """(n, D) largest values of rows `begins[i]` to before `ends[i]`; of none -inf."""
-    padded = np.concatenate([hidden, np.full((1, hidden.shape[1]), -np.inf)])
-    found = np.maximum.reduceat(padded, np.stack([begins, ends], axis=1).reshape(-1), axis=0)[::2]
-    found[ends <= begins] = -np.inf
-    return np.asarray(found)
+    found = values.new_full((len(begins), values.shape[1]), -torch.inf)
+    lengths, span = ends - begins, 1
+    while len(values) and (lengths >= span).any():
+        # Here row f is the largest of rows f to before f + span, of which two cover any length up to twice as long.
+        rows = np.flatnonzero((lengths >= span) & (lengths < 2 * span))
+        places, left, right = (torch.from_numpy(x).to(values.device) for x in (rows, begins[rows], ends[rows] - span))
+        found[places] = torch.maximum(values[left], values[right])
+        values, span = torch.maximum(values[:-span], values[span:]), 2 * span
+    return found

@@ -10,7 +10,7 @@ import torch
 from transformers import SeamlessM4TFeatureExtractor
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.buffer import WindowBatch, usable_windows
 
 FRAME_LENGTH = 400  # 25 ms at 16 kHz; fixed in SeamlessM4TFeatureExtractor, as are the next four
 FRAME_HOP = 160  # 10 ms at 16 kHz
@@ -62,18 +62,23 @@ class FilterBanks:
             blocks: the recording, consecutive pieces (n,) float32. Frames that hear NaN do not count.
         """
         count, rest = 0, np.zeros(0, np.float32)
-        total = squares = torch.zeros(self._mel.shape[1], dtype=torch.float64)
+        moments = []  # of each block, on the device, so that it need not be waited for
         for block in blocks:
             signal = np.concatenate([rest, block])
-            rest = signal[max(0, (len(signal) - FRAME_LENGTH) // FRAME_HOP + 1) * FRAME_HOP :]
-            if len(signal) < FRAME_LENGTH:
+            begun = max(0, (len(signal) - FRAME_LENGTH) // FRAME_HOP + 1)
+            rest = signal[begun * FRAME_HOP :]
+            if not begun:
                 continue
             frames = torch.from_numpy(signal).to(self._mel.device).unfold(0, FRAME_LENGTH, FRAME_HOP)
-            log_mel = self._log_mel(frames[frames.isfinite().all(dim=1)]).cpu().double()
+            finite = usable_windows(signal, begun, FRAME_LENGTH, FRAME_HOP)
+            if not finite.all():
+                frames = frames[torch.from_numpy(np.flatnonzero(finite)).to(frames.device)]
+            log_mel = self._log_mel(frames).to(self._real)
             count += len(log_mel)
-            total, squares = total + log_mel.sum(dim=0), squares + log_mel.square().sum(dim=0)
+            moments.append(torch.stack([log_mel.sum(dim=0), log_mel.square().sum(dim=0)]))
         heard = copy.copy(self)
         if count > 1:
+            total, squares = torch.stack(moments).cpu().double().sum(dim=0)
             mean = total / count
             variance = ((squares - count * mean.square()) / (count - 1)).clamp_min(0)
             deviation = (variance + VARIANCE_FLOOR).sqrt()

@@ -19,6 +19,7 @@ from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import ModelError, RecordingError, RequestError
 from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.inference.engine import Inference
+from novaspeech.inference.passes import delivered
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
 from novaspeech.models.frames import FrameModel
@@ -363,6 +364,20 @@ def test_the_next_batch_is_read_while_the_encoder_works() -> None:
     assert read_by != {threading.current_thread().name}
 
 
+def test_what_a_cpu_computed_is_delivered_before_it_goes_on() -> None:
+    taken = []
+
+    def items() -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+        for number in range(3):
+            taken.append(number)
+            yield number, {"out": torch.full((2,), float(number))}
+
+    for number, arrays in delivered(items()):
+        assert taken[-1] == number
+        assert arrays["out"].tolist() == [number, number]
+    assert number == 2
+
+
 def test_an_error_while_reading_reaches_the_caller() -> None:
     class Failing(ArraySource):
         def blocks(self) -> Iterator[np.ndarray]:
@@ -432,7 +447,7 @@ def test_frames_of_chunks_are_those_of_the_whole(seconds: float) -> None:
     assert [block.last for block in blocks] == [False] * (len(blocks) - 1) + [True]
     signal = torch.from_numpy(np.concatenate(list(recording.blocks(16000))))
     whole = Frames().frames(WindowBatch(signal, len(signal), 1), [HIDDEN])[HIDDEN][0].numpy()
-    np.testing.assert_array_equal(np.concatenate([block.values[HIDDEN] for block in blocks]), whole)
+    np.testing.assert_array_equal(np.concatenate([block.array(HIDDEN) for block in blocks]), whole)
 
 
 def test_frames_are_of_the_encoder_that_is_prepared_for_the_recording() -> None:
@@ -449,7 +464,7 @@ def test_frames_are_of_the_encoder_that_is_prepared_for_the_recording() -> None:
     front = LessItsMaximum()
     encoder = Frames(front)
     [block] = Inference(encoder).frames(ramp(1), [HIDDEN])
-    np.testing.assert_array_equal(block.values[HIDDEN][:, 1], 320 * np.arange(49) - 15999)
+    np.testing.assert_array_equal(block.array(HIDDEN)[:, 1], 320 * np.arange(49) - 15999)
     assert encoder.model.front is front, "the next recording must not meet this one's maximum"
 
 

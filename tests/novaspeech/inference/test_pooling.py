@@ -22,7 +22,7 @@ def pooled(grid: WindowGrid, parts: list[FrameBlock], encoder: Frames | None = N
     found = [*map(pool.add, parts), pool.finish()]
     assert [part.rows.start for part in found] == [0, *(part.rows.stop for part in found[:-1])]
     assert found[-1].rows.stop == grid.count
-    return np.concatenate([part.values for part in found]), np.concatenate([part.usable for part in found])
+    return torch.cat([part.values for part in found]).numpy(), np.concatenate([part.usable for part in found])
 
 
 def blocks(edges: tuple[int, ...], bad: tuple[int, ...] = ()) -> list[FrameBlock]:
@@ -31,7 +31,7 @@ def blocks(edges: tuple[int, ...], bad: tuple[int, ...] = ()) -> list[FrameBlock
     usable[list(bad)] = False
     ends = [*edges, COUNT]
     return [
-        FrameBlock(begin, {HIDDEN: values[begin:end]}, usable[begin:end], end == COUNT)
+        FrameBlock(begin, {HIDDEN: torch.from_numpy(values[begin:end].copy())}, usable[begin:end], end == COUNT)
         for begin, end in zip([0, *edges], ends, strict=True)
     ]
 
@@ -59,7 +59,7 @@ def test_poolings_are_those_of_windows(pooling: str, edges: tuple[int, ...]) -> 
     encoder, grid, parts = Frames(), WindowGrid.fit(40, 40, 300, 200, 1000), blocks(edges)
     encoder.pooling = pooling
     found, _ = pooled(grid, parts, encoder)
-    values = torch.from_numpy(np.concatenate([part.values[HIDDEN] for part in parts]))
+    values = torch.cat([part.values[HIDDEN] for part in parts])
     middles = np.arange(COUNT) * 20 + 12.5  # ms
     for row in range(grid.count):
         inside = (middles >= 40 * row - 300) & (middles < 40 * row + 240)
@@ -84,7 +84,7 @@ def test_frames_that_are_nan_spoil_no_other_window() -> None:
     for value in (7.0, np.nan):
         parts = blocks((30,), bad=(20,))
         for block in parts:
-            block.values[HIDDEN][~block.usable] = value
+            block.values[HIDDEN][torch.from_numpy(~block.usable)] = value
         found.append(pooled(grid, parts))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     assert np.isfinite(found[1][0]).all()
