@@ -65,7 +65,7 @@ class Case:
     contexts: tuple[str, ...] = ("window", "recording")
     embedding: str = "embeddings"
     scores: tuple[str, ...] = ()
-    onnx: bool = False
+    onnx: bool = True
     alike: bool = True
 
     @property
@@ -116,7 +116,7 @@ def _transformers_way(load: Callable[[Path, torch.device], public.Network]) -> C
 
 def _byols_case(network: str) -> Case:
     make = partial(_make_byols, network)
-    return Case("byols", make, _load_byols, public.byols_way, hop=800, contexts=("window",), alike=False)
+    return Case("byols", make, _load_byols, public.byols_way, hop=800, contexts=("window",), onnx=False, alike=False)
 
 
 _HIDDEN_STATES = _transformers_way(public.mean_hidden_states)
@@ -124,7 +124,7 @@ CASES = {
     "w2v_bert_2": Case("w2v_bert_2", _make_w2v_bert, W2VBert2Encoder, _HIDDEN_STATES),
     "emow2v": Case(
         "emow2v", _make_emotion_model, EmoW2VEncoder, _transformers_way(public.emotions),
-        embedding="embedding", scores=SCORES, onnx=True,
+        embedding="embedding", scores=SCORES,
     ),
     "speech_encoder": Case(
         "speech_encoder", _make_wavlm, lambda folder, compute: SpeechEncoder(folder, compute=compute), _HIDDEN_STATES

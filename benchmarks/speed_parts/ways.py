@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from onnxruntime import get_available_providers
 from transformers.utils import logging
 
 from benchmarks.machine import syllables
@@ -145,8 +148,10 @@ def settings_of(case: Case, device: torch.device, precisions: list[str]) -> list
 
 
 def onnx_precisions(device: torch.device) -> tuple[str, ...]:
-    """Those worth running; int8 is for CPUs."""
-    return ("float32", "int8") if device.type == "cpu" else ("float32",)
+    """Those worth running, if onnxruntime has the device; int8 is for CPUs."""
+    if device.type == "cpu":
+        return ("float32", "int8")
+    return ("float32",) if f"{device.type.upper()}ExecutionProvider" in get_available_providers() else ()
 
 
 def onnx_folder(place: Path, precision: str) -> Path:
@@ -157,8 +162,9 @@ def onnx_folder(place: Path, precision: str) -> Path:
 def export_onnx(module: str, place: Path, precision: str) -> None:
     """Writes it."""
     words = ["export", module, "--model", str(place), "--precision", precision, "--out"]
-    if main([*words, str(onnx_folder(place, precision))]):
-        raise SystemExit(1)
+    with redirect_stdout(sys.stderr):  # standard output has the tables
+        if main([*words, str(onnx_folder(place, precision))]):
+            raise SystemExit(1)
 
 
 def peak_memory(name: str, place: Path, device: torch.device, audio: Audio, setting: Setting | None) -> float:
