@@ -91,10 +91,10 @@ class Bench:
         signal = syllables(self._audio.samples(case, setting.context))
         if setting.backend == PUBLIC:
             return case.public(self._place, self._device, cut(signal, case.length, case.hop), batch)
-        encoder, once = self._encoder(setting), setting.context == "recording"
+        encoder, once = self.encoder(setting), setting.context == "recording"
         return encoding(encoder, signal, case.length, case.hop, case.outputs, batch, once)
 
-    def _encoder(self, setting: Setting) -> Encoder:
+    def encoder(self, setting: Setting) -> Encoder:
         key = (setting.backend, setting.precision)
         if key not in self._encoders:
             self._encoders[key] = self._load(setting)

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+ALIGNED = 8  # elements: a GPU's matrix products want sizes and places that are multiples of it
+
 
 def gather_positions(network: Any) -> None:
     """Lets a transformers `Wav2Vec2BertModel` compute the same without a table for all pairs of frames."""
@@ -50,12 +52,46 @@ class RelativeKeyAttention(nn.Module):
             for linear in (self.linear_q, self.linear_k, self.linear_v)
         )
         scale = self.head_size**-0.5
-        products = (queries * scale) @ self.distance_embedding.weight.T
-        places = torch.arange(frames, device=hidden_states.device)
-        distances = (places[None] - places[:, None]).clamp(-self.most_left, self.most_right) + self.most_left
-        bias = products.gather(-1, distances.expand(batch, self.heads, frames, frames))
+        table = functional.pad(
+            self.distance_embedding.weight, (0, 0, 0, -self.distance_embedding.num_embeddings % ALIGNED)
+        )
+        products = queries @ (table * scale).T
+        bias = (banded if products.is_cuda else gathered)(products, self.most_left, self.most_right)
         if attention_mask is not None:
             hidden = attention_mask.dtype == torch.bool
             bias = bias.masked_fill(~attention_mask, -torch.inf) if hidden else bias + attention_mask
         heard = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=scale)
         return self.linear_out(heard.transpose(1, 2).reshape(batch, frames, width)), None
+
+
+def gathered(products: torch.Tensor, most_left: int, most_right: int) -> torch.Tensor:
+    """What each query makes of its distance to each key, (..., F, F).
+
+    Args:
+        products: of each query with the embedding of each distance from `-most_left` to `most_right`, in this order,
+            (..., F, K); what follows them is not looked at.
+    """
+    frames = products.shape[-2]
+    places = torch.arange(frames, device=products.device)
+    distances = (places[None] - places[:, None]).clamp(-most_left, most_right) + most_left
+    return products.gather(-1, distances.expand(*products.shape[:-1], frames))
+
+
+def banded(products: torch.Tensor, most_left: int, most_right: int) -> torch.Tensor:
+    """`gathered`, for GPUs, which gather slowly (on an H100 0.77 of the 2.1 ms of a layer over eight chunks of 30 s).
+
+    All distances that are clamped have one of two products, which fill the table; the others are its diagonals.
+    """
+    count, frames = most_left + most_right + 1, products.shape[-2]
+    margin = most_left + -most_left % ALIGNED
+    width = margin + frames + most_right
+    width += -width % ALIGNED
+    rows, columns = (torch.arange(size, device=products.device) for size in (frames, width))
+    earlier = columns[None] - margin < rows[:, None]
+    table = torch.where(earlier, products[..., :1], products[..., count - 1 : count])
+    # In each row the diagonals begin one column further on.
+    diagonals = table.as_strided(
+        (*products.shape[:-1], count), (*table.stride()[:-2], width + 1, 1), margin - most_left
+    )
+    diagonals.copy_(products[..., :count])
+    return table[..., margin : margin + frames]

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn import functional
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
+from novaspeech.models.conformer import use_matrix_products
 from novaspeech.models.exported import OnnxNetwork
 from novaspeech.models.filter_banks import FilterBanks
 from novaspeech.models.frames import FrameModel, Network, TorchNetwork
@@ -47,9 +46,7 @@ def _in_torch(folder: Path, compute: Compute) -> TorchNetwork:
     # masked_spec_embed stands in for masked frames, which only training has.
     model: Any = weights.load_pretrained(Wav2Vec2BertModel, folder, may_miss=("masked_spec_embed",))
     gather_positions(model)
-    for layer in model.encoder.layers:
-        for name in ("pointwise_conv1", "pointwise_conv2"):
-            setattr(layer.conv_module, name, _Pointwise(getattr(layer.conv_module, name)))
+    use_matrix_products(model)
     network = TorchNetwork(model, model.encoder.layers, compute)
     if compute.dtype != torch.float32:
         # In half precision its layer norm would lose windows that are mostly digital silence (see FilterBanks).
@@ -57,19 +54,3 @@ def _in_torch(folder: Path, compute: Compute) -> TorchNetwork:
             lambda module, inputs, outputs: tuple(output.to(compute.dtype) for output in outputs)
         )
     return network
-
-
-class _Pointwise(nn.Module):
-    """A convolution over single frames, as the matrix product that it is: cuDNN takes four times as long in bfloat16.
-
-    Args:
-        convolution: a `Conv1d` with a kernel of 1.
-    """
-
-    def __init__(self, convolution: nn.Conv1d) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(convolution.weight.detach().squeeze(2)), convolution.bias
-
-    def forward(self, channels: torch.Tensor) -> torch.Tensor:
-        """(B, C, F) → (B, C', F)."""
-        return functional.linear(channels.mT, self.weight, self.bias).mT
