@@ -49,9 +49,14 @@ class WindowBatch:
 
     def to(self, device: torch.device) -> WindowBatch:
         """A copy with its signal on `device`."""
-        # From pinned memory CUDA fetches it by itself, while the last batch is still computed.
-        signal = self.signal.pin_memory() if device.type == "cuda" else self.signal
-        return WindowBatch(signal.to(device, non_blocking=True), self.length, self.hop)
+        return WindowBatch(sent(self.signal, device), self.length, self.hop)
+
+
+def sent(signal: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A signal of the host's on its way to `device`; nothing is waited for."""
+    if device.type == "cuda":  # which fetches by itself from pinned memory only
+        signal = signal.pin_memory()
+    return signal.to(device, non_blocking=True)
 
 
 def window_batches(
@@ -141,33 +146,36 @@ class PaddedSignal:
 
     def read(self, start: int, stop: int) -> FloatArray:
         """Samples at positions [start, stop), (stop - start,) float32. `start` must not go back."""
-        while self._start + len(self._held) < stop and self.total is None:
-            self._pull(start)
-        self._drop_before(start)
+        pieces, end = [self._held], self._start + len(self._held)
+        while end < stop and self.total is None:
+            if end <= start:
+                pieces, self._start = [], end
+            block = self._next(end)
+            pieces.append(block)
+            end += len(block)
+        # Once for all blocks: a batch for a GPU has many.
+        held = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+        drop = min(max(0, start - self._start), len(held))
+        self._held, self._start = held[drop:], self._start + drop
         missing = stop - self._start - len(self._held)
         if missing > 0:
             self._held = np.append(self._held, np.full(missing, self._pad_value, np.float32))
         return self._held[start - self._start : stop - self._start]
 
-    def _pull(self, keep_from: int) -> None:
+    def _next(self, end: int) -> FloatArray:
+        """The next block, the first one with what stands before it; none at the end, which is then known."""
         block = next(self._blocks, None)
         if block is None:
-            self.total = self._start + len(self._held) - self._left
-            return
+            self.total = end - self._left
+            return np.zeros(0, np.float32)
         if not len(block):
-            return
-        if self._padding == "edge":
+            return block
+        edge = self._padding == "edge"
+        if edge:
             self._pad_value = block[-1]
-        if not self._start and not len(self._held):
-            before = block[0] if self._padding == "edge" else np.float32(0)
-            self._held = np.full(self._left, before, np.float32)
-        self._drop_before(keep_from)
-        self._held = np.concatenate([self._held, block])
-
-    def _drop_before(self, position: int) -> None:
-        drop = min(max(0, position - self._start), len(self._held))
-        self._held = self._held[drop:]
-        self._start += drop
+        if end:
+            return block
+        return np.concatenate([np.full(self._left, block[0] if edge else 0, np.float32), block])
 
 
 def usable_windows(signal: FloatArray, size: int, length: int, hop: int) -> BoolArray:

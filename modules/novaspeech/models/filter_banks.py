@@ -10,7 +10,7 @@ import torch
 from transformers import SeamlessM4TFeatureExtractor
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch, usable_windows
+from novaspeech.audio.buffer import WindowBatch, sent, usable_windows
 
 FRAME_LENGTH = 400  # 25 ms at 16 kHz; fixed in SeamlessM4TFeatureExtractor, as are the next four
 FRAME_HOP = 160  # 10 ms at 16 kHz
@@ -69,7 +69,7 @@ class FilterBanks:
             rest = signal[begun * FRAME_HOP :]
             if not begun:
                 continue
-            frames = torch.from_numpy(signal).to(self._mel.device).unfold(0, FRAME_LENGTH, FRAME_HOP)
+            frames = sent(torch.from_numpy(signal), self._mel.device).unfold(0, FRAME_LENGTH, FRAME_HOP)
             finite = usable_windows(signal, begun, FRAME_LENGTH, FRAME_HOP)
             if not finite.all():
                 frames = frames[torch.from_numpy(np.flatnonzero(finite)).to(frames.device)]
