@@ -18,6 +18,7 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
+from novaspeech.models.conformer import ConvolutionModule
 from novaspeech.models.relative_key import gather_positions
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
@@ -216,7 +217,7 @@ def test_a_job_with_context_recording_is_one_forward_pass(wav: Path, run_job: Ru
 
 
 @pytest.mark.parametrize("frames", [1, 5, 64, 200])
-def test_attention_by_gathering_is_transformers(frames: int) -> None:
+def test_attention_and_convolutions_are_those_of_transformers(frames: int) -> None:
     """200 frames: further apart than the farthest distance that has an embedding of its own."""
     torch.manual_seed(0)
     network = Wav2Vec2BertModel(Wav2Vec2BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4)).eval()
@@ -226,6 +227,8 @@ def test_attention_by_gathering_is_transformers(frames: int) -> None:
     with torch.inference_mode():
         expected = [network(features, attention_mask=given).last_hidden_state for given in (None, mask)]
         gather_positions(network)
+        for layer in network.encoder.layers:
+            layer.conv_module = ConvolutionModule(layer.conv_module)
         found = [network(features, attention_mask=given).last_hidden_state for given in (None, mask)]
     assert_close(found[0].numpy(), expected[0].numpy(), 1e-5)
     assert_close((found[1] * mask[..., None]).numpy(), (expected[1] * mask[..., None]).numpy(), 1e-5)

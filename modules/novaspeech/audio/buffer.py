@@ -52,11 +52,11 @@ class WindowBatch:
         return WindowBatch(sent(self.signal, device), self.length, self.hop)
 
 
-def sent(signal: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A signal of the host's on its way to `device`; nothing is waited for."""
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """What the host holds, on its way to `device`; nothing is waited for."""
     if device.type == "cuda":  # which fetches by itself from pinned memory only
-        signal = signal.pin_memory()
-    return signal.to(device, non_blocking=True)
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def window_batches(

@@ -174,7 +174,8 @@ class Inference:
         for found, outputs in delivered(self._heads(recording, FramePool(recording, grid, encoder), names)):
             usable[found.rows] = found.usable
             for name, rows in values.items():
-                rows[found.rows] = np.where(found.usable[:, None], outputs[name], 0)
+                rows[found.rows] = outputs[name]
+                rows[found.rows][~found.usable] = 0
                 with _blaming(recording, encoder):
                     check_rows(rows[found.rows], found.rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
             self.progress(found.rows.stop, grid.count)

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from novaspeech.arrays import BoolArray, FloatArray
+from novaspeech.audio.buffer import sent
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 
@@ -197,7 +198,7 @@ class _Sums:
         self._counts, self._bad = self._counts[count:], self._bad[count:]
         if "max" in parts:
             return parts["max"].float(), intact
-        divisor = torch.from_numpy(counts).to(parts["sum"].device)
+        divisor = sent(torch.from_numpy(counts), parts["sum"].device)
         mean = parts["sum"] / divisor
         if "squares" not in parts:
             return mean.float(), intact
@@ -213,14 +214,14 @@ def _only(usable: BoolArray, values: torch.Tensor) -> torch.Tensor:
     """Rows (n, D) with zeros where they are not usable."""
     if usable.all():
         return values
-    return values.masked_fill(torch.from_numpy(~usable).to(values.device).unsqueeze(1), 0)
+    return values.masked_fill(sent(torch.from_numpy(~usable), values.device).unsqueeze(1), 0)
 
 
 def _sums(values: torch.Tensor, begins: np.ndarray, ends: np.ndarray) -> torch.Tensor:
     """(n, D) sums of rows `begins[i]` to before `ends[i]`."""
     # Each dimension's frames lie side by side, so that a GPU has something to do for all of its threads.
     sums = functional.pad(values.T.contiguous().cumsum(dim=1), (1, 0))
-    first, after = (torch.from_numpy(edges).to(values.device) for edges in (begins, ends))
+    first, after = (sent(torch.from_numpy(edges), values.device) for edges in (begins, ends))
     return (sums[:, after] - sums[:, first]).T
 
 
@@ -231,7 +232,9 @@ def _largest(values: torch.Tensor, begins: np.ndarray, ends: np.ndarray) -> torc
     while len(values) and (lengths >= span).any():
         # Here row f is the largest of rows f to before f + span, of which two cover any length up to twice as long.
         rows = np.flatnonzero((lengths >= span) & (lengths < 2 * span))
-        places, left, right = (torch.from_numpy(x).to(values.device) for x in (rows, begins[rows], ends[rows] - span))
+        places, left, right = (
+            sent(torch.from_numpy(part), values.device) for part in (rows, begins[rows], ends[rows] - span)
+        )
         found[places] = torch.maximum(values[left], values[right])
         values, span = torch.maximum(values[:-span], values[span:]), 2 * span
     return found

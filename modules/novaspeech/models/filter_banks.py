@@ -10,7 +10,7 @@ import torch
 from transformers import SeamlessM4TFeatureExtractor
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch, sent, usable_windows
+from novaspeech.audio.buffer import WindowBatch, chunk_batches, sent, usable_windows
 
 FRAME_LENGTH = 400  # 25 ms at 16 kHz; fixed in SeamlessM4TFeatureExtractor, as are the next four
 FRAME_HOP = 160  # 10 ms at 16 kHz
@@ -19,6 +19,7 @@ PREEMPHASIS = 0.97
 LOG_FLOOR = 1.192092955078125e-07
 INT16_SCALE = 2**15  # Kaldi counts amplitude in 16-bit steps
 VARIANCE_FLOOR = 1e-7
+HEARD_AT_ONCE = 3000  # frames of a first pass
 
 
 class FilterBanks:
@@ -61,18 +62,15 @@ class FilterBanks:
         Args:
             blocks: the recording, consecutive pieces (n,) float32. Frames that hear NaN do not count.
         """
-        count, rest = 0, np.zeros(0, np.float32)
-        moments = []  # of each block, on the device, so that it need not be waited for
-        for block in blocks:
-            signal = np.concatenate([rest, block])
-            begun = max(0, (len(signal) - FRAME_LENGTH) // FRAME_HOP + 1)
-            rest = signal[begun * FRAME_HOP :]
-            if not begun:
-                continue
-            frames = sent(torch.from_numpy(signal), self._mel.device).unfold(0, FRAME_LENGTH, FRAME_HOP)
-            finite = usable_windows(signal, begun, FRAME_LENGTH, FRAME_HOP)
+        count = 0
+        moments = []  # of each batch, on the device, so that it need not be waited for
+        for _, batch, _ in chunk_batches(blocks, FRAME_LENGTH, FRAME_HOP, HEARD_AT_ONCE):
+            if batch.length < FRAME_LENGTH:
+                break
+            frames = batch.to(self._mel.device).windows
+            finite = usable_windows(batch.signal.numpy(), len(batch), FRAME_LENGTH, FRAME_HOP)
             if not finite.all():
-                frames = frames[torch.from_numpy(np.flatnonzero(finite)).to(frames.device)]
+                frames = frames[sent(torch.from_numpy(np.flatnonzero(finite)), frames.device)]
             log_mel = self._log_mel(frames).to(self._real)
             count += len(log_mel)
             moments.append(torch.stack([log_mel.sum(dim=0), log_mel.square().sum(dim=0)]))

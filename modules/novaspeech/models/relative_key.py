@@ -47,19 +47,20 @@ class RelativeKeyAttention(nn.Module):
             attention_mask: added to the products, or False where a frame must not be heard; None if all may.
         """
         batch, frames, width = hidden_states.shape
-        queries, keys, values = (
-            linear(hidden_states).view(batch, frames, self.heads, self.head_size).transpose(1, 2)
+        by_frame = [
+            linear(hidden_states).view(batch, frames, self.heads, self.head_size)
             for linear in (self.linear_q, self.linear_k, self.linear_v)
-        )
+        ]
         scale = self.head_size**-0.5
         table = functional.pad(
             self.distance_embedding.weight, (0, 0, 0, -self.distance_embedding.num_embeddings % ALIGNED)
         )
-        products = queries @ (table * scale).T
+        products = (by_frame[0] @ (table * scale).T).transpose(1, 2)
         bias = (banded if products.is_cuda else gathered)(products, self.most_left, self.most_right)
         if attention_mask is not None:
             hidden = attention_mask.dtype == torch.bool
             bias = bias.masked_fill(~attention_mask, -torch.inf) if hidden else bias + attention_mask
+        queries, keys, values = (part.transpose(1, 2) for part in by_frame)
         heard = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=scale)
         return self.linear_out(heard.transpose(1, 2).reshape(batch, frames, width)), None
 

@@ -11,7 +11,7 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Ve
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
-from novaspeech.models.conformer import use_matrix_products
+from novaspeech.models.conformer import ConvolutionModule
 from novaspeech.models.exported import OnnxNetwork
 from novaspeech.models.filter_banks import FilterBanks
 from novaspeech.models.frames import FrameModel, Network, TorchNetwork
@@ -46,7 +46,8 @@ def _in_torch(folder: Path, compute: Compute) -> TorchNetwork:
     # masked_spec_embed stands in for masked frames, which only training has.
     model: Any = weights.load_pretrained(Wav2Vec2BertModel, folder, may_miss=("masked_spec_embed",))
     gather_positions(model)
-    use_matrix_products(model)
+    for layer in model.encoder.layers:
+        layer.conv_module = ConvolutionModule(layer.conv_module)
     network = TorchNetwork(model, model.encoder.layers, compute)
     if compute.dtype != torch.float32:
         # In half precision its layer norm would lose windows that are mostly digital silence (see FilterBanks).
