@@ -2,8 +2,9 @@
 
 For every module that has both, on the speech of this repository, 75 s: the cosine between the embeddings of the same
 windows in both contexts, beside that between neighbouring windows of one; and the largest change of a value, as a share
-of the largest value, when the same recording is cut into chunks of other lengths, so that their edges lie elsewhere. A
-picture has emow2v's scores in both.
+of the largest value, when the same recording is cut into chunks of 20 to 29 s in place of 30, so that their edges lie
+elsewhere. wav2vec2_kws, which always hears the recording, is there with its trained checkpoint. A picture has emow2v's
+scores in both contexts.
 
     python benchmarks/contexts.py [--audio FILE …] [--model MODULE=FOLDER …] [--out PNG]
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,23 @@ import novaspeech
 from benchmarks.machine import describe_machine
 from demo.standins import make_standin
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
 from novaspeech.entry import Audio, Model
+from novaspeech.inference.engine import Chunks, Inference
 from novaspeech.server.catalogue import load_trainer, module_names
+from wav2vec2_kws.encoder import KeywordEncoder
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = [ROOT / "demo" / "recording.flac", ROOT / "demo" / "words.flac", ROOT / "tests" / "data" / "takes.flac"]
 RATE = 16000
-CHUNKS = (10.0, 13.0, 17.0, 20.0, 25.0)  # seconds, held against the 30 of the default
-OVERLAPS = (1.0, 2.0, 3.0)
+CHUNKS = (20.0, 22.0, 24.0, 26.0, 28.0, 29.0)  # seconds, held against the 30 of the default
+OVERLAPS = (1.0, 2.0, 3.0, 5.0)
 SCORES = ("arousal", "dominance", "valence")
 
 
-def joined(files: Sequence[Path]) -> Audio:
+def joined(files: Sequence[Path]) -> tuple[FloatArray, int]:
     """Recordings one after the other."""
     return np.concatenate([block for file in files for block in Recording.open(file).blocks(RATE)]), RATE
 
@@ -66,12 +71,33 @@ def compare(module: str, model: str, audio: Audio) -> None:
     once = embeddings(module, audio, model=model, context="recording")
     between, neighbours = cosines(alone, once), cosines(alone[1:], alone[:-1])
     cells = [f"{number:.3f}" for number in (between.mean(), between.min(), neighbours.mean())]
+
+    def hear(chunk: float, overlap: float) -> FloatArray:
+        return embeddings(module, audio, model=model, context="recording", chunk=chunk, overlap=overlap)
+
+    print(f"| {module} | {' | '.join(cells + edges(hear))} |", flush=True)
+
+
+def edges(hear: Callable[[float, float], FloatArray]) -> list[str]:
+    """The largest change by other edges for each of `OVERLAPS`; `hear` gives embeddings for a chunk and an overlap."""
+    cells = []
     for overlap in OVERLAPS:
-        options: dict[str, Any] = {"model": model, "context": "recording", "overlap": overlap}
-        whole = embeddings(module, audio, chunk=30.0, **options)
-        found = [embeddings(module, audio, chunk=chunk, **options) for chunk in CHUNKS if chunk >= 3 * overlap]
-        cells.append(f"{max(np.abs(other - whole).max() for other in found) / np.abs(whole).max():.2e}")
-    print(f"| {module} | {' | '.join(cells)} |", flush=True)
+        whole = hear(30.0, overlap)
+        change = max(np.abs(hear(chunk, overlap) - whole).max() for chunk in CHUNKS)
+        cells.append(f"{change / np.abs(whole).max():.2e}")
+    return cells
+
+
+def compare_keywords(model: Path, audio: tuple[FloatArray, int]) -> None:
+    """Prints the row of wav2vec2_kws."""
+    encoder, recording = KeywordEncoder(model), Recording("joined", ArraySource(*audio))
+    grid = WindowGrid.fit(1000, 40, 0, 0, recording.duration_ms)
+
+    def hear(chunk: float, overlap: float) -> FloatArray:
+        inference = Inference(encoder, chunks=Chunks(chunk, overlap), once=True)
+        return inference.encode(recording, grid, ["embeddings"])["embeddings"].values
+
+    print(f"| wav2vec2_kws, trained | – | – | – | {' | '.join(edges(hear))} |", flush=True)
 
 
 def draw(model: str, audio: Audio, out: Path) -> None:
@@ -102,8 +128,8 @@ def main() -> None:
     given = parser.parse_args()
     audio, named = joined(given.audio), dict(text.split("=", 1) for text in given.model)
     print(describe_machine())
-    edges = " | ".join(f"edges, overlap {overlap:g} s" for overlap in OVERLAPS)
-    print(f"\n| module | cosine, mean | least | of neighbours | {edges} |\n|{'---|' * (4 + len(OVERLAPS))}")
+    heads = " | ".join(f"edges, overlap {overlap:g} s" for overlap in OVERLAPS)
+    print(f"\n| module | cosine, mean | least | of neighbours | {heads} |\n|{'---|' * (4 + len(OVERLAPS))}")
     with tempfile.TemporaryDirectory() as folder:
         for module in module_names():
             if "context" not in load_trainer(module).options:
@@ -112,6 +138,7 @@ def main() -> None:
             compare(module, str(model), audio)
             if module == "emow2v":
                 draw(str(model), audio, given.out)
+        compare_keywords(make_standin("wav2vec2_kws", Path(folder, "keywords")), audio)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from novaspeech.models.exported import OnnxNetwork
 from novaspeech.models.frames import FrameModel, Network, TorchNetwork
 from novaspeech.models.wav2vec2 import refuse_adapter, signal_model
 from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
+from speech_encoder.gated_attention import gate_positions
 
 
 def raw_signal(network_class: type, config: Any, folder: Path, compute: Compute) -> FrameModel:
@@ -32,6 +33,8 @@ def raw_signal(network_class: type, config: Any, folder: Path, compute: Compute)
     if not compute.providers:
         # masked_spec_embed stands in for masked frames, which only training has.
         network = weights.load_pretrained(network_class, folder, may_miss=("masked_spec_embed",))
+        if isinstance(network, transformers.WavLMModel):
+            gate_positions(network)
     return signal_model(network, config, extractor, folder, compute)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
 from novaspeech.models.frames import TorchNetwork
+from novaspeech.models.onnx import onnx_compute
 from speech_encoder.encoder import SpeechEncoder
 from speech_encoder.families import FAMILIES
 from tests.conftest import SPEECH
@@ -213,6 +215,18 @@ def test_a_recording_of_one_chunk_is_one_forward_pass(folders: dict[str, Path], 
     expected = [POOLED[pooling](part) for part in pooled(hidden, encoder.frame_hop, encoder.frame_length, grid)]
     assert_close(found.values, np.stack(expected))
     assert found.usable.all()
+
+
+@pytest.mark.parametrize("model", ["hubert-large", "data2vec-audio", "unispeech-sat-base", "whisper"])
+def test_an_export_of_each_kind(folders: dict[str, Path], exported: Callable[..., Path], model: str) -> None:
+    recording = Recording("made", ArraySource(speech(7.3), 16000))
+    onnx = SpeechEncoder(exported("speech_encoder", folders[model]), compute=onnx_compute("cpu", "float32"))
+    for once in (False, True):
+        rows = [
+            Inference(encoder, once=once).encode(recording, WindowGrid.fit(200, 200, 800, 0, 7000), ["embeddings"])
+            for encoder in (onnx, SpeechEncoder(folders[model]))
+        ]
+        assert_close(rows[0]["embeddings"].values, rows[1]["embeddings"].values)
 
 
 @pytest.mark.parametrize("model", ["wavlm-base-plus", "wavlm-large", "wav2vec2-base", "w2v-bert-2.0"])

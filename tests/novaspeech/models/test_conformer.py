@@ -26,6 +26,8 @@ def test_two_ways_to_the_same_distances(frames: int, left: int, right: int) -> N
     products = torch.randn(2, 3, frames, count + -count % 8, generator=torch.Generator().manual_seed(frames))
     found = banded(products, left, right)
     assert torch.equal(found, gathered(products, left, right))
+    by_frame = products.transpose(1, 2).contiguous().transpose(1, 2)
+    assert torch.equal(found, banded(by_frame, left, right))
     for query, key in ((0, 0), (0, frames - 1), (frames - 1, 0), (frames // 2, frames // 3)):
         place = min(max(key - query, -left), right) + left
         assert torch.equal(found[..., query, key], products[..., query, place])

@@ -1,0 +1,70 @@
+"""Self-attention with gated relative position bias, as WavLM has it (Chen et al. 2021, arXiv 2110.13900, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def gate_positions(network: Any) -> None:
+    """Lets a transformers `WavLMModel` compute the same without its table of weights, which nobody asked for."""
+    for layer in network.encoder.layers:
+        layer.attention = GatedAttention(layer.attention)
+
+
+class GatedAttention(nn.Module):
+    """A transformers `WavLMAttention`: same weights, same numbers up to rounding.
+
+    transformers computes the weights of all pairs of frames one by one, and gives their mean over the heads besides.
+
+    Args:
+        attention: of transformers.
+    """
+
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        self.heads, self.head_size = attention.num_heads, attention.head_dim
+        self.q_proj, self.k_proj = attention.q_proj, attention.k_proj
+        self.v_proj, self.out_proj = attention.v_proj, attention.out_proj
+        self.gru_rel_pos_linear, self.gru_rel_pos_const = attention.gru_rel_pos_linear, attention.gru_rel_pos_const
+        if hasattr(attention, "rel_attn_embed"):  # the first layer, for all
+            self.rel_attn_embed, self._bucket = attention.rel_attn_embed, attention._relative_positions_bucket
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_bias: torch.Tensor | None = None,
+        **unused: object,
+    ) -> tuple[torch.Tensor, None, torch.Tensor]:
+        """(B, F, D) → (B, F, D), None in place of the weights, and the bias (H, F, F) for the layers that follow.
+
+        Args:
+            attention_mask: (B, F), 1 for frames that may be heard; None if all may.
+            position_bias: what the first layer gave.
+        """
+        batch, frames, width = hidden_states.shape
+        if position_bias is None:
+            position_bias = self._position_bias(frames)
+        by_head = hidden_states.view(batch, frames, self.heads, self.head_size)
+        gates = self.gru_rel_pos_linear(by_head).view(batch, frames, self.heads, 2, 4).sum(-1).sigmoid().transpose(1, 2)
+        first, second = gates.chunk(2, dim=-1)  # (B, H, F, 1)
+        bias = (first * (second * self.gru_rel_pos_const - 1) + 2) * position_bias
+        if attention_mask is not None:
+            bias = bias.masked_fill(attention_mask[:, None, None].ne(1), -torch.inf)
+        queries, keys, values = (
+            project(hidden_states).view(batch, frames, self.heads, self.head_size).transpose(1, 2)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        heard = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+        return self.out_proj(heard.transpose(1, 2).reshape(batch, frames, width)), None, position_bias
+
+    def _position_bias(self, frames: int) -> torch.Tensor:
+        """(H, F, F), of each distance from a query to a key."""
+        places = torch.arange(frames, device=self.rel_attn_embed.weight.device)
+        of_distances = self.rel_attn_embed(self._bucket(torch.arange(1 - frames, frames, device=places.device)))
+        bias: torch.Tensor = of_distances.T[:, places[None] - places[:, None] + frames - 1]
+        return bias
