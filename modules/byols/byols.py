@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import novaspeech  # noqa: F401  before torch, whose threads read what it sets
 from byols.checkpoint import load_model
 from byols.encoder import BYOLSEncoder
 from byols.network import NETWORKS

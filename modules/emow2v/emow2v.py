@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import novaspeech  # noqa: F401  before torch, whose threads read what it sets
 from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import PUBLISHED, SCORES
 from emow2v.windows_encoder import WindowsEncoder, onnx_file

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import (
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from novaspeech.entry import Model, load
     from novaspeech.result import Result
     from novaspeech.segments import Segment
+
+# torch's threads read it when torch is loaded: those that wait for others sleep. While they spin, two jobs in processes
+# of their own take 1.2 to 1.4 times as long as one after the other (benchmarks/jobs_at_once.py). Alone, a job is as fast.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = [

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,9 +21,6 @@ T = TypeVar("T")
 
 # What torch says when memory is full: of a GPU, of Linux and macOS, of Windows.
 _FULL = {"out of memory": "GPU memory", "can't allocate memory": "memory", "not enough memory": "memory"}
-# On a CPU a pass takes all cores. Of several jobs in one process, as in DISCOVER's debug backend, two passes at once
-# would only wait for each other's threads.
-_cores = threading.Lock()
 LOUDEST = 2.0**31  # amplitude: full scale is 1, and of whole numbers that nobody has scaled 2**31 at the most
 
 
@@ -73,7 +68,7 @@ class Passes:
     def _attempt(self, part: WindowBatch) -> dict[str, torch.Tensor] | str:
         """The model's outputs; which memory is full if a smaller part may fit."""
         try:
-            with self._turn(), self.compute.active():
+            with self.compute.active():
                 outputs = self.run_model(part.to(self.compute.device), self.names)
                 return {name: outputs[name].float() for name in self.names}
         except (RuntimeError, MemoryError) as error:  # CUDA has a class of its own for it, MPS and the CPU have not
@@ -86,9 +81,6 @@ class Passes:
                     f"context shorter, take a smaller model, or compute elsewhere (option 'device')"
                 ) from error
         return full
-
-    def _turn(self) -> AbstractContextManager[object]:
-        return _cores if self.compute.on_cpu else nullcontext()
 
 
 def _full_memory(error: BaseException) -> str:
