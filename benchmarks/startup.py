@@ -37,15 +37,15 @@ sys.path[:0] = [{str(ROOT / "modules")!r}]
 def mark(): marks.append(time.time())
 import novaspeech; mark()
 import torch, importlib; mark()
-name, place = sys.argv[1:]
+name, place, output = sys.argv[1:]
 importlib.import_module(f"{{name}}.{{name}}"); mark()
 model = novaspeech.load(name, model=place, log=lambda line: None); mark()
 import numpy, re
-own = int(re.search(r"RssAnon: +(\\d+)", open("/proc/self/status").read())[1]) / 1024
+own = int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 files = open("/proc/self/smaps").read()
 mapped = sum(int(kb) for kb in re.findall(r"(?:safetensors|\\.bin|model)\\n(?:.*\\n)*?Rss: +(\\d+) kB", files)) / 1024
 start = time.time()
-model((numpy.random.default_rng(0).normal(0, 0.1, 32000).astype("float32"), 16000))
+model((numpy.random.default_rng(0).normal(0, 0.1, 32000).astype("float32"), 16000), [output])
 marks.append(marks[-1] + time.time() - start)
 import json; print(json.dumps({{"marks": marks, "mapped": mapped, "own": own}}))
 """
@@ -66,17 +66,17 @@ def main() -> None:
             place = Path(folder, "model")
             torch.manual_seed(0)
             case.make(place)
-            found = [start(case.module, place) for _ in range(given.rounds)]
+            found = [start(case.module, place, case.embedding) for _ in range(given.rounds)]
         cells = [f"{statistics.median(column):.2f}" for column in zip(*(steps for steps, _, _ in found), strict=True)]
         cells += [f"{statistics.median(sum(steps) for steps, _, _ in found):.2f}"]
         cells += [f"{found[0][1]:.0f}", f"{found[0][2]:.0f}"]
         print(f"| {case.module} | {' | '.join(cells)} |", flush=True)
 
 
-def start(module: str, place: Path) -> tuple[list[float], float, float]:
+def start(module: str, place: Path, output: str) -> tuple[list[float], float, float]:
     """Seconds of each of `STEPS`, and MB that are mapped and that are the process's own."""
     begin = time.time()
-    command = [sys.executable, "-c", CHILD, module, str(place)]
+    command = [sys.executable, "-c", CHILD, module, str(place), output]
     answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     marks = [begin, *answer["marks"]]
     return [after - before for before, after in pairwise(marks)], answer["mapped"], answer["own"]
