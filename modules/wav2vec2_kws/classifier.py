@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import RequestError, WeightsError, first_line, quoted
@@ -58,6 +57,8 @@ class KeywordClassifier:
 
     def save(self, file: Path) -> None:
         """Writes it with skops: a zip of JSON and arrays, no pickle."""
+        import skops.io
+
         content = {field: getattr(self, field) for field in _FIELDS}
         part = file.with_name(f"{file.name}.part")
         skops.io.dump(content, part)
@@ -91,6 +92,8 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
 
 def _read(file: Path) -> KeywordClassifier:
     """The classifier in a file that holds nothing but what we write."""
+    import skops.io  # 1.7 s with scikit-learn, which most jobs do not need
+
     if not file.is_file():
         raise WeightsError(f"there is no classifier {quoted(str(file))}; `novaspeech train-keywords` writes one")
     try:
