@@ -53,10 +53,10 @@ class WindowBatch:
 
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """What the host holds, on its way to `device`; nothing is waited for."""
-    if device.type == "cuda":  # which fetches by itself from pinned memory only
-        values = values.pin_memory()
-    return values.to(device, non_blocking=True)
+    """What the host holds, on `device`; on its way there for CUDA, where nothing is waited for."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)  # it fetches by itself from pinned memory only
 
 
 def window_batches(
