@@ -7,6 +7,7 @@ a summary of them. A summary can be taken piece by piece, so that a recording of
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ MELS = 64
 CHUNK_FRAMES = 2048  # 20 s: what goes through a network at once for a scene; a multiple of every stride
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """Base of the encoders.
 
     Attributes:
@@ -45,9 +46,9 @@ class Network(nn.Module):
     stride: ClassVar[int]
     margin: ClassVar[int | None] = None
 
+    @abstractmethod
     def rows(self, log_mel: torch.Tensor) -> torch.Tensor:
         """(B, 1, 64, T) → (B, rows, C)."""
-        raise NotImplementedError
 
     def summarise(self, state: State | None, rows: torch.Tensor) -> State:
         """The summary `state` of earlier rows, None if there are none, with the next (B, rows, C) in it."""

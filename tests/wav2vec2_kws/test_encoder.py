@@ -100,6 +100,7 @@ def test_chunks_are_the_same_at_any_batch_size(
     monkeypatch.setattr(KeywordEncoder, "max_chunks", None)  # as on a large GPU
     many, _, same = frames(signal, encoder, 250)
     assert (same[0].first, same[-1].end) == (0, blocks[-1].end)
+    assert {block.first for block in same} <= {block.first for block in blocks}
     for name in (HIDDEN, LETTERS):
         assert_close(many[name], one[name], 1e-5)
 

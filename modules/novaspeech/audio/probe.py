@@ -83,9 +83,8 @@ def probe(path: Path, reason: str) -> Probe:
     if set(container.split(",")) & LIST_FORMATS:
         raise _is_list(path, f"a list ({container})")
     streams = found.get("streams", [])
-    audio = next((stream for stream in streams if stream.get("codec_type") == "audio"), None)
-    if container in NOTES:
-        audio = None
+    tracks = [] if container in NOTES else [stream for stream in streams if stream.get("codec_type") == "audio"]
+    audio = next(iter(tracks), None)
     rate, channels = (int((audio or {}).get(key) or 0) for key in ("sample_rate", "channels"))
     if not rate or not channels or audio is None:
         detail = "no rate or channels" if audio else "" if streams else warnings.split(": ")[-1]
