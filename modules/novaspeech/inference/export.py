@@ -27,7 +27,7 @@ from novaspeech.models.frames import END, FrameModel, TorchNetwork
 from novaspeech.models.signal import SignalFront
 
 FLOAT_TOLERANCE = 1e-4  # of a layer's largest value
-LEAST_COSINE = 0.98  # of hidden states in int8, pooled over a second: below, something is broken rather than rounded
+LEAST_COSINE = 0.99  # of hidden states in int8, pooled over a second: below, something is broken rather than rounded
 _SECONDS = (1.0, 0.99, 3.0)  # of the windows that are compared, besides the shortest
 
 
