@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
+
+from novaspeech.models.attention import attend
 
 
 def gate_positions(network: Any) -> None:
@@ -46,21 +47,26 @@ class GatedAttention(nn.Module):
             attention_mask: (B, F), 1 for frames that may be heard; None if all may.
             position_bias: what the first layer gave.
         """
-        batch, frames, width = hidden_states.shape
+        batch, frames, _ = hidden_states.shape
         if position_bias is None:
             position_bias = self._position_bias(frames)
         by_head = hidden_states.view(batch, frames, self.heads, self.head_size)
         gates = self.gru_rel_pos_linear(by_head).view(batch, frames, self.heads, 2, 4).sum(-1).sigmoid().transpose(1, 2)
         first, second = gates.chunk(2, dim=-1)  # (B, H, F, 1)
-        bias = (first * (second * self.gru_rel_pos_const - 1) + 2) * position_bias
-        if attention_mask is not None:
-            bias = bias.masked_fill(attention_mask[:, None, None].ne(1), -torch.inf)
+        factors = first * (second * self.gru_rel_pos_const - 1) + 2
+
+        def bias_of(rows: slice, heads: slice) -> torch.Tensor:
+            bias: torch.Tensor = factors[rows, heads] * position_bias[heads]
+            if attention_mask is None:
+                return bias
+            return bias.masked_fill(attention_mask[rows, None, None].ne(1), -torch.inf)
+
+        projected = (project(hidden_states) for project in (self.q_proj, self.k_proj, self.v_proj))
         queries, keys, values = (
-            project(hidden_states).view(batch, frames, self.heads, self.head_size).transpose(1, 2)
-            for project in (self.q_proj, self.k_proj, self.v_proj)
+            part.view(batch, frames, self.heads, self.head_size).transpose(1, 2) for part in projected
         )
-        heard = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
-        return self.out_proj(heard.transpose(1, 2).reshape(batch, frames, width)), None, position_bias
+        heard = attend(queries, keys, values, bias_of)
+        return self.out_proj(heard), None, position_bias
 
     def _position_bias(self, frames: int) -> torch.Tensor:
         """(H, F, F), of each distance from a query to a key."""

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from novaspeech.models.attention import attend
+
 ALIGNED = 8  # elements: a GPU's matrix products want sizes and places that are multiples of it
 
 
@@ -46,7 +48,7 @@ class RelativeKeyAttention(nn.Module):
         Args:
             attention_mask: added to the products, or False where a frame must not be heard; None if all may.
         """
-        batch, frames, width = hidden_states.shape
+        batch, frames, _ = hidden_states.shape
         by_frame = [
             linear(hidden_states).view(batch, frames, self.heads, self.head_size)
             for linear in (self.linear_q, self.linear_k, self.linear_v)
@@ -58,13 +60,17 @@ class RelativeKeyAttention(nn.Module):
         products = (by_frame[0] @ (table * scale).T).transpose(1, 2)
         # An export could not follow diagonals.
         table_of = gathered if torch.compiler.is_compiling() else banded
-        bias = table_of(products, self.most_left, self.most_right)
-        if attention_mask is not None:
-            hidden = attention_mask.dtype == torch.bool
-            bias = bias.masked_fill(~attention_mask, -torch.inf) if hidden else bias + attention_mask
+
+        def bias_of(rows: slice, heads: slice) -> torch.Tensor:
+            bias = table_of(products[rows, heads], self.most_left, self.most_right)
+            if attention_mask is None:
+                return bias
+            mask = attention_mask.expand(batch, -1, -1, -1)[rows]
+            return bias.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else bias + mask
+
         queries, keys, values = (part.transpose(1, 2) for part in by_frame)
-        heard = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=scale)
-        return self.linear_out(heard.transpose(1, 2).reshape(batch, frames, width)), None
+        heard = attend(queries, keys, values, bias_of, scale)
+        return self.linear_out(heard), None
 
 
 def gathered(products: torch.Tensor, most_left: int, most_right: int) -> torch.Tensor:
