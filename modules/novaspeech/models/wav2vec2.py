@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
@@ -88,6 +89,8 @@ def signal_model(network: Any, config: Any, extractor: Any, folder: Path, comput
         convolutions: Any = OnnxConvolutions(folder, compute)
     else:
         _take_off_weight_norm(network)
+        if compute.device.type == "cpu" and compute.dtype == torch.bfloat16:
+            _keep_in_float32(network)
         first = FirstConvolution(network.feature_extractor.conv_layers[0], config) if has_group_norm(config) else None
         convolutions = ChannelsLastConvolutions(network.feature_extractor, config).to(compute.device, compute.dtype)
         network.feature_extractor = nn.Identity()
@@ -101,3 +104,31 @@ def _take_off_weight_norm(network: Any) -> None:
     convolution = getattr(network.encoder.pos_conv_embed, "conv", None)  # data2vec has several, without such a norm
     if convolution is not None and parametrize.is_parametrized(convolution):
         parametrize.remove_parametrizations(convolution, "weight")
+
+
+def _keep_in_float32(network: Any) -> None:
+    """Leaves bfloat16 to positional convolutions of many channels a group.
+
+    On CPUs with AMX, torch 2.13 (oneDNN 3.12) gives numbers that have nothing to do with the right ones for 12 channels
+    a group or fewer and kernels of 64 or 128. Published models have 48 and 64.
+    """
+    positional = network.encoder.pos_conv_embed
+    convolution = getattr(positional, "conv", None)
+    if convolution is not None and convolution.in_channels // convolution.groups < 16:
+        positional.conv = _InFloat32(convolution)
+
+
+class _InFloat32(nn.Module):
+    """A convolution (B, C, T) → (B, C, T') whose products are in float32, whatever its input is in."""
+
+    def __init__(self, convolution: nn.Conv1d) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        own = self.convolution
+        bias = None if own.bias is None else own.bias.float()
+        found = nn.functional.conv1d(
+            hidden.float(), own.weight.float(), bias, own.stride, own.padding, own.dilation, own.groups
+        )
+        return found.to(hidden.dtype)
