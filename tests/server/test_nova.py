@@ -176,7 +176,7 @@ def test_the_window_as_it_opens(discover: Desk) -> None:
         {"id": "embedding", "type": "output", "kind": "SSIStream", "src": "db:stream:SSIStream", **stream},
     ]
     options: dict[str, Any] = {"batch_size": 250, "device": "auto", "precision": "auto", "backend": "torch"}
-    options |= {"context": "window", "chunk": 30.0, "overlap": 3.0}
+    options |= {"context": "window", "chunk": 30.0, "overlap": 2.0}
     assert json.loads(fields.pop("options")) == options | {"model": load_trainer("emow2v").options["model"]}
     assert fields.pop("jobID").isdecimal()
     assert fields == {

@@ -82,13 +82,13 @@ def test_each_chunk_equals_transformers_on_it(folders: dict[str, Path], model: s
     """Chunk 1 of a recording that repeats itself every 6 s, so that it is normalised as the whole is."""
     samples = np.tile(talk(6.0), 16)
     found, _, blocks = frames(recording(samples), KeywordEncoder(folders[model]))
-    states, letters = reference(samples[24 * 16000 : 54 * 16000], folders[model])
-    assert (blocks[1].first, len(blocks[1].usable)) == (1350, 1200)
-    assert_close(found[HIDDEN][1350:2550], states[-1][150:1350])
-    assert_close(found[LETTERS][1350:2550], letters[150:1350])
+    states, letters = reference(samples[26 * 16000 : 56 * 16000], folders[model])
+    assert (blocks[1].first, len(blocks[1].usable)) == (1400, 1300)
+    assert_close(found[HIDDEN][1400:2700], states[-1][100:1400])
+    assert_close(found[LETTERS][1400:2700], letters[100:1400])
 
 
-@pytest.mark.parametrize("samples", [479_999, 480_000, 480_001, 864_001, 1_248_080])
+@pytest.mark.parametrize("samples", [479_999, 480_000, 480_001, 896_001, 1_312_080])
 def test_chunks_are_the_same_at_any_batch_size(
     folders: dict[str, Path], samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +96,7 @@ def test_chunks_are_the_same_at_any_batch_size(
     encoder = KeywordEncoder(folders["layer"])
     one, _, blocks = frames(signal, encoder)
     assert len(one[HIDDEN]) == (samples - 400) // 320 + 1
-    assert len(blocks) == 1 + max(0, -(-(samples - 480_000) // 384_000))
+    assert len(blocks) == 1 + max(0, -(-(samples - 480_000) // 416_000))
     monkeypatch.setattr(KeywordEncoder, "max_chunks", None)  # as on a large GPU
     many, _, same = frames(signal, encoder, 250)
     assert (same[0].first, same[-1].end) == (0, blocks[-1].end)

@@ -34,7 +34,7 @@ class Chunks:
     """
 
     seconds: float = 30.0
-    overlap: float = 3.0
+    overlap: float = 2.0
 
 
 @dataclass(frozen=True)

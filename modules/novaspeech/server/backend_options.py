@@ -41,7 +41,7 @@ class FrameOptions(BackendOptions):
         choices=("window", "recording"),
     )
     chunk: float = option(30.0, text="context=recording: seconds that are encoded at once", minimum=1, maximum=300)
-    overlap: float = option(3.0, text="context=recording: seconds of a chunk's ends that are only heard", minimum=0)
+    overlap: float = option(2.0, text="context=recording: seconds of a chunk's ends that are only heard", minimum=0)
 
     def __post_init__(self) -> None:
         """Raises OptionError for chunks that are mostly overlap."""
