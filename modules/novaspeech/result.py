@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from novaspeech.arrays import BoolArray, FloatArray
-from novaspeech.errors import OptionError, PackageError, RequestError
+from novaspeech.errors import RequestError
+from novaspeech.formats.files import SSI, check_formats, file_names, write_files
+from novaspeech.formats.tables import table
+from novaspeech.formats.track import Kind, Track, Tracks
 from novaspeech.inference.engine import Windows
 from novaspeech.segments import Segment
 from novaspeech.server import saving
@@ -21,20 +24,45 @@ from novaspeech.server.session import Results, Session
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = ("ssi",)  # of `Result.save`
+
+def kind_of(output: Output) -> Kind:
+    """What a file holds of an output."""
+    if output.kind == "stream":
+        return "vectors"
+    return "scores" if output.subtype == "continuous" else "segments"
 
 
-def files_for(name: str, outputs: Iterable[Output], folder: Path) -> list[Path]:
+def files_for(name: str, outputs: Iterable[Output], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
     """Where a recording's outputs are saved; `name` is the recording's.
 
     Raises:
-        RequestError: a file's name would be too long.
+        OptionError: an unknown format.
+        RequestError: a format that can hold none of the outputs; a file's name would be too long.
     """
-    files = [folder / f"{name}.{output.id}.{output.kind}" for output in outputs]
+    outputs = list(outputs)
+    kinds = {output.id: kind_of(output) for output in outputs}
+    check_formats(formats, kinds)
+    names: dict[str, None] = {}  # in order; two formats may share a file
+    for form in formats:
+        ssi = [f"{name}.{output.id}.{output.kind}" for output in outputs]
+        names |= dict.fromkeys(ssi if form == SSI else file_names(name, kinds, form))
+    files = [folder / file for file in names]
     for file in files:
         if saving.too_long(file):
             raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
     return files
+
+
+def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
+    """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none.
+
+    Raises:
+        PackageError: what writes the format is missing.
+        SavingError: a file cannot be written.
+    """
+    first = folder / file_names(tracks.name, tracks.kinds, form)[0]
+    with saving.whole(first) as partial:
+        write_files(tracks, form, partial.parent, folder)
 
 
 class Result(Mapping[str, "FloatArray | list[Segment]"]):
@@ -82,6 +110,21 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         found = (value.usable for value in self._results.values() if isinstance(value, Windows))
         return next(found, np.ones(self._session.grid.count, bool))
 
+    def tracks(self) -> Tracks:
+        """The outputs apart from who computed them, for `novaspeech.formats`."""
+        recording = self._session.recording
+        audio, duration = Path(recording.name), recording.duration_ms / 1000
+        found = tuple(map(self._track, self._outputs.values()))
+        return Tracks(self.name, recording.name, audio if audio.is_file() else None, duration, found)
+
+    def _track(self, output: Output) -> Track:
+        value = self[output.id]
+        if isinstance(value, list):
+            return Track.of_segments(output.id, value)
+        times = np.array([[0, self._session.recording.duration_ms / 1000]]) if output.whole else self.times
+        values = value[None] if output.whole else value
+        return Track(output.id, kind_of(output), times, values, low=output.low, high=output.high)
+
     def to_frame(self, name: str) -> pd.DataFrame:
         """One output as a table whose index is (file, start, end), as in audformat and audinterface.
 
@@ -92,53 +135,47 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
             KeyError: there is no such output.
             PackageError: pandas is missing.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise PackageError("to_frame needs pandas: pip install novaspeech[frames]") from error
-        value = self[name]
-        if isinstance(value, list):
-            times = np.array([(segment.start_ms, segment.end_ms) for segment in value], float).reshape(-1, 2) / 1000
-            columns: dict[str, Any] = {name: [segment.name for segment in value]}
-            columns["confidence"] = np.array([segment.confidence for segment in value], float)
-        elif self._output(name).whole:
-            times = np.array([[0, self._session.recording.duration_ms / 1000]])
-            columns = {f"{name}-{index}": value[index : index + 1] for index in range(len(value))}
-        else:
-            times = self.times
-            columns = {name: value}
-            if value.ndim == 2:
-                columns = {f"{name}-{index}": column for index, column in enumerate(value.T)}
-        starts, ends = (pd.to_timedelta(column, unit="s") for column in times.T)
-        files = [self._session.recording.name] * len(times)
-        index = pd.MultiIndex.from_arrays([pd.Index(files, dtype=object), starts, ends], names=["file", "start", "end"])
-        return pd.DataFrame(columns, index=index)
+        return table(self._track(self._output(name)), self._session.recording.name)
 
-    def save(self, folder: str | Path, formats: Collection[str] = FORMATS) -> list[Path]:
-        """Writes each output as NAME.ID.stream or NAME.ID.annotation: the same bytes that a server writes.
+    def save(self, folder: str | Path, formats: Collection[str] = (SSI,)) -> list[Path]:
+        """Writes the outputs as files.
 
-        An output appears whole or not at all. An earlier one is there until then.
+        | format | files | holds |
+        |---|---|---|
+        | ssi | NAME.ID.stream, NAME.ID.annotation, data in NAME.ID.stream~: the same bytes that a server writes | all |
+        | csv, parquet | NAME.ID.csv, a table as `to_frame` gives it | all |
+        | npz | NAME.ID.npz, arrays for NumPy | all |
+        | textgrid | NAME.TextGrid for Praat, a tier for each output; NAME.scores.csv | segments; scores |
+        | eaf | NAME.eaf for ELAN, the same; NAME_tsconf.xml, which shows ELAN the scores | segments; scores |
+        | srt, vtt | NAME.ID.srt, subtitles | segments |
+
+        What belongs together appears whole or not at all. An earlier one is there until then. A format leaves out what
+        it cannot hold.
 
         Args:
             folder: where to; made if need be.
-            formats: "ssi", the servers' own.
+            formats: of the above.
 
         Returns:
             the files' paths, without those that end in "~" and lie beside them.
 
         Raises:
             OptionError: an unknown format.
-            RequestError: a file's name is too long; said before any is written.
+            RequestError: a format that can hold none of the outputs; a file's name is too long; said before any is
+                written.
+            PackageError: what writes a format is missing.
             OSError: a file cannot be written, such as on a full disk (`SavingError`).
         """
-        for name in formats:
-            if name not in FORMATS:
-                raise OptionError(f"there is no format {name!r}; there are: {', '.join(FORMATS)}")
         folder = Path(folder).expanduser()
+        files = files_for(self.name, self._outputs.values(), folder, formats)
         folder.mkdir(parents=True, exist_ok=True)
-        files = files_for(self.name, self._outputs.values(), folder)
-        for output, file in zip(self._outputs.values(), files, strict=True):
-            saving.save(build_output(OutputRequest.of_file(output), self._results[output.id], self._session, {}), file)
+        for form in dict.fromkeys(formats):
+            if form != SSI:
+                save_tracks(self.tracks(), form, folder)
+                continue
+            for output in self._outputs.values():
+                built = build_output(OutputRequest.of_file(output), self._results[output.id], self._session, {})
+                saving.save(built, folder / f"{self.name}.{output.id}.{output.kind}")
         return files
 
     def _output(self, name: str) -> Output:

@@ -231,8 +231,8 @@ def test_an_input_that_is_missing(models: dict[str, novaspeech.Model]) -> None:
 
 def test_an_unknown_format_lists_those_that_there_are(models: dict[str, novaspeech.Model], tmp_path: Path) -> None:
     result = models["w2v_bert_2"](SPEECH, end="2s")
-    with pytest.raises(novaspeech.OptionError, match="there is no format 'csv'; there are: ssi"):
-        result.save(tmp_path / "out", formats=["ssi", "csv"])
+    with pytest.raises(novaspeech.OptionError, match="there is no format 'doc'; there are: ssi, csv"):
+        result.save(tmp_path / "out", formats=["ssi", "doc"])
     assert not (tmp_path / "out").exists()
 
 
@@ -258,7 +258,7 @@ def test_without_pandas_a_table_says_what_to_install(
 ) -> None:
     result = models["w2v_bert_2"](SPEECH, end="2s")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(novaspeech.PackageError, match=r"to_frame needs pandas: pip install novaspeech\[frames\]"):
+    with pytest.raises(novaspeech.PackageError, match=r"^tables need pandas: pip install novaspeech\[frames\]"):
         result.to_frame("embeddings")
     assert issubclass(novaspeech.PackageError, ImportError)
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from novaspeech.command import export, modules, plot, run
+from novaspeech.command import convert, export, modules, plot, run
 from novaspeech.errors import NovaspeechError
 from novaspeech.server.catalogue import command_modules
 
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="novaspeech", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add_command(commands)
+    convert.add_command(commands)
     plot.add_command(commands)
     for module in command_modules():
         module.add_commands(commands)

@@ -20,14 +20,12 @@ from novaspeech.command.drawing import (
     draw_texts,
 )
 from novaspeech.errors import RequestError
-from novaspeech.server import host
+from novaspeech.reading import OUTPUTS, group, load_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     Panel = tuple[float, Callable[[Figure, Any], None]]  # its height, and what draws it
-
-_AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".aiff", ".au")
 
 
 def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None) -> list[Path]:
@@ -49,26 +47,22 @@ def plot_folder(folder: Path, audio: Path | None = None, out: Path | None = None
     """
     if not folder.is_dir():
         raise RequestError(f"{folder} is not a folder; give one with .stream or .annotation files")
-    outputs = sorted(file for file in folder.iterdir() if file.suffix in (".stream", ".annotation"))
+    outputs = sorted(file for file in folder.iterdir() if file.suffix in OUTPUTS)
     if not outputs:
         raise RequestError(f"{folder} holds no .stream or .annotation files; `novaspeech run` writes some")
     outputs = [file for file in outputs if file.suffix != ".stream" or _sample_count(file) > 1]
     if not outputs:
         raise RequestError(f"{folder} holds streams of one sample only: there is nothing to draw over time")
-    sounds = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in _AUDIO}
-    groups: dict[str, list[Path]] = {}
-    for output in outputs:
-        owners = [stem for stem in sounds if output.name.startswith(f"{stem}.")]
-        groups.setdefault(max(owners, key=len, default=output.name.split(".")[0]), []).append(output)
+    groups = group(outputs)
     if (out or audio) and len(groups) > 1:
-        names = ", ".join(groups)
+        names = ", ".join(name for _, name in groups)
         raise RequestError(
             f"{folder} holds outputs of {len(groups)} recordings ({names}); --out and --audio are for one"
         )
     pictures = []
-    for name, files in groups.items():
+    for (_, name), (sound, files) in groups.items():
         pictures.append(out or folder / f"{name}.png")
-        plot_outputs(files, audio or sounds.get(name), pictures[-1], title=name)
+        plot_outputs(files, audio or sound, pictures[-1], title=name)
     return pictures
 
 
@@ -102,7 +96,7 @@ def _panels(files: list[Path], waveform: Waveform | None) -> list[Panel]:
     rows: list[Panel] = []
     maps: list[Panel] = []
     for file in files:
-        content = _load(file)
+        content = load_output(file)
         if file.suffix == ".stream":
             draw = draw_speaker_map if are_unit_vectors(content.data) else draw_self_similarity
             maps.append((2.6 if draw is draw_speaker_map else 1.6, partial(draw, file.name, content)))
@@ -132,12 +126,5 @@ def _tick_seconds(duration: float) -> float:
     return next((step for step in steps if duration <= 12 * step), 3600 * -(-duration // (12 * 3600)))
 
 
-def _load(file: Path, *, header_only: bool = False) -> Any:
-    try:
-        return host.module("data.handler.file_handler").FileHandler().load(file, header_only=header_only)
-    except Exception as error:  # a damaged XML or binary file: the host lets any through
-        raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
-
-
 def _sample_count(stream: Path) -> int:
-    return int(_load(stream, header_only=True).meta_data.num_samples)
+    return int(load_output(stream, header_only=True).meta_data.num_samples)

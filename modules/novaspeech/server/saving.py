@@ -71,7 +71,7 @@ def save(data: Any, file: Path) -> None:
     Raises:
         SavingError: it cannot be written.
     """
-    with _whole(file) as partial:
+    with whole(file) as partial:
         _handler()().save(data, partial)
         _refuse_part(data, partial)
 
@@ -97,7 +97,7 @@ def _whole_if_marked(save_in_place: Callable[..., Any]) -> Callable[..., Any]:
         # Not to overwrite is for the host to see to, and there is nothing that could be lost.
         if not getattr(data, _MARK, False) or not overwrite:
             return save_in_place(self, data, fp, overwrite, *args, **kwargs)
-        with _whole(Path(fp)) as partial:
+        with whole(Path(fp)) as partial:
             saved = save_in_place(self, data, partial, overwrite, *args, **kwargs)
             _refuse_part(data, partial)
         return saved
@@ -107,7 +107,7 @@ def _whole_if_marked(save_in_place: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _whole(file: Path) -> Iterator[Path]:
+def whole(file: Path) -> Iterator[Path]:
     """Where to write a file and those beside it; after the `with` block they are in their place.
 
     Raises:

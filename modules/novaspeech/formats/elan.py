@@ -1,0 +1,90 @@
+"""Files for ELAN: an EAF by pympi, scores as a time series that it links to."""
+
+from __future__ import annotations
+
+import datetime
+import mimetypes
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from novaspeech.errors import PackageError
+from novaspeech.formats.track import Track, Tracks, lanes
+from novaspeech.segments import Segment
+
+_CONFIDENCE = "confidence"
+_READER = "mpi.eudico.client.annotator.timeseries.csv.CSVServiceProvider"
+_COLOURS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,180,233")  # Okabe and Ito's
+
+
+def write_eaf(tracks: Tracks, file: Path, linked: Sequence[Path]) -> None:
+    """A tier for each track of segments, more where they overlap, and below it one of their confidences.
+
+    A segment without length is a millisecond long: ELAN has none that is shorter.
+
+    Args:
+        linked: further files that ELAN is to open with it, where they will lie: beside it.
+
+    Raises:
+        PackageError: pympi-ling is missing.
+    """
+    try:
+        from pympi import Eaf
+    except ImportError as error:
+        raise PackageError("ELAN's files need pympi-ling: pip install novaspeech[formats]") from error
+    eaf = Eaf(author="novaspeech")
+    eaf.remove_tier("default")
+    eaf.add_linguistic_type(_CONFIDENCE, "Symbolic_Association", timealignable=False)
+    if tracks.audio is not None:
+        kind = mimetypes.guess_type(tracks.audio.name)[0] or "audio/x-wav"
+        eaf.add_linked_file(tracks.audio.absolute().as_uri(), f"./{tracks.audio.name}", kind)
+    for other in linked:
+        kind = "text/xml" if other.suffix == ".xml" else "text/csv"
+        eaf.add_secondary_linked_file(other.absolute().as_uri(), f"./{other.name}", kind)
+    for track in tracks.of_kind("segments"):
+        long = (replace(one, end_ms=max(one.end_ms, one.start_ms + 1)) for one in track.segments)
+        for number, lane in enumerate(lanes(long), 1):
+            _add_tier(eaf, track.id if number == 1 else f"{track.id} {number}", lane)
+    eaf.to_file(str(file))
+
+
+def _add_tier(eaf: Any, name: str, segments: Iterable[Segment]) -> None:
+    below = f"{name} {_CONFIDENCE}"
+    eaf.add_tier(name)
+    eaf.add_tier(below, _CONFIDENCE, parent=name)
+    for segment in segments:
+        eaf.add_annotation(name, segment.start_ms, segment.end_ms, segment.name)
+        # pympi's own way would look for the annotation above by its time, among all of them.
+        above, own = next(reversed(eaf.annotations)), eaf.generate_annotation_id()
+        eaf.annotations[own] = below
+        eaf.tiers[below][1][own] = (above, f"{segment.confidence:.4g}", None, None)
+
+
+def write_series(tracks: Iterable[Track], file: Path, scores: Path) -> None:
+    """What ELAN must know to draw the columns of a CSV file over time.
+
+    Args:
+        tracks: of scores, in the order of the columns after the first, which is the time.
+        scores: the CSV file, where it will lie.
+    """
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    root = ElementTree.Element("timeseries", date=now, version="1.0")
+    source = ElementTree.SubElement(
+        root,
+        "tracksource",
+        {"sample-type": "Discontinuous Rate", "source-url": scores.absolute().as_uri(), "time-column": "0"},
+    )
+    ElementTree.SubElement(source, "property", key="provider", value=_READER)
+    for number, track in enumerate(tracks):
+        one = ElementTree.SubElement(source, "track", derivative="0", name=track.id)
+        ElementTree.SubElement(one, "property", key="detect-range", value="false")
+        place = ElementTree.SubElement(one, "sample-position")
+        ElementTree.SubElement(place, "pos", col=str(number + 1), row="0")
+        ElementTree.SubElement(one, "description")
+        ElementTree.SubElement(one, "units")
+        ElementTree.SubElement(one, "range", max=str(float(track.high)), min=str(float(track.low)))
+        ElementTree.SubElement(one, "color").text = _COLOURS[number % len(_COLOURS)]
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(file, encoding="UTF-8", xml_declaration=True)

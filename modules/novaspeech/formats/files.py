@@ -1,0 +1,111 @@
+"""The formats that there are, the files that each makes of a recording, and who writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from novaspeech.errors import OptionError, RequestError
+from novaspeech.formats.elan import write_eaf, write_series
+from novaspeech.formats.praat import write_textgrid
+from novaspeech.formats.subtitles import write_srt, write_vtt
+from novaspeech.formats.tables import write_csv, write_npz, write_parquet, write_scores
+from novaspeech.formats.track import Kind, Track, Tracks
+
+SSI = "ssi"  # the servers' own, which the room of the servers writes
+_ANYTHING: tuple[Kind, ...] = ("scores", "vectors", "segments")
+_SAID = {"scores": "a continuous annotation", "vectors": "a stream", "segments": "segments"}
+
+
+@dataclass(frozen=True)
+class _PerOutput:
+    """A format that has a file for each output.
+
+    Attributes:
+        kinds: of the outputs that it can hold.
+        write: writes a track of a recording into a file.
+    """
+
+    kinds: tuple[Kind, ...]
+    write: Callable[[Tracks, Track, Path], None]
+
+
+_PER_OUTPUT = {
+    "csv": _PerOutput(_ANYTHING, write_csv),
+    "parquet": _PerOutput(_ANYTHING, write_parquet),
+    "npz": _PerOutput(_ANYTHING, write_npz),
+    "srt": _PerOutput(("segments",), write_srt),
+    "vtt": _PerOutput(("segments",), write_vtt),
+}
+# A file for each recording. ELAN looks for the description of NAME.eaf's time series in NAME_tsconf.xml.
+_SCORES, _SERIES = ".scores.csv", "_tsconf.xml"
+_PER_RECORDING = {"textgrid": ".TextGrid", "eaf": ".eaf"}
+FORMATS = (SSI, *_PER_OUTPUT, *_PER_RECORDING)
+
+
+def check_formats(names: Collection[str], kinds: Mapping[str, Kind]) -> None:
+    """Raises OptionError for a format that there is not, RequestError for one that can hold none of the outputs.
+
+    Args:
+        kinds: id of each output → what it is.
+    """
+    if not names:
+        raise OptionError(f"no format is named; there are: {', '.join(FORMATS)}")
+    for name in names:
+        if name not in FORMATS:
+            raise OptionError(f"there is no format {name!r}; there are: {', '.join(FORMATS)}")
+        if name != SSI and not file_names("", kinds, name):
+            holds = " and ".join(_SAID[kind] for kind in _kinds_of(name))
+            listed = ", ".join(f"{output} ({_SAID[kind]})" for output, kind in kinds.items())
+            raise RequestError(f"the format {name} holds {holds}; of the outputs none is: {listed}; csv holds all")
+
+
+def left_out(kinds: Mapping[str, Kind], form: str) -> list[str]:
+    """The ids of the outputs that a format cannot hold."""
+    return [output for output, kind in kinds.items() if form != SSI and kind not in _kinds_of(form)]
+
+
+def file_names(recording: str, kinds: Mapping[str, Kind], form: str) -> list[str]:
+    """The names of the files that a format, not "ssi", makes of a recording's outputs; none if it can hold none."""
+    if form in _PER_OUTPUT:
+        return [f"{recording}.{output}.{form}" for output, kind in kinds.items() if kind in _kinds_of(form)]
+    names = []
+    if "segments" in kinds.values() or (form == "eaf" and "scores" in kinds.values()):
+        names.append(f"{recording}{_PER_RECORDING[form]}")
+    if "scores" in kinds.values():
+        names.append(f"{recording}{_SCORES}")
+        if form == "eaf":
+            names.append(f"{recording}{_SERIES}")
+    return names
+
+
+def write_files(tracks: Tracks, form: str, folder: Path, place: Path) -> None:
+    """Writes the files of `file_names` into a folder.
+
+    Args:
+        place: the folder that they will be moved to; what links to another file links to it there.
+
+    Raises:
+        PackageError: what writes the format is missing.
+    """
+    kinds = tracks.kinds
+    if form in _PER_OUTPUT:
+        for track in tracks.tracks:
+            if track.kind in _kinds_of(form):
+                _PER_OUTPUT[form].write(tracks, track, folder / f"{tracks.name}.{track.id}.{form}")
+        return
+    names = file_names(tracks.name, kinds, form)
+    scores = tracks.of_kind("scores")
+    if scores:
+        write_scores(tracks, folder / f"{tracks.name}{_SCORES}")
+    if form == "textgrid" and "segments" in kinds.values():
+        write_textgrid(tracks, folder / names[0])
+    if form == "eaf":
+        if scores:
+            write_series(scores, folder / f"{tracks.name}{_SERIES}", place / f"{tracks.name}{_SCORES}")
+        write_eaf(tracks, folder / names[0], [place / name for name in names[1:]])
+
+
+def _kinds_of(form: str) -> tuple[Kind, ...]:
+    return _PER_OUTPUT[form].kinds if form in _PER_OUTPUT else ("segments", "scores")

@@ -1,0 +1,101 @@
+"""What was found in one recording, apart from who computed it and from who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from novaspeech.arrays import FloatArray
+from novaspeech.segments import Segment
+
+Kind = Literal["scores", "vectors", "segments"]
+
+
+@dataclass(frozen=True)
+class Track:
+    """An output over time.
+
+    Attributes:
+        id: the output's.
+        kind: "scores", one number a row; "vectors", D numbers a row; "segments", a name and a confidence a row.
+        times: (n, 2) float64, start and end of each row in seconds.
+        values: (n,) float32 of scores, NaN where there is none; (n, D) of vectors; of segments (n,), their confidences.
+        names: of segments; else none.
+        low, high: the range of scores.
+    """
+
+    id: str
+    kind: Kind
+    times: npt.NDArray[np.float64]
+    values: FloatArray
+    names: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+
+    @classmethod
+    def of_segments(cls, name: str, segments: Sequence[Segment]) -> Track:
+        """Segments as a track."""
+        times = np.array([(segment.start_ms, segment.end_ms) for segment in segments], float).reshape(-1, 2) / 1000
+        confidences = np.array([segment.confidence for segment in segments], np.float32)
+        return cls(name, "segments", times, confidences, tuple(segment.name for segment in segments))
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The rows of segments, in the order of their starts."""
+        milliseconds = np.rint(1000 * self.times).astype(int).tolist()
+        rows = zip(milliseconds, self.names, self.values.tolist(), strict=True)
+        return sorted(
+            (Segment(start, end, name, confidence) for (start, end), name, confidence in rows),
+            key=lambda segment: (segment.start_ms, segment.end_ms),
+        )
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The outputs of one recording.
+
+    Attributes:
+        name: the recording's, without folder and ending; the files' names begin with it.
+        file: the recording, as tables name it.
+        audio: the recording, if it is a file that can be linked to.
+        duration: of the recording, in seconds.
+        tracks: of different ids.
+    """
+
+    name: str
+    file: str
+    audio: Path | None
+    duration: float
+    tracks: tuple[Track, ...]
+
+    def of_kind(self, kind: Kind) -> list[Track]:
+        """Those of one kind."""
+        return [track for track in self.tracks if track.kind == kind]
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Id of each → what it is."""
+        return {track.id: track.kind for track in self.tracks}
+
+    @property
+    def end(self) -> float:
+        """Seconds: the recording's end, or that of a segment that ends later."""
+        return float(max(self.duration, *(track.times.max(initial=0) for track in self.of_kind("segments")), 0.0))
+
+
+def lanes(segments: Iterable[Segment]) -> list[list[Segment]]:
+    """Segments, in the order of their starts, on as few tiers as it takes for none to overlap; at least one tier."""
+    found: list[list[Segment]] = [[]]
+    for segment in segments:
+        for lane in found:
+            if not lane or lane[-1].end_ms <= segment.start_ms:
+                lane.append(segment)
+                break
+        else:
+            found.append([segment])
+    return found

@@ -1,0 +1,109 @@
+"""Files that a server or `Result.save` wrote, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from novaspeech.audio.recording import Recording
+from novaspeech.errors import RequestError
+from novaspeech.formats.track import Track, Tracks
+from novaspeech.segments import Segment
+from novaspeech.server import host
+
+OUTPUTS = (".stream", ".annotation")
+_AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".aiff", ".au")
+
+
+def load_output(file: Path, *, header_only: bool = False) -> Any:
+    """The host's object of a .stream or .annotation file.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    try:
+        return host.module("data.handler.file_handler").FileHandler().load(file, header_only=header_only)
+    except Exception as error:  # a damaged XML or binary file: the host lets any through
+        raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
+
+
+def group(outputs: Sequence[Path]) -> dict[tuple[Path, str], tuple[Path | None, list[Path]]]:
+    """Output files by the recording that they belong to: folder and name → the recording if it lies there, and they.
+
+    It is the one whose name theirs begins with, as `novaspeech run` names them; else theirs up to the first dot.
+    """
+    found: dict[tuple[Path, str], tuple[Path | None, list[Path]]] = {}
+    beside: dict[Path, dict[str, Path]] = {}
+    for output in outputs:
+        folder = output.parent
+        if folder not in beside:
+            sounds = sorted(file for file in folder.iterdir() if file.suffix.lower() in _AUDIO)
+            beside[folder] = {file.stem: file for file in sounds}
+        owners = [stem for stem in beside[folder] if output.name.startswith(f"{stem}.")]
+        name = max(owners, key=len, default=output.name.split(".")[0])
+        found.setdefault((folder, name), (beside[folder].get(name), []))[1].append(output)
+    return found
+
+
+def read_tracks(name: str, audio: Path | None, files: Sequence[Path]) -> Tracks:
+    """What the output files of one recording hold.
+
+    The ids are what their names have between the recording's and the ending, else the scheme's.
+
+    Args:
+        name: the recording's; the files' names begin with it.
+        audio: the recording; without it, it ends where the last output does.
+
+    Raises:
+        RequestError: a file cannot be read; two have one id.
+        RecordingError: the recording cannot be read.
+    """
+    tracks: dict[str, Track] = {}
+    for file in files:
+        track = _track(file, file.stem.removeprefix(name).strip("."))
+        if track.id in tracks:
+            raise RequestError(f"{file} and another file would both be {name}.{track.id}.*; rename one")
+        tracks[track.id] = track
+    duration = max((track.times.max(initial=0) for track in tracks.values()), default=0.0)
+    if audio is not None:
+        duration = Recording.open(audio).duration_ms / 1000
+    return Tracks(name, str(audio or name), audio, float(duration), tuple(tracks.values()))
+
+
+def _track(file: Path, own: str) -> Track:
+    content = load_output(file)
+    if file.suffix == ".stream":
+        values = np.asarray(content.data, np.float32)
+        values = values.reshape(len(values), -1)
+        return Track(own or "stream", "vectors", _times(len(values), content.meta_data.sample_rate), values)
+    scheme, rows = content.annotation_scheme, np.atleast_1d(content.data)
+    own = own or scheme.name
+    if hasattr(scheme, "min_val"):
+        scores = rows["score"].astype(np.float32)
+        times = _times(len(scores), scheme.sample_rate)
+        return Track(own, "scores", times, scores, low=scheme.min_val, high=scheme.max_val)
+    if hasattr(scheme, "classes"):
+        classes = {int(number): str(attributes["name"]) for number, attributes in scheme.classes.items()}
+        names = [classes.get(number, str(number)) for number in rows["id"].tolist()]
+    else:
+        names = [str(name) for name in rows["name"].tolist()]
+    times_ms = zip(rows["from"].tolist(), rows["to"].tolist(), strict=True)
+    confidences = rows["conf"].tolist()
+    segments = [
+        Segment(start, end, name, confidence)
+        for (start, end), name, confidence in zip(times_ms, names, confidences, strict=True)
+    ]
+    return Track.of_segments(own, segments)
+
+
+def _times(count: int, rate: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(count, 2) seconds. The servers write a rate with three decimals: 3.333 Hz means 300 ms."""
+    step = 1 / rate
+    milliseconds = max(1, round(1000 * step))
+    if abs(1000 / milliseconds - rate) <= 0.0005:
+        step = milliseconds / 1000
+    starts = np.arange(count) * step
+    return np.stack([starts, starts + step], axis=1)
