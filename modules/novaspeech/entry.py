@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.result import Result
 from novaspeech.server import host
-from novaspeech.server.catalogue import load_processor, load_trainer
+from novaspeech.server.catalogue import Trainer, load_processor, load_trainer
 from novaspeech.server.inputs import missing_input, parse_place
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import naming
@@ -122,7 +122,8 @@ class Model:
             RequestError: no such output or input, or windows that cannot be.
             RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
-        chosen, further = self.check(outputs, inputs or {}), _FurtherInputs(self.module, inputs or {})
+        further = _FurtherInputs(self.module, inputs or {})
+        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
         name = "recording" if isinstance(recording, tuple) else Path(recording).stem
 
         with self._lock, naming(name):
@@ -134,24 +135,38 @@ class Model:
             session = Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
             return Result(session, self.processor.run(session), chosen)
 
-    def check(self, outputs: Collection[str] | None, inputs: Collection[str]) -> list[Output]:
-        """The outputs of these ids or aliases; None means those that the trainer ticks.
 
-        Raises:
-            RequestError: there is no such output or further input.
-        """
-        by_name = {name: output for output in self.outputs.values() for name in (output.id, *output.aliases)}
-        ticked = [entry.io_id for entry in self._trainer.outputs if entry.io_default_active]
-        further = [entry.io_id for entry in self._trainer.inputs[1:]]
-        names = ticked if outputs is None else list(outputs)
-        for kind, asked, known in (("output", names, by_name), ("further input", inputs, further)):
-            for name in asked:
-                if name not in known:
-                    listed = ", ".join(self.outputs if kind == "output" else further) or "none"
-                    raise RequestError(f"{self.module} has no {kind} {name!r}; it has {listed}")
-        if not names:
-            raise RequestError(f"no output is asked for; {self.module} has {', '.join(self.outputs)}")
-        return list({by_name[name].id: by_name[name] for name in names}.values())
+def chosen_outputs(
+    trainer: Trainer, known: Iterable[Output], outputs: Collection[str] | None, inputs: Collection[str]
+) -> list[Output]:
+    """The outputs of these ids or aliases; None means those that the trainer ticks.
+
+    Args:
+        known: what the module can give.
+        inputs: ids of the further inputs that are given.
+
+    Raises:
+        RequestError: there is no such output or further input, or none of the outputs uses an input.
+    """
+    known = list(known)
+    by_name = {name: output for output in known for name in (output.id, *output.aliases)}
+    ticked = [entry.io_id for entry in trainer.outputs if entry.io_default_active]
+    further = [entry.io_id for entry in trainer.inputs[1:]]
+    names = ticked if outputs is None else list(outputs)
+    for kind, wanted, there in (("output", names, by_name), ("further input", inputs, further)):
+        for name in wanted:
+            if name not in there:
+                listed = ", ".join([output.id for output in known] if kind == "output" else further) or "none"
+                raise RequestError(f"{trainer.name} has no {kind} {name!r}; it has {listed}")
+    if not names:
+        raise RequestError(f"no output is asked for; {trainer.name} has {', '.join(output.id for output in known)}")
+    chosen = list({by_name[name].id: by_name[name] for name in names}.values())
+    for name in inputs:
+        if not any(name in output.inputs for output in chosen):
+            users = ", ".join(output.id for output in known if name in output.inputs)
+            asked = ", ".join(output.id for output in chosen)
+            raise RequestError(f"the input {name!r} is for the outputs {users}, and only {asked} is asked for")
+    return chosen
 
 
 @dataclass(frozen=True)

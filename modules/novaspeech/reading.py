@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from novaspeech.audio.recording import Recording
+from novaspeech.audio.recording import ENDINGS, Recording
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
 from novaspeech.server import host
 
 OUTPUTS = (".stream", ".annotation")
-_AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".aiff", ".au")
 
 
 def load_output(file: Path, *, header_only: bool = False) -> Any:
@@ -40,7 +39,7 @@ def group(outputs: Sequence[Path]) -> dict[tuple[Path, str], tuple[Path | None, 
     for output in outputs:
         folder = output.parent
         if folder not in beside:
-            sounds = sorted(file for file in folder.iterdir() if file.suffix.lower() in _AUDIO)
+            sounds = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
             beside[folder] = {file.stem: file for file in sounds}
         owners = [stem for stem in beside[folder] if output.name.startswith(f"{stem}.")]
         name = max(owners, key=len, default=output.name.split(".")[0])

@@ -63,10 +63,10 @@ class Wav2Vec2KWS(SpeechProcessor):
     options: Wav2Vec2KWSOptions
     encoder: KeywordEncoder
     outputs = (
-        Output("keywords", "annotation:Discrete"),
+        Output("keywords", "annotation:Discrete", inputs=("keyword",)),
         Output("words", "annotation:Free"),
-        Output("alignment", "annotation:Free"),
-        Output("score", "annotation:Continuous"),
+        Output("alignment", "annotation:Free", inputs=("transcript",)),
+        Output("score", "annotation:Continuous", inputs=("keyword",)),
         Output("embeddings", aliases=("embedding",)),
     )
 

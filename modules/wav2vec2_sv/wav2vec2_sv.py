@@ -47,8 +47,8 @@ class Wav2Vec2SV(SpeechProcessor):
     outputs = (
         Output("embeddings", aliases=("embedding",)),
         Output("speaker", whole=True),
-        Output("similarity", "annotation:Continuous", low=-1, high=1),
-        Output(SAME, "annotation:Discrete", classes=(SAME,)),
+        Output("similarity", "annotation:Continuous", low=-1, high=1, inputs=("reference",)),
+        Output(SAME, "annotation:Discrete", classes=(SAME,), inputs=("reference",)),
     )
 
     def load_encoder(self) -> SpeakerEncoder:

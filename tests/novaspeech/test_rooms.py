@@ -15,7 +15,7 @@ from novaspeech.server.catalogue import MODULES, module_names
 from tests.conftest import ROOT
 
 # From the bottom to the top: each may use itself and those before it.
-ROOMS = ("foundation", "formats", "audio", "models", "inference", "server", "entry", "command")
+ROOMS = ("foundation", "formats", "audio", "models", "inference", "server", "entry", "batch", "command")
 FOUNDATION = {"errors", "arrays", "hooks", "segments"}
 # Of a module: what knows a model and no server.
 KNOWS_NO_SERVER = ("encoder.py", "network.py")
@@ -26,6 +26,8 @@ def room(name: str) -> str | None:
     parts = name.split(".")
     if parts[0] != "novaspeech":
         return None
+    if parts[1:] == ["__main__"]:
+        return "command"
     if len(parts) == 1 or parts[1] not in {*ROOMS, *FOUNDATION}:
         return "entry"  # `import novaspeech`, novaspeech.entry, novaspeech.result
     return "foundation" if parts[1] in FOUNDATION else parts[1]

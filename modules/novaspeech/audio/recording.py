@@ -22,6 +22,16 @@ SPECIAL_FILES = (
     (stat.S_ISSOCK, "a socket"),
 )
 
+# Of files by which recordings are known in a folder; one that is named may have any.
+ENDINGS = frozenset(
+    f".{name}"
+    for name in (
+        *("wav", "wave", "w64", "rf64", "flac", "ogg", "oga", "opus", "mp3", "mp2", "m4a", "aac", "aif", "aiff"),
+        *("aifc", "au", "snd", "caf", "amr", "wma", "ac3", "sph", "mp4", "m4v", "mov", "mkv", "mka", "webm", "avi"),
+        *("wmv", "asf", "mpg", "mpeg", "ts", "mts", "m2ts", "ogv", "flv", "3gp"),
+    )
+)
+
 
 class Recording:
     """One audio input of a session.

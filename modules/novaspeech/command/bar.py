@@ -1,14 +1,23 @@
-"""A bar for how far a recording is."""
+"""How far a command is: a bar on a terminal, now and then a line in a log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from novaspeech.hooks import Progress
+
+if TYPE_CHECKING:
+    from novaspeech.batch.order import Task
+    from novaspeech.batch.runner import Outcome
+
+_LINE_EVERY_S = 60
+_LOOK = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
 
 @contextmanager
@@ -26,3 +35,68 @@ def progress_bar(name: str, **look: Any) -> Iterator[Progress]:
             bar.update(completed - bar.n)
 
         yield show
+
+
+class BatchBar:
+    """One bar on standard error for all recordings of a batch, or without a terminal a line a minute.
+
+    Args:
+        quiet: shows neither bar nor lines of the log; what fails is shown always.
+        verbose: says of each recording what came of it.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet, self._verbose = quiet, verbose
+        self._shares: dict[Task, float] = {}
+        self._bar: Any = None
+        self._terminal = sys.stderr.isatty()
+
+    def log(self, line: str) -> None:
+        if not self._quiet:
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """Writes a line above the bar."""
+        tqdm.write(line, file=sys.stderr)
+
+    def began(self, tasks: Sequence[Task]) -> None:
+        self._count, self._ended = len(tasks), 0
+        self._seconds = sum(task.seconds for task in tasks)
+        self._began = self._told = time.monotonic()
+        if self._terminal and not self._quiet:
+            self._bar = tqdm(total=round(self._seconds, 3), bar_format=_LOOK, dynamic_ncols=True, file=sys.stderr)
+
+    def progress(self, task: Task, share: float) -> None:
+        self._shares[task] = share
+        self._show(task)
+
+    def ended(self, outcome: Outcome) -> None:
+        self._ended += 1
+        self._shares[outcome.task] = 1
+        self._show(outcome.task)
+        self.tell(outcome)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Says what became of a task, if it failed or all is to be said."""
+        if self._verbose:
+            more = outcome.trace or ", ".join(file.name for file in outcome.files)
+            self.say(f"{outcome.task.recording}: {outcome.state} in {outcome.took:.1f} s {more}".rstrip())
+        if outcome.state == "failed":
+            self.say(f"novaspeech: {outcome.reason}")
+
+    def close(self) -> None:
+        """Ends the bar with its line; more lines may follow."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self, task: Task) -> None:
+        done = sum(share * task.seconds for task, share in self._shares.items())
+        if self._bar is not None:
+            place = f"{min(self._ended + 1, self._count)}/{self._count} " if self._count > 1 else ""
+            self._bar.set_description_str(f"{place}{task.recording.name}", refresh=False)
+            self._bar.update(min(done, self._bar.total) - self._bar.n)
+        elif not self._quiet and time.monotonic() - self._told >= _LINE_EVERY_S:
+            self._told = time.monotonic()
+            left = (self._told - self._began) * (self._seconds / done - 1) if done else None
+            rest = f", about {tqdm.format_interval(left)} left" if left is not None else ""
+            self.say(f"{self._ended} of {self._count} recordings, {done / self._seconds:.0%}{rest}")

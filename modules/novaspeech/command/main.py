@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
+import novaspeech
 from novaspeech.command import convert, export, modules, plot, run
 from novaspeech.errors import NovaspeechError
 from novaspeech.server.catalogue import command_modules
+
+INTERRUPTED, BROKEN_PIPE = 130, 141  # as shells say of programs that SIGINT and SIGPIPE end
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,20 +21,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A command that means something else by 1 sets `problem` to its own number.
     """
-    given = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what a terminal without UTF-8 cannot show is written as \\u0105
+            stream.reconfigure(errors="backslashreplace")
+    given = parser().parse_args(arguments)
     problem: int = getattr(given, "problem", 1)
     try:
-        return int(given.command(given))
+        status = int(given.command(given))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our output has enough of it. Python would complain when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except (NovaspeechError, OSError) as error:
+        if given.verbose:
+            traceback.print_exc()
         print(f"novaspeech: {error}", file=sys.stderr)
         return problem
     except KeyboardInterrupt:
         print("novaspeech: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """What reads the command line."""
     parser = argparse.ArgumentParser(prog="novaspeech", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"novaspeech {novaspeech.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add_command(commands)
     convert.add_command(commands)
@@ -38,4 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         module.add_commands(commands)
     export.add_command(commands)
     modules.add_command(commands)
+    for command in commands.choices.values():
+        told = command.add_mutually_exclusive_group()
+        told.add_argument("--quiet", action="store_true", help="say only what is wrong")
+        told.add_argument("--verbose", action="store_true", help="say more, and where in the code an error arose")
     return parser

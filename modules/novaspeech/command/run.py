@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.command.arguments import pairs
-from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.errors import RequestError
 
 if TYPE_CHECKING:
-    from novaspeech.hooks import Log
-    from novaspeech.server.outputs import Output
+    from novaspeech.batch.order import Order, Task
+    from novaspeech.batch.runner import Outcome
+    from novaspeech.command.bar import BatchBar
 
 _TIMES = {
     "frame": "time that one output stands for (default: the trainer's)",
@@ -28,12 +32,18 @@ def add_command(commands: Any) -> None:
     """Adds `run` to the subparsers of `novaspeech`."""
     run = commands.add_parser("run", help="run a module over recordings", description=_run.__doc__)
     run.add_argument("module", help="its name, as `novaspeech modules` lists it")
-    run.add_argument("audio", nargs="+", type=Path, help="recordings: whatever libsndfile or ffmpeg reads")
+    run.add_argument(
+        "audio",
+        nargs="+",
+        metavar="INPUT",
+        help="a recording (whatever libsndfile or ffmpeg reads), a folder, a pattern, or @FILE with an input a line",
+    )
     run.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: beside each recording)")
     for name, text in _TIMES.items():
         run.add_argument(f"--{name}", metavar="TIME", help=f"{text}, as 40ms or 1.5s")
     run.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
     run.add_argument("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
+    run.add_argument("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
     run.add_argument(
         "--format",
         action="append",
@@ -41,66 +51,116 @@ def add_command(commands: Any) -> None:
         dest="formats",
         help="ssi (default), csv, parquet, npz, textgrid, eaf, srt, vtt",
     )
-    run.add_argument("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
+    run.add_argument("--skip-existing", action="store_true", help="leave out what the same order made already")
+    run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, for CPUs with many cores (1)")
+    run.add_argument("--report", type=Path, metavar="FILE", help="what became of each recording, as JSON")
     run.set_defaults(command=_run)
 
 
 def _run(given: argparse.Namespace) -> int:
-    """Runs a module over recordings and writes what a server would: NAME.OUTPUT.stream, NAME.OUTPUT.annotation."""
-    from tqdm import tqdm
+    """Runs a module over recordings and writes what a server would: NAME.OUTPUT.stream, NAME.OUTPUT.annotation.
 
-    from novaspeech.command.bar import progress_bar
-    from novaspeech.entry import Model
+    Exit status: 0 if each recording is done or was there, 1 if one failed or nothing could begin, 130 after Ctrl-C.
+    """
+    from novaspeech.batch.inputs import find_recordings
+    from novaspeech.batch.order import tasks_of
+    from novaspeech.batch.runner import Sorted
+    from novaspeech.command.bar import BatchBar
+
+    bar, order = BatchBar(quiet=given.quiet, verbose=given.verbose), _order(given)
+    if given.jobs < 1:
+        raise RequestError(f"--jobs is {given.jobs}; it must be 1 or more")
+    tasks = tasks_of(find_recordings(given.audio, bar.log), given.out)
+    outputs = order.check(bar.log)
+    batch = Sorted(tasks, order, outputs, skip_existing=given.skip_existing)
+    for outcome in batch.outcomes:
+        bar.tell(outcome)
+    outcomes, stopped = batch.outcomes, False
+    try:
+        _work(batch.todo, order, bar, given.jobs, outcomes)
+    except KeyboardInterrupt:
+        stopped = True
+    bar.close()
+    _add_not_begun(tasks, outcomes)
+    _tell(tasks, outcomes, given, stopped=stopped)
+    return 130 if stopped else int(any(outcome.state == "failed" for outcome in outcomes))
+
+
+def _order(given: argparse.Namespace) -> Order:
+    from novaspeech.batch.order import Order
     from novaspeech.formats.files import SSI
-    from novaspeech.result import files_for
-    from novaspeech.server import host
 
-    def log(line: str) -> None:
-        tqdm.write(line, file=sys.stderr)
-
-    options = pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100")
-    inputs = pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav")
-    windows = {name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)}
-    host.parse_time(given.end, "end")
-    _refuse_equal_targets(given.audio, given.out)
-    model = Model(given.module, options, windows, log)
-    outputs = model.check(given.output, inputs)
-    formats = list(dict.fromkeys(given.formats or [SSI]))
-    _check_formats(formats, outputs, log)
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-    failed = False
-    for recording in given.audio:
-        try:
-            folder = given.out or recording.parent
-            files_for(recording.stem, outputs, folder, formats)  # fails before the work, where it would fail after it
-            with progress_bar(recording.stem) as progress:
-                result = model(recording, given.output, inputs=inputs, end=given.end, progress=progress)
-            result.save(folder, formats)
-        except (NovaspeechError, OSError, RuntimeError, ValueError) as error:
-            log(f"novaspeech: {error}")
-            failed = True
-    return int(failed)
+    return Order(
+        given.module,
+        pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100"),
+        {name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
+        given.output,
+        pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
+        given.end,
+        tuple(dict.fromkeys(given.formats or [SSI])),
+    )
 
 
-def _check_formats(formats: Sequence[str], outputs: Sequence[Output], log: Log) -> None:
-    """Says before the work what a format leaves out."""
-    from novaspeech.formats.files import check_formats, left_out
-    from novaspeech.result import kind_of
+def _work(todo: Sequence[Task], order: Order, bar: BatchBar, jobs: int, outcomes: list[Outcome]) -> None:
+    """Does the tasks, and adds what becomes of them to `outcomes`."""
+    from novaspeech.batch.runner import run_here
+    from novaspeech.batch.workers import run_in_processes
 
-    kinds = {output.id: kind_of(output) for output in outputs}
-    check_formats(formats, kinds)
-    for form in formats:
-        if lost := left_out(kinds, form):
-            log(f"the format {form} leaves out {', '.join(lost)}; csv, parquet, npz and ssi hold all")
+    if not todo:
+        return
+    several = min(jobs, len(todo)) > 1
+    with closing(run_in_processes(todo, order, bar, jobs) if several else run_here(todo, order, bar)) as ended:
+        for outcome in ended:  # one by one: Ctrl-C must not lose what is known
+            outcomes.append(outcome)  # noqa: PERF402
 
 
-def _refuse_equal_targets(recordings: Sequence[Path], out: Path | None) -> None:
-    taken: dict[Path, Path] = {}
-    for recording in recordings:
-        target = (out or recording.parent).resolve() / recording.stem
-        if target in taken:
-            raise RequestError(
-                f"{taken[target]} and {recording} would both write {target}.*; rename one, or run them apart"
-            )
-        taken[target] = recording
+def _add_not_begun(tasks: Sequence[Task], outcomes: list[Outcome]) -> None:
+    from novaspeech.batch.runner import Outcome
+
+    known = {outcome.task.recording for outcome in outcomes}
+    outcomes.extend(Outcome(task, "not begun") for task in tasks if task.recording not in known)
+
+
+def _tell(tasks: Sequence[Task], outcomes: Sequence[Outcome], given: argparse.Namespace, *, stopped: bool) -> None:
+    """Writes the report and, of several recordings, the table."""
+    from novaspeech.batch.runner import STATES
+
+    if given.report:
+        _write_report(given.report, given.module, outcomes)
+    counts = Counter(outcome.state for outcome in outcomes)
+    if len(tasks) > 1 and not given.quiet:
+        lines = [f"{state:<9} {counts[state]:>6}" for state in STATES if counts[state]]
+        lines += [f"  {one.reason}" for one in outcomes if one.state == "failed"]
+        print("\n".join(lines), file=sys.stderr)
+    if stopped:
+        print(
+            f"novaspeech: stopped with {counts['done'] + counts['skipped']} of {len(tasks)} recordings done, and "
+            "nothing half done; the same command with --skip-existing goes on",
+            file=sys.stderr,
+        )
+
+
+def _write_report(file: Path, module: str, outcomes: Sequence[Outcome]) -> None:
+    """Writes what became of each recording.
+
+    Raises:
+        SavingError: it cannot be written.
+    """
+    from novaspeech.server.saving import whole
+
+    recordings = [
+        {
+            "file": str(one.task.recording),
+            "state": one.state,
+            "reason": one.reason,
+            "seconds": round(one.task.seconds, 3),
+            "took": round(one.took, 3),
+            "files": list(map(str, one.files)),
+        }
+        for one in outcomes
+    ]
+    counts = Counter(outcome.state for outcome in outcomes)
+    content = {"module": module, "counts": counts, "recordings": recordings}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with whole(file) as partial:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

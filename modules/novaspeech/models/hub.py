@@ -50,6 +50,14 @@ def is_cached(model: str) -> bool:
     return _cached_folder(model) is not None
 
 
+def cached_revision(model: str) -> str:
+    """The commit of a Hub model in the Hub's cache, which is what would be loaded; "" if there is none."""
+    reference = hub_cache() / f"models--{model.replace('/', '--')}" / "refs" / "main"
+    with contextlib.suppress(OSError, ValueError):
+        return reference.read_text(encoding="utf-8").strip()
+    return ""
+
+
 @contextlib.contextmanager
 def publishing(model: str) -> Iterator[None]:
     """Inside, `model` is the published model that `MAY_FETCH` means."""

@@ -23,6 +23,7 @@ class Output:
         low, high: the range of a continuous annotation's scores.
         whole: a stream of one sample, which stands for the recording as a whole.
         classes: names of a discrete annotation's classes; none if each session says which (`Session.name_classes`).
+        inputs: ids of the further inputs that it is computed from, where they are given.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Output:
     high: float = 1.0
     whole: bool = False
     classes: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
