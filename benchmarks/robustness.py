@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 import novaspeech
 from benchmarks.machine import describe_machine
 from byols.network import NETWORKS, build
-from demo.standins import make_standin, published_is_cached
+from demo.standins import make_standin
 from novaspeech.audio.recording import Recording
 from novaspeech.entry import Model
-from novaspeech.server.catalogue import standins
+from novaspeech.server.catalogue import published_is_here, standins
 from training.speech import with_noise
 
 RATE = 16000
@@ -92,7 +92,7 @@ def encoders(models: Mapping[str, str], folder: Path, modules: list[str]) -> dic
         standin = standins()[module]
         if module in models:
             found[module] = module, {"model": models[module]}
-        elif published_is_cached(module):
+        elif published_is_here(module):
             found[module] = module, {}
         elif standin.uri:
             for name in NETWORKS:

@@ -21,11 +21,13 @@ from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from demo.server import Server, ServerError, Status
-from demo.standins import make_standin, published_is_cached, published_name
+from demo.standins import make_standin
 from novaspeech.audio.recording import Recording
 from novaspeech.command.pictures import plot_outputs
 from novaspeech.models import hub
-from novaspeech.server.catalogue import Trainer, module_names, standins, trainers
+from novaspeech.reading import read_tracks
+from novaspeech.server.catalogue import Trainer, module_names, published_is_here, published_name, standins, trainers
+from novaspeech.view.page import write_page
 
 DEMO = Path(__file__).resolve().parent
 
@@ -69,7 +71,9 @@ def main() -> int:
                 picture = out / f"{trainer.name}.png"
                 drawn = [file for file in files if length_of(file) > 1 or file.suffix == ".annotation"]
                 plot_outputs(drawn, recording_for(trainer.name), picture, f"novaspeech demo: {trainer.name}")
-                rows.append((trainer.name, count, seconds, [*files, picture]))
+                page = out / f"{trainer.name}.html"
+                write_page(read_tracks(trainer.name, recording_for(trainer.name), files), page)
+                rows.append((trainer.name, count, seconds, [*files, picture, page]))
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -86,6 +90,9 @@ def print_table(rows: Sequence[tuple[str, int, float, list[Path]]], out: Path) -
         names = ", ".join(file.name for file in files)
         print(f"{module:<{width}}{count:>8}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {names}")
     print("* from the start of the session; loading the model is not counted")
+    print("\nopen in a browser, to see and hear:")
+    for *_, files in rows:
+        print(f"  {files[-1].as_uri()}")
 
 
 def recording_for(module: str) -> Path:
@@ -121,7 +128,7 @@ def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
     standin, published = standins()[module], published_name(module)
     if model and not (standin.uri and model == published):
         return {**standin.options, "model": str(Path(model).resolve()) if Path(model).exists() else model}
-    if model or published_is_cached(module):
+    if model or published_is_here(module):
         print(f"{module}: {published} from {hub.hub_cache()} or {hub.asset_cache().parent}.")
         return dict(standin.options)
     meaning = (

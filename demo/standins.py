@@ -7,9 +7,8 @@ from pathlib import Path
 import soundfile
 import torch
 
-from novaspeech.models import downloads, hub
-from novaspeech.models.standin import StandIn
-from novaspeech.server.catalogue import load_trainer, standins
+from novaspeech.models import hub
+from novaspeech.server.catalogue import published_name, published_place, standins
 
 
 def speech() -> torch.Tensor:
@@ -24,23 +23,11 @@ def make_standin(module: str, place: Path) -> Path:
     return place
 
 
-def published_name(module: str) -> str:
-    """What the published model of a module is called."""
-    return standins()[module].published or load_trainer(module).options["model"]
-
-
-def published_is_cached(module: str) -> bool:
-    """Whether the published model is on this machine."""
-    standin = standins()[module]
-    return _asset(module, standin).exists() if standin.uri else hub.is_cached(published_name(module))
-
-
 def lay_out(module: str, home: Path) -> Path:
     """Puts a module's stand-in where the caches below `home` (an HF_HOME) would have its published model."""
-    standin = standins()[module]
-    if not standin.uri:
+    if not standins()[module].uri:
         return lay_out_as_cached(module, home, published_name(module))
-    place = home / "assets" / "novaspeech" / _asset(module, standin).relative_to(hub.asset_cache())
+    place = home / "assets" / "novaspeech" / published_place(module).relative_to(hub.asset_cache())
     place.parent.mkdir(parents=True, exist_ok=True)
     return make_standin(module, place)
 
@@ -54,8 +41,3 @@ def lay_out_as_cached(module: str, home: Path, model_id: str) -> Path:
     (entry / "refs").mkdir(exist_ok=True)
     (entry / "refs" / "main").write_text(revision)
     return make_standin(module, snapshot)
-
-
-def _asset(module: str, standin: StandIn) -> Path:
-    entries = load_trainer(module).content.meta_uri
-    return downloads.place_of(next(entry for entry in entries if entry.uri_id == standin.uri))

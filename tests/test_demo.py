@@ -16,8 +16,8 @@ from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.image import imread
 
 from demo.__main__ import main, recording_for
-from demo.standins import lay_out, make_standin, published_name
-from novaspeech.server.catalogue import Trainer, module_names, standins, trainers
+from demo.standins import lay_out, make_standin
+from novaspeech.server.catalogue import Trainer, module_names, published_name, standins, trainers
 from tests.conftest import ROOT
 
 
@@ -55,6 +55,8 @@ def test_with_standins(tmp_path: Path) -> None:
     assert answer.stdout.count("its numbers mean nothing") == len(module_names()) - trained
     assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in answer.stdout
     assert min(imread(out / f"{module}.png").shape[0] for module in module_names()) > 300
+    pages = [(out / f"{module}.html").as_uri() for module in module_names()]
+    assert [line.strip() for line in answer.stdout.splitlines()[-len(pages) :]] == pages
     for trainer in trainers():
         for entry in trainer.outputs:
             kind = entry.io_data.split(":")[0]

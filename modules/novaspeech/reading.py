@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,27 @@ def load_output(file: Path, *, header_only: bool = False) -> Any:
         return host.module("data.handler.file_handler").FileHandler().load(file, header_only=header_only)
     except Exception as error:  # a damaged XML or binary file: the host lets any through
         raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
+
+
+def found_outputs(places: Iterable[Path]) -> dict[tuple[Path, str], tuple[Path | None, list[Path]]]:
+    """The output files that are named, or lie in folders that are, as `group` gives them.
+
+    Raises:
+        RequestError: something is no output file, or a folder holds none.
+    """
+    files: dict[Path, None] = {}
+    for place in places:
+        found = [place]
+        if place.is_dir():
+            found = sorted(file for file in place.rglob("*") if file.suffix in OUTPUTS and file.is_file())
+            if not found:
+                raise RequestError(f"{place} holds no .stream or .annotation files; `novaspeech run` writes some")
+        elif place.suffix not in OUTPUTS:
+            raise RequestError(f"{place} is no {' or '.join(OUTPUTS)} file; `novaspeech run` writes some")
+        elif not place.is_file():
+            raise RequestError(f"{place} does not exist")
+        files |= dict.fromkeys(found)
+    return group(list(files))
 
 
 def group(outputs: Sequence[Path]) -> dict[tuple[Path, str], tuple[Path | None, list[Path]]]:

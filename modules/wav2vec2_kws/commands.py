@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import add_model_arguments, load_model
+from novaspeech.command.arguments import add_model_arguments, load_model, new_command
 from novaspeech.errors import OptionError
 
 
 def add_commands(commands: Any) -> None:
     """Adds `find`, `align` and `train-keywords` to the subparsers of `novaspeech`."""
-    find = commands.add_parser("find", help="find keywords", description=_find.__doc__)
+    find = new_command(commands, "find", _find, problem=2, help="find keywords")
     find.add_argument(
         "keyword", metavar="KEYWORD-OR-FILE", help="words with commas between, a recording, or a classifier"
     )
@@ -22,22 +22,19 @@ def add_commands(commands: Any) -> None:
     find.add_argument("--threshold", type=float, default=0.5, help="lowest score, 0 to 1 (0.5)")
     find.add_argument("--tolerance", type=int, default=0, help="wrong letters that a recognised word may have (0)")
     find.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
-    find.set_defaults(command=_find, problem=2)
 
-    align = commands.add_parser("align", help="find when words are said", description=_align.__doc__)
+    align = new_command(commands, "align", _align, help="find when words are said")
     align.add_argument("audio", type=Path, metavar="AUDIO", help="the recording")
     align.add_argument("text", type=Path, metavar="TEXT", help="a .txt, .srt, .vtt, .TextGrid or .annotation")
     align.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
     align.add_argument("--out", type=Path, metavar="DIR", help="also writes NAME.alignment.annotation there")
-    align.set_defaults(command=_align)
 
-    train = commands.add_parser("train-keywords", help="train a classifier", description=_train_keywords.__doc__)
+    train = new_command(commands, "train-keywords", _train_keywords, help="train a classifier")
     train.add_argument("folder", type=Path, metavar="DIR", help="holds KEYWORD/*.wav for each, and _background/*.wav")
     train.add_argument("--classifier", choices=("svm", "forest", "mlp"), default="svm", help="default: svm")
     train.add_argument("--window", default="1s", metavar="TIME", help="what is classified at once, as 800ms or 1s (1s)")
     train.add_argument("--augment", type=int, default=0, metavar="N", help="altered copies of each example (0)")
     train.add_argument("--out", type=Path, required=True, metavar="FILE", help="the classifier, for example new.skops")
-    train.set_defaults(command=_train_keywords)
 
     for command in (find, train):
         command.add_argument("--layer", type=int, default=-1, help="of the hidden states (-1: the last)")
@@ -46,7 +43,13 @@ def add_commands(commands: Any) -> None:
 
 
 def _find(given: argparse.Namespace) -> int:
-    """Lists the places where keywords are said. Exit status: 0 found, 1 nothing found, 2 a problem."""
+    """Lists the places where keywords are said. Exit status: 0 found, 1 nothing found, 2 a problem.
+
+    Examples:
+        novaspeech find "money, thank you" a.wav
+        novaspeech find said-once.wav talk.wav --csv
+        novaspeech find money.skops talk.wav
+    """
     from wav2vec2_kws.find import find
 
     if not 0 <= given.threshold <= 1:
@@ -58,7 +61,12 @@ def _find(given: argparse.Namespace) -> int:
 
 
 def _align(given: argparse.Namespace) -> int:
-    """Finds when each word of a transcript is said in a recording."""
+    """Finds when each word of a transcript is said in a recording.
+
+    Examples:
+        novaspeech align a.wav a.txt
+        novaspeech align a.wav a.TextGrid --out results --csv
+    """
     from wav2vec2_kws.alignment_command import align_transcript
 
     options = {"model": given.model, "device": given.device}
@@ -66,7 +74,11 @@ def _align(given: argparse.Namespace) -> int:
 
 
 def _train_keywords(given: argparse.Namespace) -> int:
-    """Trains a classifier of keywords on recorded examples, and shows how often it is wrong."""
+    """Trains a classifier of keywords on recorded examples, and shows how often it is wrong.
+
+    Examples:
+        novaspeech train-keywords examples --out money.skops --augment 5
+    """
     from novaspeech.server import host
     from wav2vec2_kws.train import train_keywords
 

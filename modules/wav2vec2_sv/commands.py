@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from novaspeech.command.arguments import add_model_arguments, load_model
+from novaspeech.command.arguments import add_model_arguments, load_model, new_command
 from novaspeech.errors import NovaspeechError, OptionError, RequestError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ WINDOW_MS = 3000  # as in the module's trainer
 
 def add_commands(commands: Any) -> None:
     """Adds `verify` to the subparsers of `novaspeech`."""
-    verify = commands.add_parser("verify", help="compare speakers", description=_verify.__doc__)
+    verify = new_command(commands, "verify", _verify, help="compare speakers")
     verify.add_argument("audio", nargs="*", type=Path, help="two recordings; with --against as many as you like")
     verify.add_argument("--against", nargs="+", type=Path, metavar="AUDIO", help="recordings of the other speaker")
     verify.add_argument("--trials", type=Path, metavar="FILE", help="a list, lines as `1 a.wav b.wav` (1: the same)")
@@ -30,11 +30,16 @@ def add_commands(commands: Any) -> None:
     verify.add_argument("--out", type=Path, metavar="PNG", help="the DET curve of a list (default: beside it)")
     verify.add_argument("--threshold", type=float, help="cosine from which on it is the same speaker (0.86)")
     add_model_arguments(verify)
-    verify.set_defaults(command=_verify)
 
 
 def _verify(given: argparse.Namespace) -> int:
-    """Says whether two recordings have the same speaker, or with --trials how often such an answer is wrong."""
+    """Says whether two recordings have the same speaker, or with --trials how often such an answer is wrong.
+
+    Examples:
+        novaspeech verify a.wav b.wav
+        novaspeech verify a.wav --against b.wav c.wav
+        novaspeech verify --trials list.txt --root voices
+    """
     first, second = (given.audio, given.against) if given.against else (given.audio[:1], given.audio[1:])
     pair = bool(first and second) and (given.against is not None or len(second) == 1)
     listed = given.trials is not None and not (given.audio or given.against or given.threshold is not None)

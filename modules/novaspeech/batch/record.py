@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
-import importlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import novaspeech
 from novaspeech.batch.order import Order, Task
 from novaspeech.models.hub import cached_revision
+from novaspeech.server.catalogue import load_trainer, module_names, processor_class
 from novaspeech.server.saving import whole
 
 _DATA = "~"  # ends the name of a server's second file of an output
@@ -28,12 +29,11 @@ def origin(order: Order) -> dict[str, Any]:
     """
     trainer = order.trainer
     options = dataclasses.asdict(order.parsed_options(trainer))
-    version = importlib.import_module(f"{order.module}.version").__version__
     places = [value for value in (*options.values(), *order.inputs.values()) if isinstance(value, str) and value]
     return {
         "novaspeech": novaspeech.__version__,
         "module": order.module,
-        "version": version,
+        "version": trainer.version,
         "options": options,
         "milliseconds": order.milliseconds(trainer),
         "inputs": dict(order.inputs),
@@ -55,7 +55,7 @@ class Record:
 
     def tells_of(self, files: Iterable[Path]) -> bool:
         """Whether files are all there, whole, and made by the same model, options and versions of the recording."""
-        known = self._read()
+        known = _read(self.file)
         made: Any = known.get("made")
         if not isinstance(made, dict) or known.get("from") != self._from():
             return False
@@ -76,13 +76,13 @@ class Record:
         found += [data for file in found if (data := _data_of(file)).exists()]
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         made = {**before, **{file.name: _size(file) for file in found}}
-        content = {"from": self._from(), "made": made, "at": now}
+        content = {"from": self._from(), "made": made, "at": now, "recording": str(self._task.recording.absolute())}
         with whole(self.file) as partial:
             partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def _still_made(self) -> dict[str, int]:
         """Name → size of the files that were made in the same way, of other outputs and formats, too."""
-        known = self._read()
+        known = _read(self.file)
         same = known.get("from") == self._from()
         return dict(known["made"]) if same and isinstance(known.get("made"), dict) else {}
 
@@ -91,12 +91,41 @@ class Record:
         recording = {"name": self._task.recording.name, "bytes": status.st_size, "modified": int(status.st_mtime)}
         return {"recording": recording, **self._origin}
 
-    def _read(self) -> dict[str, Any]:
-        with suppress(OSError, ValueError, RecursionError):
-            content = json.loads(self.file.read_text(encoding="utf-8"))
-            if isinstance(content, dict):
-                return content
-        return {}
+
+@dataclass(frozen=True)
+class Remembered:
+    """What records tell those who look at results.
+
+    Attributes:
+        recording: where it was, if it still is there.
+        thresholds: id of an output of scores → from which score on something was taken to be so.
+    """
+
+    recording: Path | None
+    thresholds: dict[str, float]
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> Remembered:
+        """What the records of a recording tell; `name` is the recording's."""
+        recording: Path | None = None
+        thresholds: dict[str, float] = {}
+        for module in module_names():
+            known = _read(folder / f"{name}.{module}.json")
+            place = Path(str(known.get("recording", "")))
+            recording = place if place.is_absolute() and place.is_file() else recording
+            threshold = known.get("from", {}).get("options", {}).get("threshold") if known else None
+            if isinstance(threshold, (int, float)):
+                outputs = processor_class(load_trainer(module)).outputs
+                thresholds |= {one.id: float(threshold) for one in outputs if one.subtype == "continuous"}
+        return cls(recording, thresholds)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return content
+    return {}
 
 
 def _data_of(file: Path) -> Path:

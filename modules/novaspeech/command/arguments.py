@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,33 @@ from novaspeech.errors import RequestError
 
 if TYPE_CHECKING:
     from novaspeech.entry import Model
+
+
+def new_command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    help: str,  # noqa: A002 - argparse's name
+    **more: Any,
+) -> argparse.ArgumentParser:
+    """A new parser among the subparsers of `novaspeech`.
+
+    Args:
+        run: what the command does, and gives its exit status. Its docstring is the command's description, with examples
+            at its end.
+        more: defaults of its namespace.
+    """
+    description, _, examples = (inspect.getdoc(run) or "").partition("\n\nExamples:\n")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=run, **more)
+    return parser
 
 
 def add_model_arguments(command: argparse.ArgumentParser) -> None:

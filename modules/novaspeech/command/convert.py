@@ -6,41 +6,43 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from novaspeech.command.arguments import new_command
 from novaspeech.errors import RequestError
 
 
 def add_command(commands: Any) -> None:
     """Adds `convert` to the subparsers of `novaspeech`."""
-    convert = commands.add_parser(
-        "convert", help="write .stream and .annotation files in other formats", description=_convert.__doc__
+    convert = new_command(commands, "convert", _convert, help="write .stream and .annotation files in other formats")
+    convert.add_argument(
+        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help=".stream and .annotation files, or folders of them"
     )
-    convert.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".stream and .annotation files")
     convert.add_argument(
         "--to", required=True, action="append", metavar="FORMAT", help="csv, parquet, npz, textgrid, eaf, srt or vtt"
     )
     convert.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
     convert.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: beside the given ones)")
-    convert.set_defaults(command=_convert)
 
 
 def _convert(given: argparse.Namespace) -> int:
-    """Writes .stream and .annotation files in other formats; those of one recording go together."""
+    """Writes .stream and .annotation files in other formats; those of one recording go together.
+
+    Examples:
+        novaspeech convert a.words.annotation a.keywords.annotation --to eaf
+        novaspeech convert results --to csv --to parquet
+    """
+    from novaspeech.batch.record import Remembered
     from novaspeech.formats.files import SSI, check_formats, file_names
-    from novaspeech.reading import OUTPUTS, group, read_tracks
+    from novaspeech.reading import found_outputs, read_tracks
     from novaspeech.result import save_tracks
 
-    for file in given.files:
-        if file.suffix not in OUTPUTS:
-            raise RequestError(f"{file} is no {' or '.join(OUTPUTS)} file; `novaspeech run` writes some")
-        if not file.is_file():
-            raise RequestError(f"{file} does not exist")
-    groups = group(list(dict.fromkeys(given.files)))
+    groups = found_outputs(given.places)
     if given.audio and len(groups) > 1:
         raise RequestError(f"these are files of {len(groups)} recordings; --audio is for one")
     if SSI in given.to:
         raise RequestError("these files are ssi files; name another format")
     for (folder, name), (audio, files) in groups.items():
-        tracks, place = read_tracks(name, given.audio or audio, files), given.out or folder
+        audio = given.audio or audio or Remembered.of(folder, name).recording
+        tracks, place = read_tracks(name, audio, files), given.out or folder
         check_formats(given.to, tracks.kinds)
         place.mkdir(parents=True, exist_ok=True)
         for form in dict.fromkeys(given.to):

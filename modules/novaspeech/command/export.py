@@ -7,21 +7,26 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+from novaspeech.command.arguments import new_command
 from novaspeech.errors import RequestError
 
 
 def add_command(commands: Any) -> None:
     """Adds `export` to the subparsers of `novaspeech`."""
-    export = commands.add_parser("export", help="write a model for onnxruntime", description=_export.__doc__)
+    export = new_command(commands, "export", _export, help="write a model for onnxruntime")
     export.add_argument("module", help="its name")
     export.add_argument("--model", help="Hub id or folder (default: the published model)")
     export.add_argument("--precision", choices=("float32", "int8"), default="float32", help="int8: for CPUs")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="name it in the option 'model' then")
-    export.set_defaults(command=_export)
 
 
 def _export(given: argparse.Namespace) -> int:
-    """Writes a module's model into a folder for backend=onnx, with a JSON file that says how it compares with torch."""
+    """Writes a module's model into a folder for backend=onnx, with a JSON file that says how it compares with torch.
+
+    Examples:
+        novaspeech export emow2v --out emow2v-onnx
+        novaspeech export w2v_bert_2 --precision int8 --out w2v-int8
+    """
     from novaspeech.inference.encoder import Encoder
     from novaspeech.inference.export import export, made_with
     from novaspeech.server.backend_options import BackendOptions

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 import novaspeech
-from novaspeech.command import convert, export, modules, plot, run
+from novaspeech.command import completion, convert, doctor, download, export, modules, plot, run, view
 from novaspeech.errors import NovaspeechError
 from novaspeech.server.catalogue import command_modules
 
@@ -52,10 +52,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_command(commands)
     convert.add_command(commands)
     plot.add_command(commands)
+    view.add_command(commands)
     for module in command_modules():
         module.add_commands(commands)
-    export.add_command(commands)
-    modules.add_command(commands)
+    for more in (export, modules, download, doctor, completion):
+        more.add_command(commands)
     for command in commands.choices.values():
         told = command.add_mutually_exclusive_group()
         told.add_argument("--quiet", action="store_true", help="say only what is wrong")

@@ -3,29 +3,73 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
+
+from novaspeech.command.arguments import new_command
 
 
 def add_command(commands: Any) -> None:
     """Adds `modules` to the subparsers of `novaspeech`."""
-    modules = commands.add_parser("modules", help="list the modules", description=_modules.__doc__)
-    modules.set_defaults(command=_modules)
+    modules = new_command(commands, "modules", _modules, help="list the modules")
+    modules.add_argument("module", nargs="*", help="names of those to list (default: all)")
+    modules.add_argument("--json", action="store_true", help="for other programs")
 
 
 def _modules(given: argparse.Namespace) -> int:
-    """Lists modules, inputs, outputs, options and defaults, from their trainer files."""
-    from novaspeech.server.catalogue import trainers
+    """Lists modules, inputs, outputs and options with their defaults, from their trainer files.
 
-    for trainer in trainers():
-        meta = trainer.content
-        print(f"{trainer.name}\n  {meta.meta_description}")
-        print(
-            f"  windows  frame {meta.meta_frame_step} ms, left {meta.meta_left_ctx} ms, right {meta.meta_right_ctx} ms"
-        )
-        for kind, entries in (("input", trainer.inputs), ("output", trainer.outputs)):
-            for entry in entries:
-                off = "" if entry.io_default_active else ", off by default"
-                print(f"  {kind:<8} {entry.io_id} ({entry.io_data}){off}")
-        for name, default in trainer.options.items():
-            print(f"  option   {name} = {default.replace(',', ' | ')}")
+    Examples:
+        novaspeech modules
+        novaspeech modules emow2v
+        novaspeech modules --json
+    """
+    from novaspeech.server.catalogue import load_trainer, module_names
+
+    found = [_described(load_trainer(name)) for name in given.module or module_names()]
+    if given.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+        return 0
+    for module in found:
+        times = ", ".join(f"{name} {time} ms" for name, time in module["windows_ms"].items())
+        print(f"{module['name']} {module['version']}\n  {module['description']}\n  windows  {times}")
+        for kind in ("input", "output"):
+            for entry in module[f"{kind}s"]:
+                off = "" if entry["on_by_default"] else ", off by default"
+                print(f"  {kind:<8} {entry['id']} ({entry['data']}){off}")
+        for option in module["options"]:
+            values = " | ".join(option["choices"]) or option["default"]
+            print(f"  option   {option['name']} = {values}\n             {option['text']}")
     return 0
+
+
+def _described(trainer: Any) -> dict[str, Any]:
+    from novaspeech.server.catalogue import processor_class
+
+    meta = trainer.content
+    options = [
+        {
+            "name": field.name,
+            "default": field.default,
+            "text": field.metadata["text"],
+            "choices": list(field.metadata["choices"]),
+            "minimum": field.metadata["minimum"],
+            "maximum": field.metadata["maximum"],
+        }
+        for field in processor_class(trainer).options_class.fields().values()
+    ]
+    entries = {
+        f"{kind}s": [
+            {"id": entry.io_id, "data": entry.io_data, "on_by_default": bool(entry.io_default_active)}
+            for entry in getattr(trainer, f"{kind}s")
+        ]
+        for kind in ("input", "output")
+    }
+    return {
+        "name": trainer.name,
+        "version": trainer.version,
+        "description": meta.meta_description,
+        "windows_ms": {"frame": meta.meta_frame_step, "left": meta.meta_left_ctx, "right": meta.meta_right_ctx},
+        **entries,
+        "options": options,
+    }

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from novaspeech.command.arguments import pairs
+from novaspeech.command.arguments import new_command, pairs
 from novaspeech.errors import RequestError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _TIMES = {
 
 def add_command(commands: Any) -> None:
     """Adds `run` to the subparsers of `novaspeech`."""
-    run = commands.add_parser("run", help="run a module over recordings", description=_run.__doc__)
+    run = new_command(commands, "run", _run, help="run a module over recordings")
     run.add_argument("module", help="its name, as `novaspeech modules` lists it")
     run.add_argument(
         "audio",
@@ -54,13 +54,19 @@ def add_command(commands: Any) -> None:
     run.add_argument("--skip-existing", action="store_true", help="leave out what the same order made already")
     run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, for CPUs with many cores (1)")
     run.add_argument("--report", type=Path, metavar="FILE", help="what became of each recording, as JSON")
-    run.set_defaults(command=_run)
 
 
 def _run(given: argparse.Namespace) -> int:
     """Runs a module over recordings and writes what a server would: NAME.OUTPUT.stream, NAME.OUTPUT.annotation.
 
     Exit status: 0 if each recording is done or was there, 1 if one failed or nothing could begin, 130 after Ctrl-C.
+
+    Examples:
+        novaspeech run emow2v interview.mp4
+        novaspeech run emow2v talks --out results --skip-existing --report report.json
+        novaspeech run wav2vec2_kws talks/*.wav --output words --format textgrid --format csv
+        novaspeech run wav2vec2_sv lesson.wav --input reference=teacher.wav --output similarity
+        novaspeech run w2v_bert_2 @list.txt --stride 100ms --set context=recording --set device=cpu
     """
     from novaspeech.batch.inputs import find_recordings
     from novaspeech.batch.order import tasks_of

@@ -47,7 +47,7 @@ def _cache(variable: str, name: str) -> Path:
 
 def is_cached(model: str) -> bool:
     """Whether the Hub's cache holds all files of a model."""
-    return _cached_folder(model) is not None
+    return cached_folder(model) is not None
 
 
 def cached_revision(model: str) -> str:
@@ -79,7 +79,7 @@ def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
     Raises:
         WeightsError: it cannot be had, must not be fetched here, is larger than `LARGEST_GB`, or `check` refused it.
     """
-    cached = _cached_folder(model)
+    cached = cached_folder(model)
     if cached:
         return cached
     _refuse_if_not_allowed(model)
@@ -155,7 +155,8 @@ def _matching(names: Mapping[str, int], patterns: Sequence[str]) -> list[str]:
     return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
 
 
-def _cached_folder(model: str) -> Path | None:
+def cached_folder(model: str) -> Path | None:
+    """The snapshot of a model in the Hub's cache; None if it is not there, or not whole."""
     from huggingface_hub import snapshot_download
 
     # The Hub's own idea of a whole model includes files that are not fetched: the other kind of weights, pictures.

@@ -105,7 +105,7 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
     try:
         # transformers opens pickles with weights_only=True, all versions that we allow do.
         # Weights of another shape are listed in `info`, and refused below with their names.
-        with _no_progress_bar():
+        with no_progress_bar():
             model, info = loader.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
             )
@@ -124,7 +124,7 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
 
 
 @contextlib.contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Inside, transformers draws no bar of its own into logs and terminals."""
     from transformers.utils import logging
 

@@ -36,6 +36,11 @@ class Trainer:
         return f"{self.name}\\{self.name}.trainer"
 
     @property
+    def version(self) -> str:
+        """The module's."""
+        return str(importlib.import_module(f"{self.name}.version").__version__)
+
+    @property
     def inputs(self) -> list[Any]:
         """The host's `ModelIO` of each input."""
         return [entry for entry in self.content.meta_io if entry.io_type == "input"]
@@ -103,6 +108,32 @@ def standins() -> dict[str, StandIn]:
     return {
         name: importlib.import_module(f"{name}.standin").STANDIN for name in module_names() if _has(name, "standin")
     }
+
+
+def published_name(module: str) -> str:
+    """What the published model of a module is called."""
+    return standins()[module].published or load_trainer(module).options["model"]
+
+
+def published_place(module: str) -> Path:
+    """Where the published model of a module is on this machine, or would be if it were fetched."""
+    from novaspeech.models import downloads, hub
+
+    standin = standins()[module]
+    if standin.uri:
+        entries = load_trainer(module).content.meta_uri
+        return downloads.place_of(next(entry for entry in entries if entry.uri_id == standin.uri))
+    name = published_name(module)
+    return hub.cached_folder(name) or hub.hub_cache() / f"models--{name.replace('/', '--')}"
+
+
+def published_is_here(module: str) -> bool:
+    """Whether the published model of a module is on this machine, whole."""
+    from novaspeech.models import hub
+
+    if standins()[module].uri:
+        return published_place(module).exists()
+    return hub.is_cached(published_name(module))
 
 
 def _has(module: str, part: str) -> bool:

@@ -42,8 +42,8 @@ def test_run_writes_the_formats_asked_for(
     run = ["run", "emow2v", str(audio), "--set", emotion, "--out", str(out)]
     assert main([*run, "--output", "arousal", "--format", "csv", "--format", "eaf", "--format", "ssi"]) == 0
     assert sorted(file.name for file in out.iterdir()) == [
-        "talk.arousal.annotation", "talk.arousal.annotation~", "talk.arousal.csv", "talk.eaf", "talk.scores.csv",
-        "talk_tsconf.xml",
+        "talk.arousal.annotation", "talk.arousal.annotation~", "talk.arousal.csv", "talk.eaf", "talk.emow2v.json",
+        "talk.scores.csv", "talk_tsconf.xml",
     ]  # fmt: skip
     scores = audformat.utils.read_csv(out / "talk.arousal.csv")
     rounded = FileHandler().load(out / "talk.arousal.annotation").data["score"]

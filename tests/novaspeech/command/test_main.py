@@ -124,7 +124,7 @@ def test_modules_come_from_the_trainers(novaspeech: Callable[..., int], capsys: 
     assert novaspeech("modules") == 0
     printed = capsys.readouterr().out
     for line in (
-        "w2v_bert_2",
+        "w2v_bert_2 0.2.0",
         "  windows  frame 40 ms, left 960 ms, right 0 ms",
         "  input    audio (stream:Audio)",
         "  output   embeddings (stream:SSIStream)",

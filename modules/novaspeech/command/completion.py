@@ -1,0 +1,60 @@
+"""`novaspeech completion`: what a shell needs to complete commands, options and modules."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from novaspeech.command.arguments import new_command
+
+_FILES = {"audio", "places", "text", "out", "report", "against", "trials", "root", "folder"}
+
+
+def add_command(commands: Any) -> None:
+    """Adds `completion` to the subparsers of `novaspeech`."""
+    completion = new_command(commands, "completion", _completion, help="complete commands in your shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def _completion(given: argparse.Namespace) -> int:
+    """Prints a script by which a shell completes commands, options, modules and files; made by shtab.
+
+    Examples:
+        novaspeech completion bash > ~/.local/share/bash-completion/completions/novaspeech
+        novaspeech completion zsh > ~/.zfunc/_novaspeech
+    """
+    import shtab
+
+    from novaspeech.command.main import parser
+    from novaspeech.server.catalogue import module_names
+
+    described = parser()
+    names = module_names()
+    for action in _actions(described):
+        if action.dest in ("module", "modules"):
+            action.choices = names
+        elif action.dest in (
+            "audio",
+            "places",
+            "files",
+            "text",
+            "out",
+            "report",
+            "against",
+            "trials",
+            "root",
+            "folder",
+        ):
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(described, given.shell))
+    return 0
+
+
+def _actions(described: argparse.ArgumentParser) -> list[argparse.Action]:
+    found: list[argparse.Action] = []
+    for action in described._actions:
+        found.append(action)
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                found += _actions(command)
+    return found

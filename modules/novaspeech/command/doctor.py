@@ -1,0 +1,175 @@
+"""`novaspeech doctor`: what a machine has, whether the modules work on it, and what a bug report needs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from novaspeech.command.arguments import new_command
+from novaspeech.errors import NovaspeechError, first_line
+
+_PACKAGES = (
+    *("novaspeech", "torch", "transformers", "onnxruntime", "numpy", "soundfile", "soxr", "librosa", "safetensors"),
+    *("huggingface-hub", "hcai-discover-utils", "hcai-discover", "hcai-nova-server", "pandas", "pyarrow", "bokeh"),
+)
+_SECONDS = 5  # of sound, in a self-test
+_RATE = 16_000
+
+
+def add_command(commands: Any) -> None:
+    """Adds `doctor` to the subparsers of `novaspeech`."""
+    doctor = new_command(commands, "doctor", _doctor, help="see whether all works here")
+    doctor.add_argument("module", nargs="*", help="names of those to test (default: all)")
+    doctor.add_argument("--device", default="auto", help="of the tests: auto, cpu, cuda or mps")
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    """Says what this machine has, and runs each module over five seconds of sound.
+
+    A module whose published model is not here is tested with a small one with random weights. Put what this prints into
+    a bug report. Exit status: 0 if all tests pass, 1 otherwise.
+
+    Examples:
+        novaspeech doctor
+        novaspeech doctor emow2v
+        novaspeech doctor > report.txt
+    """
+    from novaspeech.server.catalogue import load_trainer, module_names
+
+    names = given.module or module_names()
+    for name in names:
+        load_trainer(name)
+    for title, lines in (("machine", _machine()), ("packages", _packages()), ("devices", _devices())):
+        _print(title, lines)
+    _print("ffmpeg", _ffmpeg())
+    _print("models", _models(names))
+    works = True
+    print("self-test: five seconds of sound")
+    for name in names:
+        ok, said = _tested(name, given.device)
+        works &= ok
+        print(f"  {name:<16} {'works' if ok else 'FAILS'}  {said}", flush=True)
+    return int(not works)
+
+
+def _print(title: str, lines: Iterator[tuple[str, str]]) -> None:
+    print(title)
+    for name, said in lines:
+        print(f"  {name:<20} {said}", flush=True)
+
+
+def _machine() -> Iterator[tuple[str, str]]:
+    from novaspeech.batch.workers import cores
+
+    yield "system", platform.platform()
+    yield "python", f"{platform.python_version()} ({sys.executable})"
+    yield "cores", f"{cores()} of {os.cpu_count()}, {platform.processor() or platform.machine()}"
+    yield "encoding", f"{sys.stdout.encoding}, files {sys.getfilesystemencoding()}"
+    yield "temporary files", f"{tempfile.gettempdir()}, {_free(Path(tempfile.gettempdir()))} free"
+    for name in sorted(os.environ):
+        if name.startswith(("NOVASPEECH_", "HF_", "OMP_", "MKL_", "CUDA_", "PYTORCH_")) and "TOKEN" not in name:
+            yield name, os.environ[name]
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    for name in _PACKAGES:
+        try:
+            yield name, importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield name, "–"
+
+
+def _devices() -> Iterator[tuple[str, str]]:
+    import torch
+
+    yield "cpu", f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    if torch.cuda.is_available():
+        for number in range(torch.cuda.device_count()):
+            free, size = torch.cuda.mem_get_info(number)
+            yield (
+                f"cuda:{number}",
+                f"{torch.cuda.get_device_name(number)}, {free / 1e9:.1f} of {size / 1e9:.1f} GB free",
+            )
+    else:
+        yield "cuda", "–" if torch.version.cuda else "– (this torch is built without it)"
+    yield "mps", "yes" if torch.backends.mps.is_available() else "–"
+
+
+def _ffmpeg() -> Iterator[tuple[str, str]]:
+    for tool in ("ffmpeg", "ffprobe"):
+        place = shutil.which(tool)
+        if place is None:
+            yield tool, "– (needed for what libsndfile does not read: m4a, mp4, …)"
+            continue
+        answer = subprocess.run([place, "-version"], capture_output=True, check=False, text=True, errors="replace")
+        yield tool, f"{answer.stdout.partition(' Copyright')[0].strip()} ({place})"
+
+
+def _models(names: list[str]) -> Iterator[tuple[str, str]]:
+    from novaspeech.models.hub import asset_cache, hub_cache
+    from novaspeech.server.catalogue import published_is_here, published_name, published_place
+
+    yield "cache", f"{hub_cache()}, {_free(hub_cache())} free"
+    yield "other files", str(asset_cache())
+    for name in names:
+        here = published_is_here(name)
+        place = str(published_place(name)) if here else f"not here: novaspeech download {name}"
+        yield name, f"{published_name(name)}: {place}"
+
+
+def _free(folder: Path) -> str:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return f"{shutil.disk_usage(there).free / 1e9:.1f} GB"
+
+
+def _tested(name: str, device: str) -> tuple[bool, str]:
+    """Whether a module works, and what came of it or what is wrong."""
+    import numpy as np
+    import torch
+
+    from novaspeech.entry import Model
+    from novaspeech.models.weights import no_progress_bar
+    from novaspeech.server.catalogue import published_is_here, standins
+
+    standin, sound = standins()[name], _sound()
+    options: dict[str, object] = {"device": device, **standin.options}
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            what = "the published model"
+            if not published_is_here(name):
+                what, place = "a small random model", Path(folder, "model")
+                with no_progress_bar():
+                    standin.make(place, torch.from_numpy(sound))
+                options["model"] = str(place)
+            model = Model(name, options, {}, lambda line: None)
+            loaded = time.monotonic()
+            result = model((sound, _RATE))
+            counts = ", ".join(f"{len(values)} {output}" for output, values in result.items())
+            for output, values in result.items():
+                if isinstance(values, np.ndarray) and not np.isfinite(values).all():
+                    return False, f"{what}: {output} holds NaN"
+            took = time.monotonic() - loaded
+            return True, f"{what} on {model.encoder}: loaded in {loaded - began:.1f} s, {counts} in {took:.2f} s"
+    except (NovaspeechError, OSError, RuntimeError, ValueError, ImportError) as error:
+        return False, first_line(error)
+
+
+def _sound() -> Any:
+    """(n,) float32: a voice-like buzz that rises and falls four times a second."""
+    import numpy as np
+
+    times = np.arange(_SECONDS * _RATE) / _RATE
+    buzz = sum(np.sin(2 * np.pi * 120 * harmonic * times) / harmonic for harmonic in range(1, 20))
+    noise = np.random.default_rng(0).standard_normal(len(times))
+    return ((0.1 * buzz + 0.01 * noise) * np.sin(2 * np.pi * 2 * times) ** 2).astype(np.float32)

@@ -1,0 +1,56 @@
+"""`novaspeech download`: weights ahead of time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from novaspeech.command.arguments import new_command, pairs
+from novaspeech.errors import NovaspeechError
+
+
+def add_command(commands: Any) -> None:
+    """Adds `download` to the subparsers of `novaspeech`."""
+    download = new_command(commands, "download", _download, help="fetch models ahead of time")
+    download.add_argument("module", nargs="+", help="names of modules; their published models are fetched")
+    download.add_argument(
+        "--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option, as model=ID"
+    )
+
+
+def _download(given: argparse.Namespace) -> int:
+    """Fetches the models of modules into the cache and loads them once, so that they are known to work.
+
+    A download that was stopped goes on where it was. What is there already is not fetched again.
+
+    Examples:
+        novaspeech download emow2v w2v_bert_2
+        novaspeech download speech_encoder --set model=microsoft/wavlm-large
+    """
+    from novaspeech.entry import Model
+    from novaspeech.models.hub import gigabytes
+    from novaspeech.server.catalogue import load_trainer, published_place
+
+    options = pairs("--set", given.options, "OPTION=VALUE, for example --set model=owner/name")
+    for name in given.module:
+        load_trainer(name)
+    failed = False
+    for name in given.module:
+        try:
+            model = Model(name, {"device": "cpu", **options}, {}, partial(print, file=sys.stderr))
+        except NovaspeechError as error:
+            print(f"novaspeech: {name}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        place = published_place(name) if "model" not in options else Path(options["model"])
+        size = sum(file.stat().st_size for file in _files(place))
+        where = f"{place}, {gigabytes(size)}" if size else options["model"]
+        print(f"{name}: {where}; {', '.join(model.outputs)}")
+    return int(failed)
+
+
+def _files(place: Path) -> list[Path]:
+    return [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]

@@ -1,0 +1,89 @@
+"""A page on which a recording is heard and its outputs are seen: one HTML file, which opens from a disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
+
+from bokeh.embed import components
+from bokeh.layouts import column
+from bokeh.resources import Resources
+
+from novaspeech.audio.recording import Recording
+from novaspeech.errors import RecordingError, shortened
+from novaspeech.formats.track import Tracks
+from novaspeech.server.saving import whole
+from novaspeech.view.figures import COLOURS, build
+from novaspeech.view.sound import Sound
+
+_PARTS = Path(__file__).parent
+# What the common browsers play. Of video they show the picture, too.
+_PLAYED = {".wav", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".flac", ".mp4", ".m4v", ".webm"}
+_VIDEO = {".mp4", ".m4v", ".webm"}
+
+
+def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None = None) -> None:
+    """Writes the page of a recording; what a browser cannot play is written beside it, as an M4A.
+
+    Args:
+        tracks: the recording's outputs. Without a recording (`audio` None) there is nothing to hear.
+        file: the HTML file.
+        thresholds: id of an output of scores → from which on something is taken to be so.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+        SavingError: the page cannot be written.
+    """
+    sound = Sound.of(Recording.open(tracks.audio)) if tracks.audio else None
+    panels = build(tracks, sound, thresholds or {})
+    for panel in panels.time:
+        panel.xaxis.visible = panel.name == "overview" or panel is panels.time[-1]
+    panels.data["colours"] = COLOURS
+    stacks = (
+        column(panels.time, spacing=0, sizing_mode="stretch_width"),
+        column(panels.maps, sizing_mode="stretch_width"),
+    )
+    script, (times, maps) = components(stacks, wrap_script=False)
+    page = Template((_PARTS / "page.html").read_text(encoding="utf-8")).substitute(
+        title=_escaped(tracks.name),
+        bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
+        style=(_PARTS / "page.css").read_text(encoding="utf-8"),
+        player=_player(tracks.audio, file),
+        times=times,
+        maps=maps,
+        hidden="" if panels.maps else "hidden",
+        data=json.dumps(panels.data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
+        figures=script,
+        script=(_PARTS / "page.js").read_text(encoding="utf-8"),
+    )
+    with whole(file) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def _player(audio: Path | None, file: Path) -> str:
+    if audio is None:
+        return "<p>The recording is not beside these results: there is nothing to hear.</p>"
+    if audio.suffix.lower() not in _PLAYED:
+        audio = _playable(audio, file.with_suffix(".m4a"))
+    kind = "video" if audio.suffix.lower() in _VIDEO else "audio"
+    place = Path(os.path.relpath(audio.resolve(), file.parent.resolve())).as_posix()
+    return f'<{kind} id="player" controls preload="metadata" src="{quote(place)}"></{kind}>'
+
+
+def _playable(audio: Path, target: Path) -> Path:
+    """The sound of a recording in a form that browsers play; its times are those of the recording."""
+    with whole(target) as partial:
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", f"file:{audio}", "-vn", "-ac", "1", "-b:a", "64k"]
+        done = subprocess.run([*command, f"file:{partial}"], capture_output=True, check=False)
+        if done.returncode:
+            said = shortened(done.stderr.decode("utf-8", "replace"))
+            raise RecordingError(f"{audio} cannot be made into something that a browser plays ({said})")
+    return target
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

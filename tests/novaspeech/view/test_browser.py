@@ -1,0 +1,337 @@
+"""Pages in a real browser, Chromium driven by Selenium: `make test-view`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from novaspeech.formats.track import Track, Tracks
+from novaspeech.segments import Segment
+from novaspeech.view.page import write_page
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 3600
+RATE = 16_000
+WORDS = 9_000
+STEP = 0.04
+THRESHOLD = 0.25
+
+
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory: pytest.TempPathFactory) -> Tracks:
+    """An hour with a word every 400 ms, scores with a gap, keywords, and embeddings that go round in a minute."""
+    audio = tmp_path_factory.mktemp("hour") / "hour & <more>.flac"
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile(audio, "w", RATE, 1) as file:
+        for minute in range(SECONDS // 60):
+            times = minute * 60 + np.arange(60 * RATE) / RATE
+            file.write(0.3 * np.sin(2 * np.pi * 300 * times) * (times % 0.4 < 0.3))
+    count = round(SECONDS / STEP)
+    times = np.stack([np.arange(count), np.arange(count) + 1], axis=1) * STEP
+    scores = (0.5 + 0.4 * np.sin(times[:, 0] / 5)).astype(np.float32)
+    scores[2500:3000] = np.nan  # 100 to 120 s
+    angle = 2 * np.pi * times[:, 0] / 60
+    vectors = np.stack([np.cos(angle), 0.8 * np.sin(angle), *rng.normal(0, 0.01, (6, count))], axis=1)
+    words = [Segment(400 * n, 400 * n + 300, f"w{n}", 0.25 + 0.5 * (n % 2)) for n in range(WORDS)]
+    places = [Segment(60_000 * n, 60_000 * n + 20_000, ("money", "time")[n % 2], 0.75) for n in range(60)]
+    return Tracks(
+        audio.stem, str(audio), audio, SECONDS,
+        (
+            Track("arousal", "scores", times, scores),
+            Track("score", "scores", times, np.float32(1) - scores),
+            Track.of_segments("words", words),
+            Track.of_segments("keywords", places),
+            Track("embeddings", "vectors", times, vectors.astype(np.float32)),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    switches = ["headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "window-size=1400,1500"]
+    for switch in [*switches, "force-prefers-color-scheme=light"]:
+        options.add_argument(f"--{switch}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.binary_location = shutil.which("chromium") or ""
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """A page that is open."""
+
+    def __init__(self, browser: Any, file: Path) -> None:
+        self.browser = browser
+        browser.get(file.as_uri())
+        self.until(lambda: self("return document.documentElement.dataset.ready") == "yes")
+
+    def __call__(self, script: str, *arguments: object) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < end, "it did not come to be so within 30 s"
+            time.sleep(0.05)
+
+    def settle(self) -> None:
+        """Waits until what is in view is drawn."""
+        self.browser.execute_async_script(
+            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0)))"
+        )
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.browser).send_keys(*keys).perform()
+        self.settle()
+
+    @property
+    def view(self) -> tuple[float, float]:
+        start, end = self("return window.novaspeech.range()")
+        return start, end
+
+    @property
+    def time(self) -> float:
+        return float(self("return document.getElementById('player').currentTime"))
+
+    def show(self, start: float, length: float) -> None:
+        self("window.novaspeech.show(arguments[0], arguments[1])", start, length)
+        self.settle()
+
+    def source(self, kind: str, number: int) -> dict[str, list[Any]]:
+        """What Bokeh draws of a curve or of segments."""
+        script = "const n = window.novaspeech; return n.model(n.data[arguments[0]][arguments[1]].source).data"
+        found: dict[str, list[Any]] = self(script, kind, number)
+        return found
+
+    def place(self, seconds: float) -> tuple[int, int]:
+        """Where in the window a time is, in the waveform."""
+        start, end = self.view
+        left, top, wide = self(
+            "const p = Bokeh.documents.flatMap((d) => [...d.all_models]).find((m) => m.name === 'panel');"
+            "const box = document.getElementById('times').getBoundingClientRect();"
+            "return [box.left + p.outer_width - p.inner_width - p.min_border_right, box.top + 56 + 45, p.inner_width]"
+        )
+        return round(left + wide * (seconds - start) / (end - start)), round(top)
+
+    def mouse(self) -> Any:
+        from selenium.webdriver.common.action_chains import ActionBuilder
+
+        return ActionBuilder(self.browser, duration=50)
+
+
+@pytest.fixture(scope="module")
+def file(hour: Tracks) -> Path:
+    assert hour.audio is not None
+    page = hour.audio.with_name("page.html")
+    write_page(hour, page, {"score": THRESHOLD})
+    return page
+
+
+@pytest.fixture
+def page(browser: Any, file: Path) -> Iterator[Page]:
+    """The hour's page; whatever a test does with it, the browser complains of nothing."""
+    browser.get_log("browser")
+    yield Page(browser, file)
+    complaints = [entry["message"] for entry in browser.get_log("browser") if entry["level"] != "INFO"]
+    assert complaints == []
+
+
+def test_an_hour_is_a_few_megabytes_and_fetches_nothing(page: Page, file: Path) -> None:
+    assert file.stat().st_size < 7e6
+    fetched = page("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert all(name.startswith(("data:", "blob:", "file:")) for name in fetched)
+    assert [name for name in fetched if name.startswith("file:")] in (
+        [],
+        [page("return document.getElementById('player').src")],
+    )
+
+
+def test_it_plays_and_the_cursor_runs(page: Page) -> None:
+    page.until(lambda: page("return document.getElementById('player').readyState") >= 1)
+    assert page("return document.getElementById('player').duration") == pytest.approx(SECONDS, abs=0.1)
+    before = page("return document.getElementById('cursor').style.left")
+    page.press(" ")
+    page.until(lambda: page.time > 0.5)
+    assert page("return document.getElementById('play').textContent") == "pause"
+    page.press(" ")
+    assert page("return document.getElementById('player').paused")
+    clock = page("return document.getElementById('clock').textContent")
+    minutes, seconds = clock.split(":")
+    assert 60 * int(minutes) + float(seconds) == pytest.approx(page.time, abs=0.1)
+    assert page("return document.getElementById('cursor').style.left") != before
+
+
+def test_it_follows_what_is_played(page: Page) -> None:
+    page.show(100, 2)
+    page("window.novaspeech.seek(101.7)")
+    page.press(" ")
+    page.until(lambda: page.view[0] > 100)
+    page.press(" ")
+    start, end = page.view
+    assert end - start == pytest.approx(2)
+    assert start <= page.time <= end
+
+
+def test_a_click_seeks(page: Page) -> None:
+    page.show(1000, 100)
+    mouse = page.mouse()
+    mouse.pointer_action.move_to_location(*page.place(1030)).click()
+    mouse.perform()
+    page.until(lambda: abs(page.time - 1030) < 0.2)
+
+
+def test_keys_seek_and_zoom(page: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page("window.novaspeech.seek(100)")
+    for keys, expected in (
+        ((Keys.ARROW_RIGHT,), 101),
+        ((Keys.ARROW_LEFT,), 100),
+        ((Keys.END,), SECONDS),
+        ((Keys.HOME,), 0),
+    ):
+        page.press(*keys)
+        page.until(lambda expected=expected: abs(page.time - expected) < 0.1)
+    assert page.view == (0, 60)
+    page.press("+")
+    assert page.view == (0, 30)
+    page.press("-")
+    assert page.view == (0, 60)
+    page.press("0")
+    assert page.view == (0, SECONDS)
+
+
+def test_the_wheel_zooms_and_a_drag_scrolls(page: Page) -> None:
+    page.show(1000, 100)
+    x, y = page.place(1050)
+    mouse = page.mouse()
+    mouse.wheel_action.scroll(x, y, 0, -300)
+    mouse.perform()
+    page.until(lambda: page.view[1] - page.view[0] < 95)
+    start, end = page.view
+    assert start < 1050 < end
+    mouse = page.mouse()
+    pointer = mouse.pointer_action
+    pointer.move_to_location(x, y).pointer_down().move_to_location(x - 150, y).move_to_location(x - 300, y).pointer_up()
+    mouse.perform()
+    page.until(lambda: page.view[0] > start + 5)
+
+
+def test_every_word_of_an_hour_is_shown_and_none_over_another(page: Page) -> None:
+    seen: set[str] = set()
+    for start in range(0, SECONDS, 10):
+        page.show(start, 10.5)
+        drawn = page.source("segments", 0)
+        seen |= set(filter(None, drawn["label"]))
+    assert seen == {f"w{number}" for number in range(WORDS)}
+    # At any zoom the names that are drawn end before the next box begins.
+    for length in (8, 20, 60, 300, SECONDS):
+        page.show(1000, length)
+        drawn, (start, end) = page.source("segments", 0), page.view
+        per_pixel = (end - start) / page(
+            "return Bokeh.documents.flatMap((d) => [...d.all_models]).find((m) => m.name === 'panel').inner_width"
+        )
+        lefts = sorted(drawn["left"])
+        for left, label in zip(drawn["left"], drawn["label"], strict=True):
+            if label:
+                wide = page(
+                    "const pen = document.createElement('canvas').getContext('2d');"
+                    "pen.font = '12px helvetica, arial, sans-serif'; return pen.measureText(arguments[0]).width", label
+                )  # fmt: skip
+                after = next((other for other in lefts if other > left), float("inf"))
+                assert left + (3 + wide) * per_pixel < after
+
+
+def test_peaks_and_gaps_of_curves_stay_at_any_zoom(page: Page) -> None:
+    for start, length in ((0, SECONDS), (90, 40), (105, 5)):
+        page.show(start, length)
+        drawn = page.source("curves", 0)
+        inside = [
+            (t, y) for t, y in zip(drawn["t"], drawn["y"], strict=True) if 100 < t < 120 and start < t < start + length
+        ]
+        assert inside
+        assert all(y is None for _, y in inside[1:-1]), "NaN is None here"
+    page.show(0, SECONDS)
+    values = [y for y in page.source("curves", 0)["y"] if y is not None]
+    assert (min(values), max(values)) == (pytest.approx(0.1, abs=1e-3), pytest.approx(0.9, abs=1e-3))
+
+
+def test_confidences_are_told_where_the_mouse_is(page: Page) -> None:
+    page.show(1000, 8)
+    panel = page(
+        "const n = window.novaspeech, m = n.model(n.data.segments[0].panel);"
+        "return Bokeh.index.find_one(m).el.getBoundingClientRect().top"
+    )
+    x, _ = page.place(1002.1)  # within w2505
+    mouse = page.mouse()
+    mouse.pointer_action.move_to_location(x - 3, round(panel + 20)).move_to_location(x, round(panel + 22))
+    mouse.perform()
+    told = (
+        "const texts = []; const walk = (root) => { for (const e of root.querySelectorAll('*')) {"
+        "if (e.classList.contains('bk-Tooltip')) texts.push(e.innerText || (e.shadowRoot && e.shadowRoot.textContent));"
+        "if (e.shadowRoot) walk(e.shadowRoot) } }; walk(document); return texts.join(' ')"
+    )
+    page.until(lambda: "w2505" in page(told))
+    assert "0.75" in page(told)
+
+
+def test_a_map_is_brushed_with_the_time_line(page: Page) -> None:
+    page.show(600, 60)
+    map_of = "const n = window.novaspeech, map = n.data.maps[0], s = n.model(map.source);"
+    alphas, times = page(f"{map_of} return [s.data.alpha, s.data.t]")
+    assert {alpha > 0.5 for alpha, t in zip(alphas, times, strict=True) if 600 <= t <= 660} == {True}
+    assert {alpha > 0.5 for alpha, t in zip(alphas, times, strict=True) if not 600 <= t <= 660} == {False}
+    page(f"{map_of} s.selected.indices = [500, 501]")
+    marks = page(f"{map_of} return n.model(map.marks).data")
+    assert [(a + b) / 2 for a, b in zip(marks["left"], marks["right"], strict=True)] == pytest.approx(times[500:502])
+    assert page("return document.getElementById('chosen').textContent") == "2 of 3000 moments are marked above"
+    page("const c = document.getElementById('colouring'); c.value = 'keywords'; c.onchange()")
+    colours = page(f"{map_of} return s.data.colour")
+    for colour, t in zip(colours, times, strict=True):
+        inside = t % 60 < 19.9
+        assert (colour != "#999999") == inside or 19.9 < t % 60 < 20.1
+    page("window.novaspeech.seek(605)")
+    page.until(lambda: bool(page(f"{map_of} return n.model(map.now).data.x.length")))
+    near = int(np.argmin(np.abs(np.array(times) - 605)))
+    assert page(f"{map_of} return n.model(map.now).data.x[0] === s.data.x[{near}]")
+
+
+def test_dark_and_light(page: Page) -> None:
+    look = (
+        "const f = Bokeh.documents.flatMap((d) => [...d.all_models]).find((m) => m.name === 'panel');"
+        "return [getComputedStyle(document.body).backgroundColor, f.background_fill_color]"
+    )
+    light = page(look)
+    page.press("d")
+    dark = page(look)
+    assert light[0] == "rgb(255, 255, 255)"
+    assert dark[0] == "rgb(22, 24, 28)"
+    assert light[1] != dark[1]
+    page.press("d")
+    assert page(look) == light
+
+
+def test_pictures_of_it(page: Page, tmp_path: Path) -> None:
+    """For people: where NOVASPEECH_PICTURES names a folder, it has them afterwards."""
+    folder = Path(os.environ.get("NOVASPEECH_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, length in (("hour", SECONDS), ("words", 12)):
+        page.show(1000 if length < SECONDS else 0, length)
+        assert page.browser.save_screenshot(str(folder / f"view-{name}.png"))
+        assert (folder / f"view-{name}.png").stat().st_size > 50_000

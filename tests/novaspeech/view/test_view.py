@@ -1,0 +1,211 @@
+"""What pages hold; tests/novaspeech/view/test_browser.py looks at them in a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
+from novaspeech.command.main import main
+from novaspeech.formats.track import Track, Tracks
+from novaspeech.segments import Segment
+from novaspeech.view.data import GAP, components, curve, gaps, map_points, segment_rows
+from novaspeech.view.page import write_page
+from novaspeech.view.sound import RATE, Sound
+
+Speech = Callable[..., Path]
+
+
+def steps(count: int, step: float = 0.04) -> np.ndarray[Any, Any]:
+    return np.stack([np.arange(count), np.arange(count) + 1], axis=1) * step
+
+
+def unpacked(text: str) -> np.ndarray[Any, Any]:
+    return np.frombuffer(base64.b64decode(text), "<u2")
+
+
+def test_scores_lose_nothing_that_an_eye_could_see() -> None:
+    scores = np.random.default_rng(0).uniform(-1, 1, 500).astype(np.float32)
+    scores[10:13], scores[400] = np.nan, -3
+    found = curve(scores, steps(500), -1, 1)
+    numbers = unpacked(found["values"])
+    back = found["low"] + (found["high"] - found["low"]) * numbers.astype(float) / (GAP - 1)
+    assert np.flatnonzero(numbers == GAP).tolist() == [10, 11, 12]
+    assert back[400] == -1
+    kept = np.delete(np.arange(500), [10, 11, 12, 400])
+    assert np.abs(back[kept] - scores[kept]).max() < 2e-5
+    assert (found["start"], found["step"]) == (0.02, 0.04)
+    assert gaps(Track("a", "scores", steps(500), scores)) == [(0.4, 0.52)]
+
+
+def test_few_names_have_rows_and_many_share_them() -> None:
+    classes = [Segment(0, 500, "b", 0.5), Segment(600, 700, "a", 1), Segment(800, 900, "b", 0.25)]
+    labels, columns = segment_rows(Track.of_segments("keywords", classes))
+    assert labels == ["b", "a"]
+    assert (columns["row"], columns["colour"]) == ([0, 1, 0], [0, 1, 0])
+    assert (columns["start"], columns["end"], columns["confidence"]) == ([0, 600, 800], [500, 700, 900], [0.5, 1, 0.25])
+    words = [Segment(100 * number, 100 * number + 150, f"w{number}", 1) for number in range(20)]
+    labels, columns = segment_rows(Track.of_segments("words", words))
+    assert labels == ["words", " "]
+    assert columns["row"] == [0, 1] * 10
+    assert columns["name"] == [f"w{number}" for number in range(20)]
+    assert segment_rows(Track.of_segments("nothing", [])) == (["nothing"], {name: [] for name in columns})
+
+
+def test_components_leave_out_what_is_not_there() -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.standard_normal((400, 2)) * (5, 2)
+    values = (hidden @ np.linalg.qr(rng.standard_normal((16, 16)))[0][:2]).astype(np.float32)
+    values[7] = 0
+    found, shares = components(Track("embeddings", "vectors", steps(400), values))
+    assert np.isnan(found[7]).all()
+    assert sum(shares[:2]) == pytest.approx(1, abs=1e-5)
+    present = np.delete(np.arange(400), 7)
+    correlation = np.corrcoef(found[present, 0], hidden[present, 0])[0, 1]
+    assert abs(correlation) > 0.99
+    points = map_points(found, steps(400))
+    assert len(points["x"]) == 399
+    assert 7 * 0.04 + 0.02 not in points["t"]
+    assert points["half"] == [pytest.approx(0.02)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_vectors_have_as_many_components_as_there_can_be(count: int) -> None:
+    values = np.random.default_rng(0).standard_normal((count, 8)).astype(np.float32)
+    found, shares = components(Track("embeddings", "vectors", steps(count), values))
+    assert found.shape == (count, 3)
+    assert len(shares) == max(0, count - 1)
+
+
+def test_an_hour_of_points_fits_a_map() -> None:
+    points = map_points(np.random.default_rng(0).standard_normal((90_000, 3)).astype(np.float32), steps(90_000))
+    assert len(points["x"]) == 3000
+    assert (points["t"][0], points["half"]) == (0.6, [pytest.approx(0.6)])
+
+
+def test_a_tone_is_where_it_sounds() -> None:
+    """2 kHz from 1 to 2 s, of 4 s: in the waveform and in the spectrogram."""
+    times = np.arange(4 * RATE) / RATE
+    samples = np.where((times >= 1) & (times < 2), 0.5 * np.sin(2 * np.pi * 2000 * times), 0).astype(np.float32)
+    samples[RATE // 2] = np.nan
+    sound = Sound.of(Recording("tone", ArraySource(samples, RATE)))
+    loud = np.flatnonzero(sound.high > 60) * sound.step
+    assert (loud.min(), loud.max()) == (pytest.approx(1, abs=0.01), pytest.approx(2, abs=0.01))
+    assert sound.high.max() == 127
+    [tile] = sound.tiles
+    picture = Image.open(io.BytesIO(base64.b64decode(tile.uri.split(",")[1])))
+    bright = np.asarray(picture.convert("L"), float)
+    assert tile.end == pytest.approx(4, abs=0.05)
+    column = bright[:, round(bright.shape[1] * 1.5 / tile.end)]
+    assert (1 - np.argmax(column) / len(column)) * 8000 == pytest.approx(2000, abs=100)
+    row = bright[np.argmax(column)]
+    heard = np.flatnonzero(row > row.max() / 2) * tile.end / len(row)
+    assert (heard.min(), heard.max()) == (pytest.approx(1, abs=0.03), pytest.approx(2, abs=0.03))
+
+
+@pytest.mark.parametrize("samples", [1, 100, 320])
+def test_the_shortest_recordings_have_a_page(tmp_path: Path, samples: int) -> None:
+    audio = tmp_path / "short.wav"
+    soundfile.write(audio, np.full(samples, 0.1), RATE)
+    tracks = Tracks("short", str(audio), audio, samples / RATE, (Track.of_segments("words", []),))
+    write_page(tracks, tmp_path / "short.html")
+    assert data_of(tmp_path / "short.html")["duration"] == 0.02
+
+
+def data_of(page: Path) -> Any:
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.S
+    )
+    assert found
+    return json.loads(found[1])
+
+
+def test_what_is_written_in_names_cannot_break_the_page(tmp_path: Path) -> None:
+    audio = tmp_path / "100% <b> & é#.wav"
+    soundfile.write(audio, np.zeros(RATE), RATE)
+    name = "</script><script>alert(1)</script>"
+    words = Track.of_segments("words", [Segment(0, 500, name, 1), Segment(500, 600, "$title ${data}", 1)])
+    page = tmp_path / "sub" / "page.html"
+    page.parent.mkdir()
+    write_page(Tracks(audio.stem, str(audio), audio, 1.0, (words,)), page)
+    text = page.read_text(encoding="utf-8")
+    assert "alert(1)</script>" not in text
+    assert data_of(page)["segments"][0]["name"] == [name, "$title ${data}"]
+    assert 'src="../100%25%20%3Cb%3E%20%26%20%C3%A9%23.wav"' in text
+    assert "<title>100% &lt;b> &amp; é#</title>" in text
+
+
+def test_nothing_is_fetched(tmp_path: Path) -> None:
+    write_page(
+        Tracks("a", "a", None, 1.0, (Track.of_segments("words", [Segment(0, 500, "a", 1)]),)), tmp_path / "a.html"
+    )
+    text = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(?!data:)', text)
+    assert "there is nothing to hear" in text
+
+
+def test_what_browsers_do_not_play_is_written_in_another_form(speech: Speech, tmp_path: Path) -> None:
+    audio = speech("talk.aiff", seconds=2)
+    write_page(Tracks("talk", str(audio), audio, 2.0, ()), tmp_path / "talk.html")
+    assert 'src="talk.m4a"' in (tmp_path / "talk.html").read_text(encoding="utf-8")
+    asked = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", tmp_path / "talk.m4a"]
+    assert float(subprocess.run(asked, capture_output=True, check=True).stdout) == pytest.approx(2, abs=0.05)
+
+
+def test_view_finds_recordings_and_thresholds_by_the_records(
+    speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "talks").mkdir()
+    audio = speech("talks/a.wav", seconds=3)
+    small = Path(__file__).parents[3] / "modules" / "wav2vec2_kws" / "small"
+    run = [
+        "run",
+        "wav2vec2_kws",
+        str(audio),
+        "--out",
+        str(tmp_path / "out"),
+        "--set",
+        f"model={small}",
+        "--output",
+        "score",
+    ]
+    assert main([*run, "--output", "words", "--set", "keywords=money", "--set", "threshold=0.25", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["view", str(tmp_path / "out")]) == 0
+    page = tmp_path / "out" / "a.html"
+    assert capsys.readouterr().out == f"{page}\n"
+    text = page.read_text(encoding="utf-8")
+    assert 'src="../talks/a.wav"' in text
+    assert '"location":0.25' in text
+    data = data_of(page)
+    assert [one["id"] for one in data["curves"]] == ["score"]
+    assert [one["id"] for one in data["segments"]] == ["words"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["empty"], "empty holds no .stream or .annotation files; `novaspeech run` writes some"),
+        (["no"], "no is no .stream or .annotation file; `novaspeech run` writes some"),
+        (["no.stream"], "no.stream does not exist"),
+    ],
+)
+def test_where_there_is_nothing_to_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    assert main(["view", *arguments]) == 1
+    assert capsys.readouterr().err == f"novaspeech: {said}\n"
