@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import sys
@@ -14,7 +15,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
 
 import novaspeech
 from demo.standins import make_standin
@@ -25,6 +27,8 @@ from novaspeech.command.main import main
 from novaspeech.errors import ModelError, OptionError, WeightsError
 from novaspeech.inference.engine import Inference
 from novaspeech.models import exported as exported_models
+from novaspeech.models import onnx as onnx_module
+from novaspeech.models.compute import Compute
 from novaspeech.models.onnx import OnnxGraph, onnx_compute
 from tests.conftest import ROOT
 from tests.references import assert_close
@@ -117,9 +121,54 @@ def test_an_export_says_what_it_is(models: dict[str, Path], exported: Exported, 
     assert about["compared_with_torch"]["least_cosine"] > (0.999999 if precision == "float32" else 0.99)
     names = {"config.json", "preprocessor_config.json", "export.json", "torch.safetensors", "network.onnx",
              "network.onnx.data", "convolutions.onnx", "convolutions.onnx.data"}  # fmt: skip
+    names |= {"network-signed.onnx", "convolutions-signed.onnx"} if precision == "int8" else set()
     assert {file.name for file in folder.iterdir()} == names
     kinds = {node.op_type for node in onnx.load(folder / "network.onnx").graph.node}
     assert ("MatMulInteger" in kinds) == (precision == "int8")
+
+
+@pytest.mark.skipif(
+    not onnx_module._multiplies_signed_exactly(), reason="this processor's signed products saturate: it has AVX2 only"
+)
+@pytest.mark.parametrize("name", ["network.onnx", "convolutions.onnx"])
+def test_signed_weights_give_the_same_numbers(models: dict[str, Path], exported: Exported, name: str) -> None:
+    file = exported("emow2v", models["emow2v"], "int8") / name
+    signed, unsigned = (
+        InferenceSession(str(one), providers=list(CPU)) for one in (onnx_module.signed_file(file), file)
+    )
+    [taken] = unsigned.get_inputs()
+    values = np.random.default_rng(0).standard_normal((1, 4000) if name[0] == "c" else (1, 32, 80)).astype(np.float32)
+    for a, b in zip(*(one.run(None, {taken.name: values}) for one in (signed, unsigned)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_signed_weights_are_for_processors_that_multiply_them_exactly(
+    models: dict[str, Path], exported: Exported, monkeypatch: pytest.MonkeyPatch, exact: bool
+) -> None:
+    folder = exported("emow2v", models["emow2v"], "int8")
+    monkeypatch.setattr(onnx_module, "_multiplies_signed_exactly", lambda: exact)
+    files = {precision: onnx_module.OnnxGraph(folder / "network.onnx", Compute(providers=CPU), precision)._file.name
+             for precision in (True, False)}  # fmt: skip
+    assert files == {True: "network-signed.onnx" if exact else "network.onnx", False: "network.onnx"}
+    (folder / "elsewhere").mkdir(exist_ok=True)
+    for name in ("network.onnx", "network.onnx.data"):  # as exports of earlier versions
+        shutil.copy(folder / name, folder / "elsewhere")
+    graph = onnx_module.OnnxGraph(folder / "elsewhere" / "network.onnx", Compute(providers=CPU), True)
+    assert graph._file.name == "network.onnx"
+
+
+def test_the_product_that_is_tried_is_what_it_is_said_to_be() -> None:
+    shape = numpy_helper.from_array(np.array([64, 64]), "shape")
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["w"], value=numpy_helper.from_array(np.array([127], np.int8))),
+        helper.make_node("MatMulInteger", ["x", "w"], ["y"]),
+    ]
+    takes = helper.make_tensor_value_info("x", TensorProto.UINT8, [64, 64])
+    gives = helper.make_tensor_value_info("y", TensorProto.INT32, [64, 64])
+    graph = helper.make_graph(nodes, "g", [takes], [gives], [shape])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    assert onnx.load_model_from_string(base64.b64decode(onnx_module._PRODUCT)).graph == made.graph
 
 
 @pytest.mark.parametrize(("module", "convolutions"), [("emow2v", 6), ("wav2vec2_sv", 6)])

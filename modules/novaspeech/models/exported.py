@@ -41,7 +41,7 @@ class OnnxNetwork:
 
     def __init__(self, folder: Path, compute: Compute) -> None:
         self._precision = precision_of(folder)
-        self._graph = OnnxGraph(folder / NETWORK, compute, alone=self._precision == "int8")
+        self._graph = OnnxGraph(folder / NETWORK, compute, int8=self._precision == "int8")
         names = [output.name for output in self._graph.session.get_outputs()]
         self.last = len(names) - 2
         if names != [hidden_name(layer) for layer in (*range(self.last + 1), END)]:
@@ -69,7 +69,7 @@ class OnnxConvolutions:
     """
 
     def __init__(self, folder: Path, compute: Compute) -> None:
-        self._graph = OnnxGraph(folder / CONVOLUTIONS, compute, alone=precision_of(folder) == "int8")
+        self._graph = OnnxGraph(folder / CONVOLUTIONS, compute, int8=precision_of(folder) == "int8")
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Features (B, C, F) of signals (B, N), and of weights and shifts if the model has a group norm."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,11 @@ from novaspeech.arrays import FloatArray
 from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
 from novaspeech.models.compute import ON_CPU, Compute
 
+# An ONNX graph: x (64, 64) uint8 times weights that all are the int8 127. tests/novaspeech/test_export.py makes one.
+_PRODUCT = (
+    "CAgSADqYAQowCgVzaGFwZRIBdyIPQ29uc3RhbnRPZlNoYXBlKhMKBXZhbHVlKgcIARADSgF/oAEEChgKAXgKAXcSAXkiDU1hdE11bEludGVnZXIS"
+    "AWcqHQgCEAdCBXNoYXBlShBAAAAAAAAAAEAAAAAAAAAAWhMKAXgSDgoMCAISCAoCCEAKAghAYhMKAXkSDgoMCAYSCAoCCEAKAghAQgQKABAN"
+)
 _FULL = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")  # what onnxruntime says of a GPU
 
 
@@ -31,8 +38,8 @@ class OnnxGraph:
     Args:
         file: the graph.
         compute: made for the backend "onnx".
-        alone: whether rows go through it one by one. Dynamic int8 scales a batch alike: so no window depends on its
-            neighbours.
+        int8: whether its weights have 8 bit. Rows then go through it one by one: dynamic int8 scales a batch alike, and
+            so no window depends on its neighbours. Where the processor can, its twin with signed weights runs.
 
     Attributes:
         session: onnxruntime's.
@@ -43,14 +50,14 @@ class OnnxGraph:
         OptionError: CUDA is asked for, and does not start.
     """
 
-    def __init__(self, file: Path, compute: Compute, alone: bool = False) -> None:
+    def __init__(self, file: Path, compute: Compute, int8: bool = False) -> None:
         import onnxruntime
 
-        self._file, self._alone = file, alone
+        self._file, self._alone = _twin(file) if int8 and compute.on_cpu else file, int8
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
-            self.session = onnxruntime.InferenceSession(str(file), options, providers=list(compute.providers))
+            self.session = onnxruntime.InferenceSession(str(self._file), options, providers=list(compute.providers))
         except Exception as error:  # onnxruntime has a dozen, all of them Exceptions only
             raise WeightsError(f"{file} cannot be used by onnxruntime: {first_line(error)}") from error
         self.provider: str = self.session.get_providers()[0]
@@ -85,6 +92,27 @@ class OnnxGraph:
                 raise RuntimeError(f"out of memory: {error}") from error
             raise ModelError(f"onnxruntime cannot run {self._file}: {first_line(error)}") from error
         return outputs
+
+
+def signed_file(file: Path) -> Path:
+    """Where the twin of an int8 graph lies that has signed weights."""
+    return file.with_name(f"{file.stem}-signed{file.suffix}")
+
+
+def _twin(file: Path) -> Path:
+    """An int8 graph's twin with signed weights, if it is there and this processor multiplies them exactly."""
+    signed = signed_file(file)
+    return signed if signed.is_file() and _multiplies_signed_exactly() else file
+
+
+@functools.cache
+def _multiplies_signed_exactly() -> bool:
+    """Whether products of unsigned and signed bytes are exact here: with AVX2 only, sums of two go over 16 bit."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(base64.b64decode(_PRODUCT), providers=[ON_CPU])
+    (found,) = session.run(None, {"x": np.full((64, 64), 255, np.uint8)})
+    return bool((found == 64 * 255 * 127).all())
 
 
 def _providers(device: str, precision: str) -> tuple[Any, ...]:
