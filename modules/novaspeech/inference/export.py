@@ -21,10 +21,10 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import ModelError, OptionError, first_line
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.quantise import quantise, write_signed
 from novaspeech.models.exported import CONVOLUTIONS, FEATURES, KEPT, OF_FIRST, TAKEN, hidden_name
 from novaspeech.models.folder import ABOUT, NETWORK
 from novaspeech.models.frames import END, FrameModel, TorchNetwork
-from novaspeech.models.onnx import signed_file
 from novaspeech.models.signal import SignalFront
 
 FLOAT_TOLERANCE = 1e-4  # of a layer's largest value
@@ -151,8 +151,8 @@ def _write_graphs(model: FrameModel, place: Path, precision: str, log: Log) -> N
         _trace(module, inputs, takes, gives, axes, place / name)
         if precision == "int8":
             log(f"quantising {name}")
-            _quantise(place / name)
-            _write_signed(place / name)
+            quantise(place / name)
+            write_signed(place / name)
 
 
 def _differ(one: torch.Tensor, other: torch.Tensor, axis: int) -> bool:
@@ -175,62 +175,6 @@ def _trace(
             )  # fmt: skip
     except Exception as error:  # whatever of the model torch does not know how to write
         raise ModelError(f"torch {torch.__version__} cannot export this model: {first_line(error)}") from error
-
-
-def _quantise(file: Path) -> None:
-    """Puts 8-bit weights into a graph.
-
-    Unsigned weights: products of signed ones saturate on processors with AVX2 only, and differ from one processor to
-    the next. `_write_signed` is for the others. The first convolution, which sees the raw signal, stays as it is: there
-    8 bits would cost accuracy, and win no time.
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    model = onnx.load(file)
-    # The quantiser turns Gemm around into MatMul, and then stumbles over the shapes that were noted down before.
-    model.graph.ClearField("value_info")
-    narrow = {tensor.name for tensor in model.graph.initializer if tensor.dims and tensor.dims[0] < 32}
-    kept = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in narrow]
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        whole = Path(folder, file.name)
-        onnx.save(model, whole, save_as_external_data=True, location=f"{file.name}.data")
-        for old in file.parent.glob(f"{file.name}*"):  # onnx would append to weights that are there
-            old.unlink()
-        quantize_dynamic(
-            whole, file, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QUInt8,
-            nodes_to_exclude=kept, extra_options={"MatMulConstBOnly": True}, use_external_data_format=True,
-        )  # fmt: skip
-
-
-def _write_signed(file: Path) -> None:
-    """Writes a second graph over the same 8-bit weights, which takes 128 off them when it is loaded.
-
-    Products of unsigned activations with signed weights have instructions of their own in newer processors (VNNI, AMX).
-    Both graphs give the same numbers.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    model = onnx.load(file, load_external_data=False)
-    weights = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.UINT8}
-    model.graph.initializer.append(numpy_helper.from_array(np.array(128, np.int32), "taken_off"))
-    shifting = []
-    for name in sorted(weights):
-        shifting += [
-            helper.make_node("Cast", [name], [f"{name}_wide"], to=TensorProto.INT32),
-            helper.make_node("Sub", [f"{name}_wide", "taken_off"], [f"{name}_shifted"]),
-            helper.make_node("Cast", [f"{name}_shifted"], [f"{name}_signed"], to=TensorProto.INT8),
-        ]
-    nodes = list(model.graph.node)
-    for node in nodes:
-        if node.op_type == "MatMulInteger":
-            for place in (1, 3):  # weights and their zero points
-                if node.input[place] in weights:
-                    node.input[place] += "_signed"
-    model.graph.ClearField("node")
-    model.graph.node.extend([*shifting, *nodes])
-    onnx.save(model, signed_file(file))
 
 
 def _noise(length: int) -> WindowBatch:

@@ -8,14 +8,9 @@ from typing import Any
 
 from bokeh.core.properties import value
 from bokeh.models import (
-    AdaptiveTicker,
     BoxSelectTool,
     ColumnDataSource,
-    CompositeTicker,
-    CustomJSHover,
-    CustomJSTickFormatter,
     FixedTicker,
-    HoverTool,
     ImageURL,
     LassoSelectTool,
     Quad,
@@ -28,23 +23,11 @@ from bokeh.plotting import figure
 
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows
+from novaspeech.view.looks import COLOURS, clock_ticks, colours, hover, legend, short
 from novaspeech.view.sound import RATE, Sound
 
-# Okabe and Ito's, for all kinds of eyes, but for the two that are too light or too dark for one of the themes.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _LEFT, _RIGHT = 110, 20  # pixels beside each panel, so that all lie under each other
 _FIRST_SECONDS = 60.0  # shown at first of a longer recording
-_TICK = """
-const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1
-const digits = step < 0.01 ? 3 : step < 0.1 ? 2 : step < 1 ? 1 : 0
-const whole = Number(tick.toFixed(digits)), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60
-const rest = (whole % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")
-return (hours ? hours + ":" + String(minutes).padStart(2, "0") : minutes) + ":" + rest
-"""
-_HOVERED = """
-const minutes = Math.floor(value / 60)
-return minutes + ":" + (value - 60 * minutes).toFixed(3).padStart(6, "0")
-"""
 
 
 @dataclass
@@ -103,13 +86,13 @@ class Panels:
             fill_color="#999999", fill_alpha=0.15, hatch_pattern="/", hatch_color="#999999", hatch_alpha=0.6,
             line_color=None, name="gap",
         )  # fmt: skip
-        for track, colour in zip(tracks, _colours(len(tracks)), strict=True):
+        for track, colour in zip(tracks, colours(len(tracks)), strict=True):
             self._curve(panel, track.id, curve(track.values, track.times, low, high), colour)
             if track.id in thresholds:
                 panel.add_layout(
                     Span(location=thresholds[track.id], dimension="width", line_dash="dashed", line_color=colour)
                 )
-        _legend(panel)
+        legend(panel)
 
     def add_segments(self, track: Track) -> None:
         """Segments as boxes with their names, where these have room."""
@@ -118,10 +101,8 @@ class Panels:
         panel = self._panel(track.id, 26 + 24 * count, (count - 0.4, -0.6))
         panel.yaxis.visible = True
         panel.yaxis.ticker = FixedTicker(ticks=list(range(count)))
-        panel.yaxis.axis_label = (
-            _short(track.id) if labels != [track.id] and labels[1:] != [" "] * (count - 1) else None
-        )
-        panel.yaxis.major_label_overrides = {row: _short(label) for row, label in enumerate(labels)}
+        panel.yaxis.axis_label = short(track.id) if labels != [track.id] and labels[1:] != [" "] * (count - 1) else None
+        panel.yaxis.major_label_overrides = {row: short(label) for row, label in enumerate(labels)}
         panel.ygrid.visible = False
         fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label")
         source = ColumnDataSource({name: [] for name in fields})
@@ -147,7 +128,7 @@ class Panels:
             name="label",
         )
         told = [("", "@name"), ("from", "@left{custom}"), ("to", "@right{custom}"), ("confidence", "@confidence{0.00}")]
-        panel.add_tools(_hover([boxes], told, "@left", "@right"))
+        panel.add_tools(hover([boxes], told, "@left", "@right"))
         self.data["segments"].append({"id": track.id, "source": source.id, "panel": panel.id, **columns})
 
     def add_vectors(self, track: Track) -> None:
@@ -165,7 +146,7 @@ class Panels:
         for number, share in enumerate(shares):
             name = f"component {number + 1} ({share:.0%})"
             self._curve(panel, name, curve(projected[:, number] / largest, track.times, -1, 1), COLOURS[number])
-        _legend(panel)
+        legend(panel)
         points = map_points(projected, track.times)
         half = points.pop("half")[0]
         count = len(points["x"])
@@ -179,7 +160,7 @@ class Panels:
         dots = drawn.scatter("x", "y", source=source, size=6, color="colour", alpha="alpha", line_color=None)
         now = ColumnDataSource({"x": [], "y": []})
         drawn.scatter("x", "y", source=now, size=14, fill_color=None, line_width=3, line_color=COLOURS[1])
-        drawn.add_tools(_hover([dots], [("at", "@t{custom}")], "@t"))
+        drawn.add_tools(hover([dots], [("at", "@t{custom}")], "@t"))
         drawn.xaxis.axis_label, drawn.yaxis.axis_label = "component 1", "component 2"
         self.maps.append(drawn)
         self.data["maps"].append(
@@ -195,17 +176,10 @@ class Panels:
             name="panel" if shared else "overview",
         )  # fmt: skip
         panel.yaxis.visible = False
-        panel.yaxis.axis_label = _short(label)
+        panel.yaxis.axis_label = short(label)
         panel.yaxis.axis_label_text_font_style = "normal"
         panel.yaxis.axis_label_orientation = "horizontal" if len(label) < 4 else "vertical"
-        panel.xaxis.ticker = CompositeTicker(
-            tickers=[
-                AdaptiveTicker(base=10, mantissas=[1, 2, 5], min_interval=0.001, max_interval=0.5, num_minor_ticks=0),
-                AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], min_interval=1, max_interval=1800),
-                AdaptiveTicker(base=24, mantissas=[3600, 7200], min_interval=3600, max_interval=36000),
-            ]
-        )
-        panel.xaxis.formatter = CustomJSTickFormatter(code=_TICK)
+        panel.xaxis.ticker, panel.xaxis.formatter = clock_ticks()
         self.time.append(panel)
         return panel
 
@@ -218,7 +192,7 @@ class Panels:
     def _curve(self, panel: Any, name: str, numbers: dict[str, Any], colour: str) -> None:
         source = ColumnDataSource({"t": [], "y": []})
         line = panel.line("t", "y", source=source, line_color=colour, line_width=1.8, legend_label=name)
-        panel.add_tools(_hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
+        panel.add_tools(hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
         self.data["curves"].append({"id": name, "source": source.id, **numbers})
 
 
@@ -237,26 +211,3 @@ def build(tracks: Tracks, sound: Sound | None, thresholds: dict[str, float]) -> 
     for track in tracks.of_kind("vectors"):
         panels.add_vectors(track)
     return panels
-
-
-def _hover(renderers: list[Any], told: list[tuple[str, str]], *times: str) -> HoverTool:
-    shown: Any = {time: CustomJSHover(code=_HOVERED) for time in times}
-    return HoverTool(renderers=renderers, tooltips=told, formatters=shown, point_policy="follow_mouse")
-
-
-def _legend(panel: Any) -> None:
-    panel.add_layout(panel.legend[0], "above")
-    panel.legend.orientation = "horizontal"
-    panel.legend.click_policy = "hide"
-    panel.legend.padding = panel.legend.margin = 2
-    panel.legend.spacing = 14
-    panel.legend.location = "left"
-    panel.legend.label_text_font_size = "12px"
-
-
-def _colours(count: int) -> list[str]:
-    return [COLOURS[number % len(COLOURS)] for number in range(count)]
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 14 else f"{label[:13]}…"

@@ -17,7 +17,8 @@ from novaspeech.audio.recording import Recording
 from novaspeech.errors import RecordingError, shortened
 from novaspeech.formats.track import Tracks
 from novaspeech.server.saving import whole
-from novaspeech.view.figures import COLOURS, build
+from novaspeech.view.figures import build
+from novaspeech.view.looks import COLOURS
 from novaspeech.view.sound import Sound
 
 _PARTS = Path(__file__).parent

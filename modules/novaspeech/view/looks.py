@@ -1,0 +1,59 @@
+"""How pages look: colours, clocks, legends, and what is told where the mouse is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bokeh.models import AdaptiveTicker, CompositeTicker, CustomJSHover, CustomJSTickFormatter, HoverTool
+
+# Okabe and Ito's, for all kinds of eyes, but for the two that are too light or too dark for one of the themes.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_TICK = """
+const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1
+const digits = step < 0.01 ? 3 : step < 0.1 ? 2 : step < 1 ? 1 : 0
+const whole = Number(tick.toFixed(digits)), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60
+const rest = (whole % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")
+return (hours ? hours + ":" + String(minutes).padStart(2, "0") : minutes) + ":" + rest
+"""
+_HOVERED = """
+const minutes = Math.floor(value / 60)
+return minutes + ":" + (value - 60 * minutes).toFixed(3).padStart(6, "0")
+"""
+
+
+def clock_ticks() -> tuple[CompositeTicker, CustomJSTickFormatter]:
+    """What a time axis has: ticks where a clock has its marks, and their labels."""
+    tickers = [
+        AdaptiveTicker(base=10, mantissas=[1, 2, 5], min_interval=0.001, max_interval=0.5, num_minor_ticks=0),
+        AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], min_interval=1, max_interval=1800),
+        AdaptiveTicker(base=24, mantissas=[3600, 7200], min_interval=3600, max_interval=36000),
+    ]
+    return CompositeTicker(tickers=tickers), CustomJSTickFormatter(code=_TICK)
+
+
+def hover(renderers: Sequence[Any], told: Sequence[tuple[str, str]], *times: str) -> HoverTool:
+    """What is told of glyphs where the mouse is; `times` are the fields that a clock shows."""
+    shown: Any = {time: CustomJSHover(code=_HOVERED) for time in times}
+    return HoverTool(renderers=list(renderers), tooltips=list(told), formatters=shown, point_policy="follow_mouse")
+
+
+def legend(panel: Any) -> None:
+    """Puts a panel's legend above it; a click on a name hides its curve."""
+    panel.add_layout(panel.legend[0], "above")
+    panel.legend.orientation = "horizontal"
+    panel.legend.click_policy = "hide"
+    panel.legend.padding = panel.legend.margin = 2
+    panel.legend.spacing = 14
+    panel.legend.location = "left"
+    panel.legend.label_text_font_size = "12px"
+
+
+def colours(count: int) -> list[str]:
+    """So many colours, the same ones again if there are not enough."""
+    return [COLOURS[number % len(COLOURS)] for number in range(count)]
+
+
+def short(label: str) -> str:
+    """A label that fits beside a panel."""
+    return label if len(label) <= 14 else f"{label[:13]}…"
