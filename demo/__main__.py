@@ -23,7 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 from demo.server import Server, ServerError, Status
 from demo.standins import make_standin
 from novaspeech.audio.recording import Recording
-from novaspeech.command.pictures import plot_outputs
+from novaspeech.command.pictures import draw_picture
 from novaspeech.models import hub
 from novaspeech.reading import read_tracks
 from novaspeech.server.catalogue import Trainer, module_names, published_is_here, published_name, standins, trainers
@@ -68,11 +68,10 @@ def main() -> int:
             for trainer in trainers():
                 files, seconds = run_module(trainer, options[trainer.name], server, follower, out)
                 count = check(trainer, files)
-                picture = out / f"{trainer.name}.png"
-                drawn = [file for file in files if length_of(file) > 1 or file.suffix == ".annotation"]
-                plot_outputs(drawn, recording_for(trainer.name), picture, f"novaspeech demo: {trainer.name}")
-                page = out / f"{trainer.name}.html"
-                write_page(read_tracks(trainer.name, recording_for(trainer.name), files), page)
+                picture, page = out / f"{trainer.name}.png", out / f"{trainer.name}.html"
+                tracks = read_tracks(trainer.name, recording_for(trainer.name), files)
+                draw_picture(tracks, picture, title=f"novaspeech demo: {trainer.name}")
+                write_page(tracks, page)
                 rows.append((trainer.name, count, seconds, [*files, picture, page]))
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -203,11 +202,6 @@ def run_module(
         reasons = [next(filter(None, found.groups())) for line in said if (found := _FAILED.search(line))]
         raise DemoError(f"the job ended with {status.name}: {reasons[-1] if reasons else said[-1]}")
     return [Path(entry["uri"]) for entry in json.loads(request["data"]) if entry["type"] == "output"], seconds
-
-
-def length_of(file: Path) -> int:
-    """Number of values or rows of an output."""
-    return len(FileHandler().load(file).data)
 
 
 def check(trainer: Trainer, files: list[Path]) -> int:

@@ -105,6 +105,7 @@ def _track(file: Path, own: str) -> Track:
         scores = rows["score"].astype(np.float32)
         times = _times(len(scores), scheme.sample_rate)
         return Track(own, "scores", times, scores, low=scheme.min_val, high=scheme.max_val)
+    classes: dict[int, str] = {}
     if hasattr(scheme, "classes"):
         classes = {int(number): str(attributes["name"]) for number, attributes in scheme.classes.items()}
         names = [classes.get(number, str(number)) for number in rows["id"].tolist()]
@@ -116,7 +117,7 @@ def _track(file: Path, own: str) -> Track:
         Segment(start, end, name, confidence)
         for (start, end), name, confidence in zip(times_ms, names, confidences, strict=True)
     ]
-    return Track.of_segments(own, segments)
+    return Track.of_segments(own, segments, [*classes.values()])
 
 
 def _times(count: int, rate: float) -> np.ndarray[Any, np.dtype[np.float64]]:

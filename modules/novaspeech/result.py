@@ -120,7 +120,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
     def _track(self, output: Output) -> Track:
         value = self[output.id]
         if isinstance(value, list):
-            return Track.of_segments(output.id, value)
+            return Track.of_segments(output.id, value, output.classes or self._session.classes.get(output.id, ()))
         times = np.array([[0, self._session.recording.duration_ms / 1000]]) if output.whole else self.times
         values = value[None] if output.whole else value
         return Track(output.id, kind_of(output), times, values, low=output.low, high=output.high)

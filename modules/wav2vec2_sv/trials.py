@@ -14,7 +14,7 @@ from novaspeech.errors import RequestError
 
 Array = npt.NDArray[np.float64]
 
-TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)  # of a DET curve's axes
+TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)  # of a DET curve's axes
 TINIEST = 1e-4  # share that a DET curve shows, whose axes have no 0
 
 

@@ -11,8 +11,9 @@ import soundfile
 from discover_utils.data.annotation import FreeAnnotation
 from matplotlib.image import imread
 
-from novaspeech.command.pictures import plot_outputs
+from novaspeech.command.pictures import draw_picture
 from novaspeech.errors import NovaspeechError
+from novaspeech.reading import read_tracks
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import Job
 from tests.wav2vec2_kws.conftest import TAKES, say
@@ -302,6 +303,6 @@ def test_a_phrase_is_said_in_one_go(run_kws: Run, mono: Write, filler: float) ->
 def test_the_picture_shows_words_and_keywords(run_kws: Run, talk: tuple[Path, list[Spoken]], tmp_path: Path) -> None:
     outputs = ("keywords", "words", "score", "embeddings")
     job = run_kws(talk[0], {"keywords": "money, question"}, outputs)
-    plot_outputs(job.outputs.values(), talk[0], tmp_path / "all.png", "keywords")
-    plot_outputs([job.outputs["words"]], talk[0], tmp_path / "words.png", "words")
+    draw_picture(read_tracks("out", talk[0], list(job.outputs.values())), tmp_path / "all.png")
+    draw_picture(read_tracks("out", talk[0], [job.outputs["words"]]), tmp_path / "words.png")
     assert imread(tmp_path / "all.png").shape[0] > imread(tmp_path / "words.png").shape[0] > 200

@@ -14,9 +14,10 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec
 
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.command.pictures import plot_outputs
+from novaspeech.command.pictures import draw_picture
 from novaspeech.errors import OptionError
 from novaspeech.models.compute import Compute
+from novaspeech.reading import read_tracks
 from novaspeech.server.catalogue import load_trainer
 from tests.conftest import ROOT, Job
 from tests.references import cut_windows
@@ -266,7 +267,7 @@ def test_no_segment_is_an_annotation_without_rows(run_sv: Run, talk: Path, someb
     job = run_sv(talk, ("embeddings", "same_speaker"), somebody, options={"threshold": 1})
     assert "0 segments of the same speaker" in job.printed
     assert not len(job.load("same_speaker").data)
-    plot_outputs(list(job.outputs.values()), talk, talk.with_suffix(".png"), "talk")
+    draw_picture(read_tracks("talk", talk, list(job.outputs.values())), talk.with_suffix(".png"))
     assert talk.with_suffix(".png").stat().st_size > 10_000
 
 

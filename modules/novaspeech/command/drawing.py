@@ -1,111 +1,67 @@
-"""The panels of a picture: waveform, curves, segments, and maps of embeddings."""
+"""The panels of a picture: waveform, spectrogram, curves, segments, words, and embeddings as colours."""
 
 from __future__ import annotations
 
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novaspeech.audio.recording import Recording
+from novaspeech.formats.track import Track
+from novaspeech.view.data import components, gaps, segment_rows
+from novaspeech.view.looks import COLOURS
+from novaspeech.view.sound import RATE, Sound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from novaspeech.arrays import FloatArray
 
 COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
-LAGS = 50  # rows of the self-similarity at least, and
-LAG_SECONDS = 5.0  # time that they span at least
-COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # of Okabe and Ito, for all kinds of eyes
-LETTERS_ACROSS = 120  # of small print, in a picture's width
-TEXT_ROWS = 3
 MAP_COLUMNS = 800  # of a speaker map, which has as many rows
+FAINTEST, STRONGEST = 0.25, 0.9  # how opaque segments are, of confidence 0 and 1
+MOST_EDGES = 400  # segments in view that have visible edges
+_PADDING = 4  # pixels beside a text
+_THINNEST = 2.5  # pixels of a letter
 
 
-class Waveform:
-    """Lowest and highest sample of each column of a picture, read block by block."""
-
-    def __init__(self, audio: Path) -> None:
-        recording = Recording.open(audio)
-        per_column = max(1, recording.samples // COLUMNS)
-        low, high, rest = [], [], np.zeros(0, np.float32)
-        for block in recording.blocks(recording.rate):
-            rest = np.concatenate([rest, block])
-            whole = len(rest) // per_column * per_column
-            columns = rest[:whole].reshape(-1, per_column)
-            low.append(columns.min(axis=1, initial=np.inf))
-            high.append(columns.max(axis=1, initial=-np.inf))
-            rest = rest[whole:]
-        self.low, self.high = np.concatenate(low), np.concatenate(high)
-        self.name = audio.name
-        self.seconds = recording.samples / recording.rate
-        self.times = np.arange(len(self.high)) * per_column / recording.rate
-
-    def draw(self, axis: Any, color: str = "#30507a") -> None:
-        """Fills an axis with it."""
-        axis.fill_between(self.times, self.low, self.high, step="post", color=color, lw=0)
-        axis.set_title(f"{self.name} (mean of channels)")
-        axis.set_ylabel("amplitude")
-        axis.set_xlim(0, self.seconds)
+def draw_waveform(sound: Sound, start: float, axis: Axes) -> None:
+    """Fills an axis with the waveform; `start` is when it begins, in seconds."""
+    group = -(-len(sound.high) // COLUMNS)
+    lows, highs = (np.append(part, [0] * (-len(part) % group)).reshape(-1, group) for part in (sound.low, sound.high))
+    times = start + np.arange(len(lows)) * group * sound.step
+    axis.fill_between(times, lows.min(axis=1), highs.max(axis=1), step="post", color="#30507a", lw=0)
+    axis.set_yticks([])
+    axis.set_ylabel("waveform")
 
 
-def draw_self_similarity(name: str, stream: Any, figure: Figure, axis: Any) -> None:
-    """Cosine between the embedding at each time and those some seconds later, the mean embedding taken off."""
-    rate = stream.meta_data.sample_rate
-    image, step = self_similarity(stream.data, rate)
-    extent = (0, image.shape[1] * step, 0, image.shape[0] * step)
-    drawn = axis.imshow(image, origin="lower", aspect="auto", extent=extent, vmin=-1, vmax=1, cmap="RdBu_r")
-    axis.set_title(f"{name}: self-similarity of {stream.data.shape[1]} values at {rate:g} Hz")
-    axis.set_ylabel("against … s later")
-    figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)
+def draw_spectrogram(sound: Sound, start: float, axis: Axes) -> None:
+    """The spectrogram as Praat draws it: black is loud."""
+    extent = (start, start + len(sound.levels) * sound.hop, 0, RATE / 2000)
+    axis.imshow(
+        sound.levels.astype(np.float32).T, origin="lower", aspect="auto", extent=extent, cmap="Greys", vmin=0, vmax=1
+    )
+    axis.set_ylabel("kHz")
 
 
-def self_similarity(values: FloatArray, rate: float) -> tuple[FloatArray, float]:
-    """Cosine of each vector with those after it.
-
-    Args:
-        values: (count, D), at `rate` Hz; vectors of zeros stand for missing audio.
-
-    Returns:
-        (lags, columns) float32, NaN where there is nothing to compare, and the seconds from one column to the next.
-    """
-    group = -(-len(values) // COLUMNS)
-    count = len(values) // group
-    columns = values[: count * group].reshape(count, group, -1).mean(axis=1)
-    present = columns.any(axis=1)
-    centred = columns - columns[present].mean(axis=0) if present.any() else columns
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = np.where(present[:, None] & (norms > 0), centred / np.maximum(norms, 1e-12), np.nan)
-    step = group / rate
-    lags = min(count, max(LAGS, round(LAG_SECONDS / step)))
-    image = np.full((lags, count), np.nan, np.float32)
-    for lag in range(lags):
-        image[lag, : count - lag] = np.einsum("td,td->t", unit[: count - lag], unit[lag:])
-    return image, step
-
-
-def draw_curves(curves: list[tuple[Path, Any]], waveform: Waveform | None, figure: Figure, axis: Any) -> None:
-    """Continuous annotations of one range, over the waveform; gaps are audio that could not be used."""
-    if waveform:
-        behind = axis.twinx()
-        waveform.draw(behind, color="#d9dee5")
-        behind.set_title("")
-        axis.set_zorder(behind.get_zorder() + 1)
-        axis.set_frame_on(False)
-    for (file, annotation), color in zip(curves, cycle(COLORS)):
-        scheme = annotation.annotation_scheme
-        scores = np.where(annotation.data["conf"] > 0, annotation.data["score"], np.nan)
-        scores, group = column_means(scores)
-        times = np.arange(len(scores)) * group / scheme.sample_rate
-        axis.plot(times, scores, color=color, lw=1.5, label=file.name.removesuffix(".annotation"))
-    axis.set_ylim(scheme.min_val, scheme.max_val)
-    rates = sorted({annotation.annotation_scheme.sample_rate for _, annotation in curves})
-    over = f" over {waveform.name}" if waveform else ""
-    axis.set_title(f"continuous annotations at {', '.join(f'{rate:g}' for rate in rates)} Hz{over}")
+def draw_scores(tracks: Sequence[Track], thresholds: Mapping[str, float], axis: Axes) -> None:
+    """Scores of one range as curves; where one has none, the panel is hatched; a threshold is a dashed line."""
+    for track, colour in zip(tracks, cycle(COLOURS)):
+        means, group = column_means(track.values)
+        step = float(track.times[1, 0] - track.times[0, 0]) if len(track.times) > 1 else 1.0
+        first = float(track.times[0].mean()) if len(track.times) else 0.0
+        times = first + (np.arange(len(means)) * group + (group - 1) / 2) * step
+        axis.plot(times, means, color=colour, lw=1.5, label=track.id)
+        if track.id in thresholds:
+            axis.axhline(thresholds[track.id], color=colour, lw=1, ls="--", label=f"threshold of {track.id}")
+        for begin, end in gaps(track):
+            axis.axvspan(begin, end, facecolor="none", edgecolor="#aaaaaa", hatch="////", lw=0)
+    axis.set_ylim(tracks[0].low, tracks[0].high)
     axis.set_ylabel("score")
-    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(curves), frameon=False, borderaxespad=0)
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False, borderaxespad=0)
 
 
 def column_means(scores: FloatArray) -> tuple[FloatArray, int]:
@@ -117,55 +73,97 @@ def column_means(scores: FloatArray) -> tuple[FloatArray, int]:
     return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), group
 
 
-def draw_segments(name: str, annotation: Any, figure: Figure, axis: Any) -> None:
-    """The rows of a discrete annotation, a line for each class, the fainter the less confident."""
-    classes = {int(key): str(value["name"]) for key, value in annotation.annotation_scheme.classes.items()}
-    rows = {key: row for row, key in enumerate(classes)}
-    for segment in annotation.data:
-        if int(segment["id"]) not in rows:  # NOVA's garbage class, say
+def draw_segments(track: Track, axis: Axes) -> None:
+    """Segments with boundaries at both ends, in rows; the fainter, the less confident. `write_names` adds names."""
+    labels, columns = segment_rows(track)
+    rows, starts, ends = (np.array(columns[name], float) for name in ("row", "start", "end"))
+    opacity = FAINTEST + (STRONGEST - FAINTEST) * np.clip(np.array(columns["confidence"], float), 0, 1)
+    edges = 0.8 if len(rows) <= MOST_EDGES else 0.0  # of more, the edges would hide all else
+    for row in range(len(labels)):
+        here = np.flatnonzero(rows == row)
+        bars = [(start / 1000, (end - start) / 1000) for start, end in zip(starts[here], ends[here], strict=True)]
+        colours = [(COLOURS[max(columns["colour"][one], 0) % len(COLOURS)], 0.5 * opacity[one]) for one in here]
+        black = [("#000000", opacity[one]) for one in here]
+        axis.broken_barh(bars, (row - 0.45, 0.9), facecolors=colours, edgecolors=black, linewidths=edges)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_ylim(max(1, len(labels)) - 0.4, -0.6)
+    shown = sorted({round(float(np.clip(one, 0, 1)), 2) for one in columns["confidence"]})
+    if len(shown) > 1:
+        _explain_opacity(shown[0], shown[-1], axis)
+
+
+def _explain_opacity(least: float, most: float, axis: Axes) -> None:
+    """A legend of how faint which confidence is."""
+    from matplotlib.patches import Patch
+
+    values = (least, (least + most) / 2, most)
+    patches = [
+        Patch(facecolor=("#000000", 0.5 * (FAINTEST + (STRONGEST - FAINTEST) * value)), label=f"{value:.2f}")
+        for value in values
+    ]
+    axis.legend(
+        handles=patches, title="confidence", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False,
+        fontsize=7, title_fontsize=7,
+    )  # fmt: skip
+
+
+def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
+    """Writes into segments the names that have room there; gives how many are in view, and how many of them have.
+
+    Call it when the panel has its place and its limits: only then it is known how wide a second is.
+    """
+    _, columns = segment_rows(track)
+    renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    first, last = axis.get_xlim()
+    per_second = axis.get_window_extent(renderer).width / (last - first)
+    shown = written = 0
+    for start, end, row, name in zip(*(columns[key] for key in ("start", "end", "row", "name")), strict=True):
+        begin, finish = max(start / 1000, first), min(end / 1000, last)
+        if finish <= begin:
             continue
-        begin, length = segment["from"] / 1000, (segment["to"] - segment["from"]) / 1000
-        row = rows[int(segment["id"])]
-        opacity = 0.25 + 0.75 * float(np.clip(segment["conf"], 0, 1))
-        axis.broken_barh([(begin, length)], (row - 0.4, 0.8), color=COLORS[row % len(COLORS)], alpha=opacity, lw=0)
-    axis.set_yticks(range(len(classes)), list(classes.values()))
-    axis.set_ylim(-0.6, max(1, len(classes)) - 0.4)
-    axis.set_title(f"{name.removesuffix('.annotation')}: {len(annotation.data)} segments")
-
-
-def draw_texts(name: str, annotation: Any, figure: Figure, axis: Any) -> None:
-    """The rows of a free annotation: a bar each, the fainter the less confident, with its text where there is room."""
-    per_letter = max(axis.get_xlim()[1], *(annotation.data["to"] / 1000), 1e-3) / LETTERS_ACROSS
-    free = [0.0] * TEXT_ROWS  # from when on each row has room
-    written = 0
-    for entry in annotation.data:
-        begin, end, text = entry["from"] / 1000, entry["to"] / 1000, str(entry["name"])
-        row = min(range(TEXT_ROWS), key=lambda row: (free[row] > begin, row))
-        opacity = 0.15 + 0.45 * float(np.clip(entry["conf"], 0, 1))
-        axis.broken_barh([(begin, end - begin)], (row - 0.45, 0.9), color=COLORS[1], alpha=opacity, lw=0)
-        if free[row] <= begin:
-            axis.text(begin + 0.2 * per_letter, row, text, va="center", fontsize=8, clip_on=True)
-            free[row] = max(end, begin + (len(text) + 1) * per_letter)
+        shown += 1
+        if (finish - begin) * per_second < _THINNEST * len(name):
+            continue
+        text = axis.text((begin + finish) / 2, row, name, ha="center", va="center_baseline", fontsize=8, clip_on=True)
+        if text.get_window_extent(renderer).width + _PADDING > (finish - begin) * per_second:
+            text.remove()
+        else:
             written += 1
+    return shown, written
+
+
+def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
+    """Embeddings as a strip: alike in colour is alike in sound. The colour is made of three principal components.
+
+    They are those of the whole recording, so that colours mean the same in all pictures of it.
+    """
+    projected = components(track)[0]
+    seen = (track.times[:, 1] > start) & (track.times[:, 0] < end)
+    projected, times = projected[seen], track.times[seen]
+    group = -(-len(projected) // COLUMNS) or 1
+    count = len(projected) // group
+    means = projected[: count * group].reshape(count, group, -1).mean(axis=1)
+    low, high = (np.nanpercentile(means, part, axis=0) if np.isfinite(means).any() else 0 for part in (2, 98))
+    colours = np.clip((means - low) / np.maximum(np.asarray(high) - low, 1e-9), 0, 1)
+    colours = np.where(np.isfinite(colours), colours, 1.0)  # white: nothing there
+    axis.imshow(colours[None], aspect="auto", extent=(times[0, 0], times[count * group - 1, 1], 0, 1))
     axis.set_yticks([])
-    axis.set_ylim(TEXT_ROWS - 0.4, -0.6)
-    shown = "" if written == len(annotation.data) else f", of which {written} had room for their text"
-    axis.set_title(f"{name.removesuffix('.annotation')}: {len(annotation.data)} texts{shown}")
+    axis.set_title("alike in colour: alike in sound", fontsize=7, color="#666666", loc="right", pad=2)
+    axis.set_ylabel(track.id, rotation=0, ha="right", va="center")
 
 
-def draw_speaker_map(name: str, stream: Any, figure: Figure, axis: Any) -> None:
+def draw_speaker_map(track: Track, figure: Figure, axis: Axes) -> None:
     """Cosine between the vectors of any two times: where a speaker comes back, a square does."""
-    rate, values = stream.meta_data.sample_rate, stream.data
-    group = -(-len(values) // MAP_COLUMNS)
-    means = values[: len(values) // group * group].reshape(-1, group, values.shape[1]).mean(axis=1)
+    group = -(-len(track.values) // MAP_COLUMNS)
+    means = track.values[: len(track.values) // group * group].reshape(-1, group, track.values.shape[1]).mean(axis=1)
     norms = np.linalg.norm(means, axis=1, keepdims=True)
     unit = np.where(norms > 0, means / np.maximum(norms, 1e-12), np.nan)
-    seconds = len(means) * group / rate
+    seconds = float(track.times[len(means) * group - 1, 1])
     image = unit @ unit.T
     drawn = axis.imshow(
         image, origin="lower", aspect="auto", extent=(0, seconds, 0, seconds), vmin=-1, vmax=1, cmap="RdBu_r"
     )
-    axis.set_title(f"{name}: cosine of {values.shape[1]} values at {rate:g} Hz, each time against each other")
+    axis.set_title(f"{track.id}: red squares off the diagonal are the same voice again")
     axis.set_ylabel("time (s)")
     figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)
 

@@ -3,29 +3,62 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 from novaspeech.command.arguments import new_command
+from novaspeech.errors import RequestError
+
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")  # hours, minutes, seconds
 
 
 def add_command(commands: Any) -> None:
     """Adds `plot` to the subparsers of `novaspeech`."""
     plot = new_command(commands, "plot", _plot, help="draw recordings and outputs")
-    plot.add_argument("folder", type=Path, metavar="DIR", help="with .stream and .annotation files, and the recordings")
+    plot.add_argument(
+        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help=".stream and .annotation files, or folders of them"
+    )
     plot.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
-    plot.add_argument("--out", type=Path, metavar="PNG", help="the picture (default: one per recording, in DIR)")
+    plot.add_argument("--out", type=Path, metavar="FILE", help="the picture (default: one per recording, beside them)")
+    plot.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the pictures (png)")
+    plot.add_argument("--from", metavar="TIME", dest="start", help="where to begin, as 1:20 or 80.5s (0)")
+    plot.add_argument("--to", metavar="TIME", dest="end", help="where to end (default: the recording's end)")
 
 
 def _plot(given: argparse.Namespace) -> int:
     """Draws each recording with the outputs that belong to it, one picture a recording.
 
+    From the top: waveform, spectrogram, scores with their gaps and thresholds, segments and words, embeddings as
+    colours: alike in colour is alike in sound. Names stand where they have room; --from and --to make room.
+
     Examples:
         novaspeech plot results
-        novaspeech plot results --audio talks/a.wav --out a.png
+        novaspeech plot results/talk.words.annotation --from 1:20 --to 1:35 --out figure2.pdf
     """
-    from novaspeech.command.pictures import plot_folder
+    from novaspeech.batch.record import Remembered
+    from novaspeech.command.pictures import draw_picture
+    from novaspeech.reading import found_outputs, read_tracks
 
-    for picture in plot_folder(given.folder, given.audio, given.out):
+    span = _seconds(given.start, "--from") or 0.0, _seconds(given.end, "--to")
+    groups = found_outputs(given.places)
+    if (given.out or given.audio) and len(groups) > 1:
+        raise RequestError(f"these are outputs of {len(groups)} recordings; --out and --audio are for one")
+    for (folder, name), (audio, files) in groups.items():
+        known = Remembered.of(folder, name)
+        tracks = read_tracks(name, given.audio or audio or known.recording, files)
+        picture = given.out or folder / f"{name}.{given.format}"
+        draw_picture(tracks, picture, span=span, thresholds=known.thresholds)
         print(picture)
     return 0
+
+
+def _seconds(text: str | None, flag: str) -> float | None:
+    """What 1:20, 1:02:03.5, 80.5s or 500ms means, in seconds."""
+    from novaspeech.server import host
+
+    if text is None:
+        return None
+    if found := _CLOCK.fullmatch(text):
+        return 3600 * int(found[1] or 0) + 60 * int(found[2]) + float(found[3])
+    return host.parse_time(text, flag) / 1000

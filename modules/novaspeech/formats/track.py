@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,7 @@ class Track:
         values: (n,) float32 of scores, NaN where there is none; (n, D) of vectors; of segments (n,), their confidences.
         names: of segments; else none.
         low, high: the range of scores.
+        classes: the names that segments may have, if they are not free.
     """
 
     id: str
@@ -36,13 +37,21 @@ class Track:
     names: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 1.0
+    classes: tuple[str, ...] = ()
 
     @classmethod
-    def of_segments(cls, name: str, segments: Sequence[Segment]) -> Track:
+    def of_segments(cls, name: str, segments: Sequence[Segment], classes: Sequence[str] = ()) -> Track:
         """Segments as a track."""
         times = np.array([(segment.start_ms, segment.end_ms) for segment in segments], float).reshape(-1, 2) / 1000
         confidences = np.array([segment.confidence for segment in segments], np.float32)
-        return cls(name, "segments", times, confidences, tuple(segment.name for segment in segments))
+        names = tuple(segment.name for segment in segments)
+        return cls(name, "segments", times, confidences, names, classes=tuple(classes))
+
+    def within(self, start: float, end: float) -> Track:
+        """The rows of which something lies between two times, in seconds."""
+        kept = np.flatnonzero((self.times[:, 1] > start) & (self.times[:, 0] < end))
+        names = tuple(self.names[row] for row in kept) if self.names else ()
+        return replace(self, times=self.times[kept], values=self.values[kept], names=names)
 
     @property
     def segments(self) -> list[Segment]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
+from PIL import Image
 from sklearn.decomposition import PCA
 
 from novaspeech.arrays import FloatArray, runs
 from novaspeech.formats.track import Track, lanes
+from novaspeech.view.sound import Sound
 
 GAP = 65535  # stands for a number that is not there
 COMPONENTS = 3
 MAP_POINTS = 3_000
-_MOST_CLASSES = 12  # with a row of their own; of more names segments share rows
-_RARE = -1  # the colour of names that have none
+_TILE = 4_000  # columns of a picture; browsers take no wider ones
+_QUALITY = 45  # of 100
+_FREE = -1  # the colour of names that are no classes
 
 
 def curve(values: FloatArray, times: np.ndarray, low: float, high: float) -> dict[str, Any]:
@@ -46,20 +51,47 @@ def packed(numbers: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()
 
 
+@dataclass(frozen=True)
+class Tile:
+    """A part of a spectrogram.
+
+    Attributes:
+        start, end: seconds.
+        uri: the picture, as a data URI.
+    """
+
+    start: float
+    end: float
+    uri: str
+
+
+def tiles(sound: Sound) -> list[Tile]:
+    """A spectrogram as pictures; magma's colours can be told apart by all eyes, and by their brightness alone."""
+    colours, found = mpl.colormaps["magma"], []
+    for begin in range(0, len(sound.levels), _TILE):
+        part = sound.levels[begin : begin + _TILE].astype(np.float32).T[::-1]
+        picture = Image.fromarray((255 * colours(part)[..., :3]).astype(np.uint8))
+        written = io.BytesIO()
+        picture.save(written, "WEBP", quality=_QUALITY, method=4)
+        uri = "data:image/webp;base64," + base64.b64encode(written.getvalue()).decode()
+        found.append(Tile(begin * sound.hop, (begin + part.shape[1]) * sound.hop, uri))
+    return found
+
+
 def segment_rows(track: Track) -> tuple[list[str], dict[str, list[Any]]]:
     """Labels of the rows on which segments lie, and for each segment when it begins and ends, its row and so on.
 
-    Segments of few different names have a row for each name. Others share rows, more where they overlap.
+    Each class has a row. Segments with free names share one, and more where they overlap.
     """
-    names = list(dict.fromkeys(track.names))
     segments = track.segments
-    if (0 < len(names) <= _MOST_CLASSES and len(segments) > len(names)) or len(names) == 1:
-        labels, rows = names, {name: row for row, name in enumerate(names)}
+    if track.classes:
+        labels = list(dict.fromkeys([*track.classes, *track.names]))
+        rows = {name: row for row, name in enumerate(labels)}
         placed = [(segment, rows[segment.name], rows[segment.name]) for segment in segments]
     else:
         found = lanes(replace(one, end_ms=max(one.end_ms, one.start_ms + 1)) for one in segments)
         labels = [track.id, *(" " * number for number in range(1, len(found)))]
-        placed = [(segment, row, _RARE) for row, lane in enumerate(found) for segment in lane]
+        placed = [(segment, row, _FREE) for row, lane in enumerate(found) for segment in lane]
         placed.sort(key=lambda one: one[0].start_ms)
     columns: dict[str, list[Any]] = {"start": [], "end": [], "row": [], "colour": [], "name": [], "confidence": []}
     for segment, row, colour in placed:

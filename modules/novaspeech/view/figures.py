@@ -22,7 +22,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from novaspeech.formats.track import Track, Tracks
-from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows
+from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows, tiles
 from novaspeech.view.looks import COLOURS, clock_ticks, colours, hover, legend, short
 from novaspeech.view.sound import RATE, Sound
 
@@ -60,14 +60,15 @@ class Panels:
         spectrogram = self._panel("Hz", 130, (0, RATE / 2))
         spectrogram.yaxis.visible = True
         spectrogram.yaxis.ticker = FixedTicker(ticks=[0, 2000, 4000, 6000, 8000])
-        tiles = ColumnDataSource(
-            {
-                "url": [tile.uri for tile in sound.tiles],
-                "x": [tile.start for tile in sound.tiles],
-                "w": [tile.end - tile.start for tile in sound.tiles],
-            }
+        parts = tiles(sound)
+        columns = {
+            "url": [tile.uri for tile in parts],
+            "x": [tile.start for tile in parts],
+            "w": [tile.end - tile.start for tile in parts],
+        }
+        spectrogram.add_glyph(
+            ColumnDataSource(columns), ImageURL(url="url", x="x", y=RATE / 2, w="w", h=RATE / 2, anchor="top_left")
         )
-        spectrogram.add_glyph(tiles, ImageURL(url="url", x="x", y=RATE / 2, w="w", h=RATE / 2, anchor="top_left"))
 
     def add_scores(self, tracks: Sequence[Track], thresholds: dict[str, float]) -> None:
         """Scores of one range as curves, their gaps, and where a threshold is.

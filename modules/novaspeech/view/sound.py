@@ -1,16 +1,12 @@
-"""What a page shows of a recording itself: its waveform and its spectrogram, in as much detail as a page can hold."""
+"""What is shown of a recording itself: its waveform and its spectrogram, in as much detail as a page can hold."""
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from itertools import pairwise
 
 import librosa
-import matplotlib as mpl
 import numpy as np
-from PIL import Image
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
@@ -20,39 +16,25 @@ _PEAKS = 400_000  # of the waveform, the lowest and the highest sample of each
 _COLUMNS = 60_000  # of the spectrogram
 _ROWS = 100
 _FFT = 512  # samples of a window, 32 ms
-_DECIBELS = 70.0  # from black to the loudest, as in Praat
-_TILE = 4_000  # columns of a picture; browsers take no wider ones
-_QUALITY = 45  # of 100
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A part of the spectrogram.
-
-    Attributes:
-        start, end: seconds.
-        uri: the picture, from 0 to `RATE` / 2 Hz, as a data URI.
-    """
-
-    start: float
-    end: float
-    uri: str
+_DECIBELS = np.float16(70)  # from black to the loudest, as in Praat
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A recording, reduced to what a page shows.
+    """A recording, reduced to what a page or a picture shows.
 
     Attributes:
         step: seconds from one peak to the next.
         low, high: (n,) int8, lowest and highest sample of each step; 127 is the loudest sample of the recording.
-        tiles: its spectrogram.
+        hop: seconds from one spectrum to the next.
+        levels: (m, F) float16, its spectrogram from 0 to `RATE` / 2 Hz: 1 is the loudest, 0 is 70 dB below it.
     """
 
     step: float
     low: np.ndarray
     high: np.ndarray
-    tiles: tuple[Tile, ...]
+    hop: float
+    levels: np.ndarray
 
     @classmethod
     def of(cls, recording: Recording) -> Sound:
@@ -69,7 +51,7 @@ class Sound:
             peaks.take(audible)
             spectra.take(audible)
         low, high = peaks.scaled()
-        return cls(per_peak / RATE, low, high, _tiles(spectra.decibels(), hop / RATE))
+        return cls(per_peak / RATE, low, high, hop / RATE, spectra.levels())
 
 
 class _Peaks:
@@ -116,22 +98,9 @@ class _Spectra:
             block = block[count * self._hop :]
         self._rest = block
 
-    def decibels(self) -> np.ndarray:
+    def levels(self) -> np.ndarray:
         self.take(np.zeros(max(_FFT, self._hop), np.float32))
-        return np.concatenate(self._columns) if self._columns else np.zeros((1, _ROWS), np.float16)
-
-
-def _tiles(decibels: np.ndarray, step: float) -> tuple[Tile, ...]:
-    """Pictures of spectra (n, `_ROWS`); the colours of magma can be told apart by all eyes, and by their brightness."""
-    loudest = float(np.percentile(decibels.astype(np.float32), 99.9))
-    levels = np.clip((decibels - (loudest - _DECIBELS)) / _DECIBELS, 0, 1)
-    colours = mpl.colormaps["magma"]
-    tiles = []
-    for begin in range(0, len(levels), _TILE):
-        part = levels[begin : begin + _TILE].astype(np.float32).T[::-1]
-        picture = Image.fromarray((255 * colours(part)[..., :3]).astype(np.uint8))
-        written = io.BytesIO()
-        picture.save(written, "WEBP", quality=_QUALITY, method=4)
-        uri = "data:image/webp;base64," + base64.b64encode(written.getvalue()).decode()
-        tiles.append(Tile(begin * step, (begin + part.shape[1]) * step, uri))
-    return tuple(tiles)
+        decibels = np.concatenate(self._columns)
+        loudest = np.float16(np.percentile(decibels.astype(np.float32), 99.9))
+        levels: np.ndarray = np.clip((decibels - (loudest - _DECIBELS)) / _DECIBELS, 0, 1)
+        return levels

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import pty
-import shutil
 import struct
 import subprocess
 import sys
@@ -14,22 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from discover_utils.data.annotation import (
-    ContinuousAnnotation,
-    ContinuousAnnotationScheme,
-    FreeAnnotation,
-    FreeAnnotationScheme,
-)
 from discover_utils.data.handler.file_handler import FileHandler
-from discover_utils.data.stream import SSIStream
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from demo.standins import make_standin
 from novaspeech.command.bar import progress_bar
-from novaspeech.command.drawing import Waveform, column_means, self_similarity
 from novaspeech.command.main import main
-from novaspeech.command.pictures import _panels, _tick_seconds, format_time
 
 Speech = Callable[..., Path]
 
@@ -100,7 +89,7 @@ def test_a_name_too_long_for_its_outputs_is_said_before_the_work(
         (["run", "w2v_bert_2", "a.wav", "--frame", "fast"], "frame 'fast' is no time; write 40ms or 1.5s"),
         (["run", "w2v_bert_2", "x/a.wav", "y/a.wav", "--out", "."], "x/a.wav and y/a.wav would both write"),
         (["run", "w2v_bert_2", "a.wav", "a.mp3"], "a.wav and a.mp3 would both write"),
-        (["plot", "/no/such/folder"], "/no/such/folder is not a folder"),
+        (["plot", "/no/such/folder"], "/no/such/folder is no .stream or .annotation file"),
         (["plot", "/etc"], "/etc holds no .stream or .annotation files"),
     ],
 )
@@ -134,80 +123,6 @@ def test_modules_come_from_the_trainers(novaspeech: Callable[..., int], capsys: 
         assert line in printed.splitlines()
 
 
-def test_plot_draws_one_picture_a_recording(
-    novaspeech: Callable[..., int], speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    recordings = [speech("a.wav"), speech("a.b.wav")]
-    novaspeech("run", "w2v_bert_2", *recordings)
-    scheme = ContinuousAnnotationScheme(name="valence", sample_rate=25, min_val=0, max_val=1)
-    scores = np.zeros(50, scheme.label_dtype)
-    scores["conf"][:40] = 1
-    FileHandler().save(ContinuousAnnotation(scheme=scheme, data=scores), tmp_path / "a.valence.annotation")
-    capsys.readouterr()
-    assert novaspeech("plot", tmp_path) == 0
-    pictures = [Path(line) for line in capsys.readouterr().out.split()]
-    assert sorted(pictures) == [tmp_path / "a.b.png", tmp_path / "a.png"]
-    heights = {picture.stem: imread(picture).shape[0] for picture in pictures}
-    assert heights["a"] > heights["a.b"]  # an annotation more
-
-
-def test_annotations_of_one_range_are_drawn_over_the_waveform(speech: Speech, tmp_path: Path) -> None:
-    for name, low in (("a.arousal", 0.0), ("a.valence", 0.0), ("a.similarity", -1.0)):
-        scheme = ContinuousAnnotationScheme(name=name, sample_rate=25, min_val=low, max_val=1)
-        scores = np.zeros(50, scheme.label_dtype)
-        scores["score"], scores["conf"] = np.linspace(low, 1, 50), 1
-        scores[10:20] = (np.nan, 0)
-        FileHandler().save(ContinuousAnnotation(scheme=scheme, data=scores), tmp_path / f"{name}.annotation")
-    figure = Figure()
-    drawings = _panels(sorted(tmp_path.glob("*.annotation")), Waveform(speech("a.wav")))
-    axes = figure.subplots(len(drawings), 1)
-    for axis, (_, draw) in zip(axes, drawings, strict=True):
-        draw(figure, axis)
-    both, similarity = axes
-    assert [line.get_label() for line in both.lines] == ["a.arousal", "a.valence"]
-    assert [line.get_label() for line in similarity.lines] == ["a.similarity"]
-    assert (both.get_ylim(), similarity.get_ylim()) == ((0, 1), (-1, 1))
-    times, values = both.lines[0].get_data()
-    np.testing.assert_allclose(times[[0, 49]], [0, 49 / 25])
-    np.testing.assert_array_equal(np.flatnonzero(np.isnan(values)), np.arange(10, 20))
-    behind = [axis for axis in figure.axes if axis.collections]  # the waveform of each panel
-    assert len(behind) == 2
-    assert all(axis.get_zorder() < both.get_zorder() for axis in behind)
-
-
-def test_long_annotations_are_averaged_without_their_gaps() -> None:
-    scores = np.arange(9001, dtype=np.float32)
-    scores[[0, 5, 6, 7, 8, 9]] = np.nan
-    means, group = column_means(scores)
-    assert (group, len(means)) == (5, 1801)
-    np.testing.assert_allclose(means[[0, 1, 2, 1800]], [2.5, np.nan, 12, 9000])
-    np.testing.assert_array_equal(column_means(scores[:100])[0], scores[:100])
-
-
-@pytest.mark.parametrize("count", [0, 1, 2000])
-def test_texts_are_drawn(novaspeech: Callable[..., int], tmp_path: Path, count: int) -> None:
-    scheme = FreeAnnotationScheme(name="words")
-    rows = [(300 * place, 300 * place + 280, "hello", 0.9) for place in range(count)]
-    words = FreeAnnotation(scheme=scheme, data=np.array(rows, scheme.label_dtype))
-    FileHandler().save(words, tmp_path / "a.words.annotation")
-    assert novaspeech("plot", tmp_path) == 0
-    assert imread(tmp_path / "a.png").shape[0] > 100
-
-
-def test_one_sample_of_the_whole_recording_is_left_out(
-    novaspeech: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    scene = SSIStream(np.ones((1, 8), np.float32), sample_rate=0.5, sample_shape=(8,), media_type="feature")
-    FileHandler().save(scene, tmp_path / "a.scene.stream")
-    assert novaspeech("plot", tmp_path) == 1
-    assert "holds streams of one sample only: there is nothing to draw over time" in capsys.readouterr().err
-    embeddings = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
-    stream = SSIStream(embeddings, sample_rate=20, sample_shape=(8,), media_type="feature")
-    FileHandler().save(stream, tmp_path / "b.embeddings.stream")
-    assert novaspeech("plot", tmp_path) == 0
-    assert [picture.name for picture in tmp_path.glob("*.png")] == ["b.png"]
-
-
 def test_further_inputs_and_stretches(speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_standin("wav2vec2_sv", tmp_path / "model")
     recording = speech("a {b}.wav", seconds=8)
@@ -224,26 +139,7 @@ def test_further_inputs_and_stretches(speech: Speech, tmp_path: Path, capsys: py
         (0, 8000, 0)
     ]
     assert main(["plot", str(tmp_path)]) == 0
-    heights = [height for height, _ in _panels(sorted(tmp_path.glob("a*.annotation")), None)]
-    assert heights == [0.5]
     assert imread(tmp_path / "a {b}.png").shape[0] > 500
-
-
-def test_plot_with_the_recording_elsewhere(novaspeech: Callable[..., int], speech: Speech, tmp_path: Path) -> None:
-    recording = speech("a.wav")
-    novaspeech("run", "w2v_bert_2", recording, "--out", tmp_path / "out")
-    assert novaspeech("plot", tmp_path / "out", "--audio", recording, "--out", tmp_path / "picture.png") == 0
-    assert imread(tmp_path / "picture.png").shape[1] > 1000
-
-
-def test_several_recordings_do_not_fit_one_picture(
-    novaspeech: Callable[..., int], speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    novaspeech("run", "w2v_bert_2", speech("a.wav"))
-    for suffix in ("", "~"):
-        shutil.copy(tmp_path / f"a.embeddings.stream{suffix}", tmp_path / f"b.embeddings.stream{suffix}")
-    assert novaspeech("plot", tmp_path, "--out", tmp_path / "picture.png") == 1
-    assert "holds outputs of 2 recordings (a, b); --out and --audio are for one" in capsys.readouterr().err
 
 
 def test_what_cannot_be_drawn_or_written_gets_one_line(
@@ -270,39 +166,6 @@ def test_times_left_out_are_the_trainers_and_zero_is_zero(
         novaspeech("run", "w2v_bert_2", recording, "--out", tmp_path / name, *arguments)
         written[name] = (tmp_path / name / "a.embeddings.stream~").read_bytes()
     assert written["default"] == written["frame"] != written["zero"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (5, "0:05"), (59.96, "1:00"), (75.5, "1:15.5"), (7200, "120:00")]
-)
-def test_times_of_a_person(seconds: float, text: str) -> None:
-    assert format_time(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("duration", "step"), [(1, 0.1), (14, 2), (90, 10), (3600, 300), (18000, 1800), (180000, 18000)]
-)
-def test_ticks_are_those_of_a_clock(duration: float, step: float) -> None:
-    assert _tick_seconds(duration) == step
-    assert duration / step <= 12
-
-
-def test_self_similarity() -> None:
-    # Two states in turn, one second each, and a gap.
-    states = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-    values = np.repeat(np.tile(states, (4, 1)), 10, axis=0)
-    values[25] = 0
-    image, step = self_similarity(values, rate=10)
-    assert step == pytest.approx(0.1)
-    assert image.shape == (50, 80)
-    assert image[0, 0] == pytest.approx(1, abs=1e-3)
-    assert image[10, 0] == pytest.approx(-1, abs=0.02)
-    assert image[20, 0] == pytest.approx(1, abs=0.02)
-    assert np.isnan(image[0, 25])
-    assert np.isnan(image[10, 70:]).all()
-    long, step = self_similarity(np.random.default_rng(0).standard_normal((9000, 3)).astype(np.float32), rate=25)
-    assert long.shape == (50, 1800)
-    assert step == pytest.approx(5 / 25)
 
 
 def test_the_bar_counts_windows(capsys: pytest.CaptureFixture[str]) -> None:

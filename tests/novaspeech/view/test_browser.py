@@ -49,7 +49,7 @@ def hour(tmp_path_factory: pytest.TempPathFactory) -> Tracks:
             Track("arousal", "scores", times, scores),
             Track("score", "scores", times, np.float32(1) - scores),
             Track.of_segments("words", words),
-            Track.of_segments("keywords", places),
+            Track.of_segments("keywords", places, ["money", "time"]),
             Track("embeddings", "vectors", times, vectors.astype(np.float32)),
         ),
     )  # fmt: skip

@@ -21,7 +21,7 @@ from novaspeech.audio.sources import ArraySource
 from novaspeech.command.main import main
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
-from novaspeech.view.data import GAP, components, curve, gaps, map_points, segment_rows
+from novaspeech.view.data import GAP, components, curve, gaps, map_points, segment_rows, tiles
 from novaspeech.view.page import write_page
 from novaspeech.view.sound import RATE, Sound
 
@@ -50,10 +50,10 @@ def test_scores_lose_nothing_that_an_eye_could_see() -> None:
     assert gaps(Track("a", "scores", steps(500), scores)) == [(0.4, 0.52)]
 
 
-def test_few_names_have_rows_and_many_share_them() -> None:
+def test_classes_have_rows_and_free_names_share_them() -> None:
     classes = [Segment(0, 500, "b", 0.5), Segment(600, 700, "a", 1), Segment(800, 900, "b", 0.25)]
-    labels, columns = segment_rows(Track.of_segments("keywords", classes))
-    assert labels == ["b", "a"]
+    labels, columns = segment_rows(Track.of_segments("keywords", classes, ["b", "a", "c"]))
+    assert labels == ["b", "a", "c"]
     assert (columns["row"], columns["colour"]) == ([0, 1, 0], [0, 1, 0])
     assert (columns["start"], columns["end"], columns["confidence"]) == ([0, 600, 800], [500, 700, 900], [0.5, 1, 0.25])
     words = [Segment(100 * number, 100 * number + 150, f"w{number}", 1) for number in range(20)]
@@ -104,7 +104,7 @@ def test_a_tone_is_where_it_sounds() -> None:
     loud = np.flatnonzero(sound.high > 60) * sound.step
     assert (loud.min(), loud.max()) == (pytest.approx(1, abs=0.01), pytest.approx(2, abs=0.01))
     assert sound.high.max() == 127
-    [tile] = sound.tiles
+    [tile] = tiles(sound)
     picture = Image.open(io.BytesIO(base64.b64decode(tile.uri.split(",")[1])))
     bright = np.asarray(picture.convert("L"), float)
     assert tile.end == pytest.approx(4, abs=0.05)
