@@ -39,5 +39,5 @@ def lay_out_as_cached(module: str, home: Path, model_id: str) -> Path:
     snapshot = entry / "snapshots" / revision
     snapshot.mkdir(parents=True, exist_ok=True)
     (entry / "refs").mkdir(exist_ok=True)
-    (entry / "refs" / "main").write_text(revision)
+    (entry / "refs" / "main").write_text(revision, encoding="utf-8")
     return make_standin(module, snapshot)

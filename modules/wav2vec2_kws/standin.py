@@ -23,7 +23,7 @@ def save_speller(model: Wav2Vec2ForCTC, letters: tuple[str, ...], folder: Path) 
     """Writes a CTC model with its vocabulary and preprocessor_config.json."""
     model.save_pretrained(folder)
     vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({letter: number for number, letter in enumerate(letters)}))
+    vocabulary.write_text(json.dumps({letter: number for number, letter in enumerate(letters)}), encoding="utf-8")
     Wav2Vec2CTCTokenizer(str(vocabulary)).save_pretrained(folder)
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
 

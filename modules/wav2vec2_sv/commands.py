@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -96,11 +95,12 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
     import numpy as np
     from tqdm import tqdm
 
+    from novaspeech.server.saving import takes_files
     from wav2vec2_sv.trials import draw_det, equal_error_rate, error_rates, read_trials
 
     trials = read_trials(file, root)
     picture = picture or file.with_suffix(".det.png")
-    if picture.suffix != ".png" or not os.access(picture.parent, os.W_OK):
+    if picture.suffix != ".png" or not takes_files(picture.parent):
         raise RequestError(f"the DET curve cannot be written to {picture}; name a .png in a folder of yours with --out")
     vectors: dict[Path, FloatArray] = {}
     files = sorted({path for trial in trials for path in (trial.first, trial.second)})

@@ -121,7 +121,11 @@ def test_an_export_says_what_it_is(models: dict[str, Path], exported: Exported, 
     assert about["compared_with_torch"]["least_cosine"] > (0.999999 if precision == "float32" else 0.99)
     names = {"config.json", "preprocessor_config.json", "export.json", "torch.safetensors", "network.onnx",
              "network.onnx.data", "convolutions.onnx", "convolutions.onnx.data"}  # fmt: skip
-    names |= {"network-signed.onnx", "convolutions-signed.onnx"} if precision == "int8" else set()
+    names |= (
+        {f"{name}-signed.onnx{end}" for name in ("network", "convolutions") for end in ("", ".data")}
+        if precision == "int8"
+        else set()
+    )
     assert {file.name for file in folder.iterdir()} == names
     kinds = {node.op_type for node in onnx.load(folder / "network.onnx").graph.node}
     assert ("MatMulInteger" in kinds) == (precision == "int8")

@@ -64,9 +64,11 @@ def export(
         _copy_descriptions(model.folder, place)
         _write_graphs(model, place, precision, log)
         save_file(_kept(encoder), place / KEPT)
-        (place / ABOUT).write_text(json.dumps(known))
+        (place / ABOUT).write_text(json.dumps(known), encoding="utf-8")
         compared = _compare(reopen(place), batches, expected, precision)
-        (place / ABOUT).write_text(json.dumps(known | {"compared_with_torch": compared}, indent=2) + "\n")
+        (place / ABOUT).write_text(
+            json.dumps(known | {"compared_with_torch": compared}, indent=2) + "\n", encoding="utf-8"
+        )
         for file in sorted(place.iterdir(), key=lambda file: file.name == ABOUT):  # last what says that it is whole
             file.replace(out / file.name)
     log(f"{out}: {compared}")

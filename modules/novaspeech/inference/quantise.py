@@ -37,30 +37,18 @@ def quantise(file: Path) -> None:
 
 
 def write_signed(file: Path) -> None:
-    """Writes a second graph over the same 8-bit weights, which takes 128 off them when it is loaded.
+    """Writes a second graph, with the same 8-bit weights less 128.
 
     Products of unsigned activations with signed weights have instructions of their own in newer processors (VNNI, AMX).
-    Both graphs give the same numbers.
+    Both graphs give the same numbers. (One set of weights, shifted at loading, would no longer be mapped into memory,
+    but copied, several times.)
     """
     import onnx
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, numpy_helper
 
-    model = onnx.load(file, load_external_data=False)
-    weights = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.UINT8}
-    model.graph.initializer.append(numpy_helper.from_array(np.array(128, np.int32), "taken_off"))
-    shifting = []
-    for name in sorted(weights):
-        shifting += [
-            helper.make_node("Cast", [name], [f"{name}_wide"], to=TensorProto.INT32),
-            helper.make_node("Sub", [f"{name}_wide", "taken_off"], [f"{name}_shifted"]),
-            helper.make_node("Cast", [f"{name}_shifted"], [f"{name}_signed"], to=TensorProto.INT8),
-        ]
-    nodes = list(model.graph.node)
-    for node in nodes:
-        if node.op_type == "MatMulInteger":
-            for place in (1, 3):  # weights and their zero points
-                if node.input[place] in weights:
-                    node.input[place] += "_signed"
-    model.graph.ClearField("node")
-    model.graph.node.extend([*shifting, *nodes])
-    onnx.save(model, signed_file(file))
+    model = onnx.load(file)
+    for tensor in model.graph.initializer:  # weights and their zero points
+        if tensor.data_type == TensorProto.UINT8:
+            signed = (numpy_helper.to_array(tensor) ^ 0x80).view(np.int8)
+            tensor.CopyFrom(numpy_helper.from_array(signed, tensor.name))
+    onnx.save(model, signed_file(file), save_as_external_data=True, location=f"{signed_file(file).name}.data")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -180,5 +179,5 @@ def _check_path(manager: Any, description: host.Description, output: Output) -> 
         raise RequestError(f"output {description['id']!r}: {path} must end in {_SUFFIXES[output.kind]}")
     if not path.parent.is_dir():
         raise RequestError(f"output {description['id']!r}: there is no folder {path.parent.absolute()}; make it first")
-    if not os.access(path.parent, os.W_OK) or saving.protected(path):
+    if not saving.takes_files(path.parent) or saving.protected(path):
         raise RequestError(f"output {description['id']!r}: {path.absolute()} cannot be written")

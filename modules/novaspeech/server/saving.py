@@ -79,13 +79,31 @@ def save(data: Any, file: Path) -> None:
 def too_long(file: Path) -> bool:
     """Whether a file's name or path is too long for the disk, for its data's (`x.stream~`) or while it is written."""
     data = f"{file.name}~"
-    # Asking for a file's state tells what its file system allows, and leaves nothing behind.
-    return any(map(_is_too_long, (file.with_name(data), file.parent / f"{_PREFIX}{'x' * 8}" / data)))
+    # Asking for a file's state tells what its file system allows, and leaves nothing behind. Of a folder that is not
+    # there yet it would only tell that.
+    there = next((folder for folder in file.absolute().parents if folder.is_dir()), file.parent)
+    places = (file.with_name(data), there / data, file.parent / f"{_PREFIX}{'x' * 8}" / data)
+    return any(map(_is_too_long, places))
 
 
 def protected(file: Path) -> bool:
     """Whether an earlier output may not be replaced: moving a new one over it would not ask for its permissions."""
-    return file.is_dir() or (file.exists() and not os.access(file, os.W_OK))
+    if not file.is_file():
+        return file.is_dir()
+    try:
+        file.open("r+b").close()  # os.access does not know the rights that Windows gives
+    except OSError:
+        return True
+    return False
+
+
+def takes_files(folder: Path) -> bool:
+    """Whether files can be made in a folder: by making one, since os.access does not know Windows' rights."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _handler() -> Any:

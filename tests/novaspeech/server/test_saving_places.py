@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -27,8 +28,14 @@ def test_an_output_that_is_protected(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """As root may write everything, what the system would say to others is put in its mouth."""
     place = to_file(tmp_path, STREAM)
     place.save(*OLD)
-    may = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place.file and may(path, mode))
+    opened_as_ever = Path.open
+
+    def refuse(path: Path, mode: str = "r", *more: Any, **others: Any) -> Any:
+        if path == place.file and mode == "r+b":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened_as_ever(path, mode, *more, **others)
+
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(RequestError, match="output 'embeddings': .*embeddings.stream cannot be written"):
         requested_outputs(manager(tmp_path, {"id": "embeddings"}), [STREAM])
     with pytest.raises(NovaspeechError, match=r"cannot be written \(Permission denied\): it or its folder may not be"):
@@ -117,5 +124,5 @@ def test_a_recordings_name_too_long_is_said_before_any_file_is_written(tmp_path:
     outputs = [Output("v", "annotation:Continuous"), Output("e" * 250)]
     result = Result(state, {output.id: found(*OLD)["valence"] for output in outputs}, outputs)
     with pytest.raises(RequestError, match=r"the name of /.*\.stream is too long; give the recording or the folder"):
-        result.save(tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
+        result.save(tmp_path / "out" / "new")
+    assert not (tmp_path / "out").exists()
