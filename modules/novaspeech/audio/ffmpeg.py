@@ -18,6 +18,7 @@ from novaspeech.audio.header import samples_stated
 from novaspeech.audio.probe import ONLY_FILES, probe
 from novaspeech.audio.sources import BLOCK_SECONDS
 from novaspeech.audio.timeline import TOLERANCE_SECONDS, Frame, Timeline
+from novaspeech.audio.tools import find_ffmpeg
 from novaspeech.errors import RecordingError, shortened
 
 SILENT_SECONDS = 120.0  # that ffmpeg may take for the next piece of sound
@@ -116,7 +117,7 @@ class FfmpegSource:
         # Two outputs: a line with time and size of each frame, then its samples. What ffmpeg complains of is between
         # the lines. -copyts: else ffmpeg sets the first timestamp of the sound, not of the file, to 0.
         shape = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-ar", str(self.rate), "-ac", str(self._probe.channels)]
-        command = ["ffmpeg", "-nostdin", "-v", "error", *ONLY_FILES, "-copyts", "-i", f"file:{self._path}"]
+        command = [str(find_ffmpeg()), "-nostdin", "-v", "error", *ONLY_FILES, "-copyts", "-i", f"file:{self._path}"]
         command += [*shape, "-flush_packets", "1", "-f", "framecrc", "pipe:2"]
         if sound:
             command += [*shape, "-flush_packets", "1", "-f", "f32le", "pipe:1"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from novaspeech.audio import avi, ogg
 from novaspeech.audio.damage import GUESSES, JOINED, check_container, check_rate
+from novaspeech.audio.tools import find_ffmpeg, find_ffprobe, read_description
 from novaspeech.errors import RecordingError, shortened
 
 PROBE_SECONDS = 60.0
@@ -67,16 +67,16 @@ class Probe:
 
 
 def probe(path: Path, reason: str) -> Probe:
-    """Asks ffprobe. `reason`: why libsndfile does not read the file.
+    """Asks ffprobe, or where there is none ffmpeg. `reason`: why libsndfile does not read the file.
 
     Raises:
         RecordingError: ffmpeg is not installed, or the file is no audio, or a list of other files.
     """
-    for tool in ("ffprobe", "ffmpeg"):
-        if shutil.which(tool) is None:
-            raise RecordingError(
-                f"{path} needs {tool}, which is not installed; install ffmpeg (libsndfile: {shortened(reason)})"
-            )
+    if find_ffmpeg() is None:
+        raise RecordingError(
+            f"{path} needs ffmpeg, which is not installed; install it, or pip install imageio-ffmpeg (libsndfile: "
+            f"{shortened(reason)})"
+        )
     _refuse_lists(path)
     found, warnings = _ask(path)
     container = str(found.get("format", {}).get("format_name", ""))
@@ -108,6 +108,8 @@ def _stated(path: Path, found: dict[str, Any], audio: dict[str, Any], rate: int,
         # ffprobe believes the file's size more than its header; what is cut off then has a shorter length, too.
         ticks, per_second = map(int, audio["time_base"].split("/"))
         seconds, guessed = int(audio["nb_frames"]) * ticks / per_second, False
+    if container == "avi" and "time_base" not in audio:
+        raise RecordingError(f"{path} is an AVI, for which ffprobe is needed; install ffmpeg, of which it is a part")
     chunks = avi.chunks(path, audio["index"]) if container == "avi" else None
     check_container(path, container, rate, warnings, chunks)
     first, table = float(audio.get("start_time") or 0), container.startswith("mov") and "nb_frames" in audio
@@ -130,9 +132,12 @@ def _stated(path: Path, found: dict[str, Any], audio: dict[str, Any], rate: int,
 
 def _ask(path: Path) -> tuple[dict[str, Any], str]:
     """What ffprobe answers and the last lines of what it warns of; an empty answer if it fails."""
+    ffprobe, ffmpeg = find_ffprobe(), find_ffmpeg()
     entries = "stream=index,codec_type,codec_name,sample_rate,channels,duration,start_time,time_base,nb_frames"
     entries += ":stream_tags=DURATION:stream_disposition=attached_pic:format=format_name,duration"
-    command = ["ffprobe", "-v", "warning", *ONLY_FILES, "-show_entries", entries, "-of", "json"]
+    command = [str(ffprobe), "-v", "warning", *ONLY_FILES, "-show_entries", entries, "-of", "json", "-i"]
+    if ffprobe is None:
+        command = [str(ffmpeg), "-hide_banner", "-nostdin", *ONLY_FILES, "-i"]
     # "file:" keeps ffmpeg from reading a colon in the name as a protocol.
     try:
         answer = subprocess.run(
@@ -148,6 +153,8 @@ def _ask(path: Path) -> tuple[dict[str, Any], str]:
             "machine, or convert it to WAV"
         ) from None
     warnings = answer.stderr.decode("utf-8", "replace").strip()
+    if ffprobe is None:
+        return read_description(warnings), warnings
     try:
         found = json.loads(answer.stdout)
     except ValueError:  # ffprobe stopped in the middle of its answer

@@ -106,10 +106,14 @@ def _devices() -> Iterator[tuple[str, str]]:
 
 
 def _ffmpeg() -> Iterator[tuple[str, str]]:
-    for tool in ("ffmpeg", "ffprobe"):
-        place = shutil.which(tool)
+    from novaspeech.audio.tools import find_ffmpeg, find_ffprobe
+
+    for tool, place, lack in (
+        ("ffmpeg", find_ffmpeg(), "needed for what libsndfile does not read: m4a, mp4, …"),
+        ("ffprobe", find_ffprobe(), "the servers need it; without, AVI cannot be read, and lengths are less exact"),
+    ):
         if place is None:
-            yield tool, "– (needed for what libsndfile does not read: m4a, mp4, …)"
+            yield tool, f"– ({lack})"
             continue
         answer = subprocess.run([place, "-version"], capture_output=True, check=False, text=True, errors="replace")
         yield tool, f"{answer.stdout.partition(' Copyright')[0].strip()} ({place})"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,7 +181,8 @@ def test_a_video_without_sound_is_no_recording(tmp_path: Path) -> None:
 def test_without_ffmpeg_the_message_says_so(speech: Speech, monkeypatch: pytest.MonkeyPatch) -> None:
     path = speech("a.m4a")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(RecordingError, match="needs ffprobe, which is not installed"):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # which has an ffmpeg of its own
+    with pytest.raises(RecordingError, match="needs ffmpeg, which is not installed"):
         Recording.open(path)
 
 

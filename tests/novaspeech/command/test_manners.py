@@ -119,7 +119,8 @@ def test_doctor_says_what_does_not_work(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setattr(doctor, "_sound", lambda: np.zeros(8, np.float32))
     assert main(["doctor", "byols"]) == 1
     said = capsys.readouterr().out
-    assert "ffmpeg               – (needed for what libsndfile does not read: m4a, mp4, …)" in said
+    assert "ffprobe              – (the servers need it; without, AVI cannot be read" in said
+    assert "imageio_ffmpeg" in said
     assert said.splitlines()[-1].startswith("  byols            FAILS  ")
 
 
