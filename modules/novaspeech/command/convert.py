@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,25 @@ def _convert(given: argparse.Namespace) -> int:
         raise RequestError(f"these are files of {len(groups)} recordings; --audio is for one")
     if SSI in given.to:
         raise RequestError("these files are ssi files; name another format")
+    names = [name for _, name in groups]
+    if given.out and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RequestError(f"{twice} is there in several folders, and --out is for all; convert them apart")
+    written = 0
     for (folder, name), (audio, files) in groups.items():
         audio = given.audio or audio or Remembered.of(folder, name).recording
         tracks, place = read_tracks(name, audio, files), given.out or folder
-        check_formats(given.to, tracks.kinds)
-        place.mkdir(parents=True, exist_ok=True)
         for form in dict.fromkeys(given.to):
+            try:
+                check_formats([form], tracks.kinds)
+            except RequestError as error:
+                if len(groups) == 1:
+                    raise
+                print(f"novaspeech: {folder / name}: {error}", file=sys.stderr)
+                continue
+            place.mkdir(parents=True, exist_ok=True)
             save_tracks(tracks, form, place)
             for made in file_names(name, tracks.kinds, form):
                 print(place / made)
-    return 0
+                written += 1
+    return int(not written)

@@ -15,7 +15,7 @@ from bokeh.resources import Resources
 
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.tools import find_ffmpeg
-from novaspeech.errors import RecordingError, shortened
+from novaspeech.errors import RecordingError, RequestError, shortened
 from novaspeech.formats.track import Tracks
 from novaspeech.server.saving import whole
 from novaspeech.view.figures import build
@@ -37,26 +37,28 @@ def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None =
         thresholds: id of an output of scores → from which on something is taken to be so.
 
     Raises:
+        RequestError: there is nothing to show over time.
         RecordingError: the recording cannot be read.
         SavingError: the page cannot be written.
     """
     sound = Sound.of(Recording.open(tracks.audio)) if tracks.audio else None
     panels = build(tracks, sound, thresholds or {})
+    if not panels.time:
+        raise RequestError(f"{tracks.name} has nothing to draw over time: each output stands for the whole recording")
     for panel in panels.time:
         panel.xaxis.visible = panel.name == "overview" or panel is panels.time[-1]
     panels.data["colours"] = COLOURS
-    stacks = (
-        column(panels.time, spacing=0, sizing_mode="stretch_width"),
-        column(panels.maps, sizing_mode="stretch_width"),
-    )
-    script, (times, maps) = components(stacks, wrap_script=False)
+    stacks = {"times": column(panels.time, spacing=0, sizing_mode="stretch_width")}
+    if panels.maps:
+        stacks["maps"] = column(panels.maps, sizing_mode="stretch_width")
+    script, places = components(stacks, wrap_script=False)
     page = Template((_PARTS / "page.html").read_text(encoding="utf-8")).substitute(
         title=_escaped(tracks.name),
         bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
         style=(_PARTS / "page.css").read_text(encoding="utf-8"),
         player=_player(tracks.audio, file),
-        times=times,
-        maps=maps,
+        times=places["times"],
+        maps=places.get("maps", ""),
         hidden="" if panels.maps else "hidden",
         data=json.dumps(panels.data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
         figures=script,

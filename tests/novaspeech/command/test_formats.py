@@ -159,6 +159,22 @@ def test_what_cannot_be_converted_gets_one_line(
     assert sorted(written.iterdir()) == before
 
 
+def test_of_a_folder_what_fits_is_converted_and_the_rest_is_said(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.one", "a.words", "a.keywords", "b.words"):
+        for end in ("", "~"):
+            (written / "deep").mkdir(exist_ok=True)
+            (written / f"{name}.annotation{end}").rename(written / "deep" / f"{name}.annotation{end}")
+    assert main(["convert", str(written), "--to", "srt"]) == 0
+    said = capsys.readouterr()
+    made = ("a.keywords.srt", "a.one.srt", "a.words.srt", "b.words.srt")
+    assert sorted(said.out.split()) == [str(written / "deep" / name) for name in made]
+    assert [line.split(": ")[1] for line in said.err.splitlines()] == [str(written / "a"), str(written / "valence")]
+    assert main(["convert", str(written), "--to", "csv", "--out", str(written / "out")]) == 1
+    assert "a is there in several folders, and --out is for all; convert them apart" in capsys.readouterr().err
+
+
 def test_two_files_of_one_output_are_refused(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(SSIStream(data=np.ones((4, 3), np.float32), sample_rate=25, sample_shape=(3,)), written / "a.words.stream")
     files = [str(written / f"a.words.{kind}") for kind in ("annotation", "stream")]
