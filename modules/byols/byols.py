@@ -25,7 +25,7 @@ class BYOLSOptions(Options):
     """The options of the module."""
 
     encoder: str = option("default", text="the network: default is AudioNTT", choices=tuple(NETWORKS))
-    model: str = option("", text="a checkpoint file of the encoder; left empty, the published one")
+    model: str = option("", text="a checkpoint file of the encoder; left empty, the published one", file=True)
 
 
 class BYOLS(SpeechProcessor):

@@ -26,7 +26,7 @@ from novaspeech.server.processor import SpeechProcessor
 class EmoW2VOptions(FrameOptions):
     """The options of the module."""
 
-    model: str = option(PUBLISHED, text="Hub id or folder of the model; for onnx a folder or an .onnx file")
+    model: str = option(PUBLISHED, text="Hub id or folder of the model; for onnx a folder or an .onnx file", file=True)
 
 
 class EmoW2V(SpeechProcessor):

@@ -22,7 +22,7 @@ from speech_encoder.families import FAMILIES
 class SpeechEncoderOptions(FrameOptions):
     """The options of the module."""
 
-    model: str = option("microsoft/wavlm-base-plus", text="Hub id or folder of a speech encoder")
+    model: str = option("microsoft/wavlm-base-plus", text="Hub id or folder of a speech encoder", file=True)
     layer: str = option("-1", text="layer of the hidden states, from 0; -1 is the last, all the mean of all")
     pooling: str = option("mean", text="how a window's hidden states become one vector", choices=tuple(POOLINGS))
 

@@ -20,7 +20,7 @@ from w2v_bert_2.encoder import W2VBert2Encoder
 class W2VBert2Options(FrameOptions):
     """The options of the module."""
 
-    model: str = option("facebook/w2v-bert-2.0", text="Hub id or folder of a w2v-BERT 2.0 model")
+    model: str = option("facebook/w2v-bert-2.0", text="Hub id or folder of a w2v-BERT 2.0 model", file=True)
 
 
 class W2VBert2(SpeechProcessor):

@@ -32,13 +32,15 @@ class Wav2Vec2KWSOptions(BackendOptions):
 
     keywords: str = option("", text="what to look for, with commas between; empty takes the classes of the scheme")
     method: str = option("words", text="how keywords are found", choices=METHODS)
-    example: str = option("", text="where to hear the keyword said, in place of the input `keyword`")
-    transcript: str = option("", text="file with what is said, for alignment, in place of the input `transcript`")
+    example: str = option("", text="where to hear the keyword said, in place of the input `keyword`", file=True)
+    transcript: str = option(
+        "", text="file with what is said, for alignment, in place of the input `transcript`", file=True
+    )
     threshold: float = option(THRESHOLD, text="lowest score of a keyword", minimum=0, maximum=1)
     tolerance: int = option(0, text="wrong letters that a recognised word may have", minimum=0, maximum=3)
-    classifier: str = option("", text="file that `novaspeech train-keywords` wrote")
+    classifier: str = option("", text="file that `novaspeech train-keywords` wrote", file=True)
     layer: int = option(-1, text="layer of the hidden states, from 0; -1 is the last")
-    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with a CTC head")
+    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with a CTC head", file=True)
     batch_size: int = option(250, text="chunks of 30 s that go through the model at once, 8 at most", minimum=1)
 
     def __post_init__(self) -> None:

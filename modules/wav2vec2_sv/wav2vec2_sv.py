@@ -31,11 +31,11 @@ SAME = "same_speaker"
 class Wav2Vec2SVOptions(BackendOptions):
     """The options of the module."""
 
-    reference: str = option("", text="where to hear the person sought, in place of the input `reference`")
+    reference: str = option("", text="where to hear the person sought, in place of the input `reference`", file=True)
     threshold: float = option(THRESHOLD, text="similarity from which on it is the same speaker", minimum=-1, maximum=1)
     min_gap: int = option(1000, text="shorter gaps between segments of the same speaker are closed, in ms", minimum=0)
     min_duration: int = option(1000, text="shorter segments are left out, in ms", minimum=0)
-    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with an x-vector head")
+    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with an x-vector head", file=True)
 
 
 class Wav2Vec2SV(SpeechProcessor):

@@ -28,8 +28,10 @@ def origin(order: Order) -> dict[str, Any]:
         RequestError, OptionError: the order is wrong.
     """
     trainer = order.trainer
-    options = dataclasses.asdict(order.parsed_options(trainer))
-    places = [value for value in (*options.values(), *order.inputs.values()) if isinstance(value, str) and value]
+    parsed = order.parsed_options(trainer)
+    options = dataclasses.asdict(parsed)
+    named = [str(options[name]) for name, field in parsed.fields().items() if field.metadata["file"]]
+    places = [place for place in (*named, *order.inputs.values()) if place]
     return {
         "novaspeech": novaspeech.__version__,
         "module": order.module,
@@ -113,7 +115,7 @@ class Remembered:
             known = _read(folder / f"{name}.{module}.json")
             place = Path(str(known.get("recording", "")))
             recording = place if place.is_absolute() and place.is_file() else recording
-            threshold = known.get("from", {}).get("options", {}).get("threshold") if known else None
+            threshold = _within(known, "from", "options", "threshold")
             if isinstance(threshold, (int, float)):
                 outputs = processor_class(load_trainer(module)).outputs
                 thresholds |= {one.id: float(threshold) for one in outputs if one.subtype == "continuous"}
@@ -126,6 +128,13 @@ def _read(file: Path) -> dict[str, Any]:
         if isinstance(content, dict):
             return content
     return {}
+
+
+def _within(content: Any, *keys: str) -> Any:
+    """What objects in objects hold; None if something is no object, or lacks it."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
 
 
 def _data_of(file: Path) -> Path:

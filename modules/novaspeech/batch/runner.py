@@ -100,8 +100,8 @@ class Runner:
     def __init__(self, order: Order, log: Log) -> None:
         self._order = order
         self._outputs = order.check(lambda line: None)
-        self._origin = origin(order)
         self._model = order.load(log)
+        self._origin = origin(order)  # after a model that had to be fetched is there
 
     def run(self, task: Task, events: Events) -> Outcome:
         """Does a task; what is wrong with it is in the outcome. A KeyboardInterrupt leaves nothing of it."""

@@ -27,6 +27,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
+    file: bool = False,
 ) -> Any:
     """A field of an `Options` class.
 
@@ -35,10 +36,11 @@ def option(
         text: what it does, one line for people.
         minimum, maximum: the range allowed, both ends included (numbers only).
         choices: the strings allowed; empty allows any.
+        file: whether it may name a file or folder, on whose content results depend.
     """
     return dataclasses.field(
         default=default,
-        metadata={"text": text, "minimum": minimum, "maximum": maximum, "choices": choices},
+        metadata={"text": text, "minimum": minimum, "maximum": maximum, "choices": choices, "file": file},
     )
 
 
@@ -46,7 +48,7 @@ def option(
 class Options:
     """The options of every module; a module's own class adds fields made with `option`, or defines one anew."""
 
-    model: str = option("", text="Hub id or folder of the model")
+    model: str = option("", text="Hub id or folder of the model", file=True)
     device: str = option("auto", text="where to compute: auto takes CUDA, then MPS, then the CPU", choices=DEVICES)
     precision: str = option(
         "auto", text="number format of the model: auto is float32, with TF32 products on CUDA", choices=PRECISIONS

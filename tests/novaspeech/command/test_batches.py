@@ -159,6 +159,17 @@ def test_other_outputs_and_formats_are_added_to_what_is_known(run: Callable[...,
         assert states() == ["skipped" if "ssi" in more else "done"]
 
 
+def test_a_keyword_that_is_a_folder_here_is_a_keyword(talks: Path) -> None:
+    """Only options that may name files are taken for such: the folder changes with each run."""
+    Path("money").mkdir()
+    small = ROOT / "modules" / "wav2vec2_kws" / "small"
+    command = ["run", "wav2vec2_kws", "talks/a.wav", "--set", f"model={small}", "--set", "keywords=money"]
+    for expected in ("done", "skipped"):
+        Path("money", expected).touch()
+        assert main([*command, "--skip-existing", "--report", "report.json"]) == 0
+        assert states() == [expected]
+
+
 def test_another_model_at_the_same_place_computes_anew(
     talks: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
