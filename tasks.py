@@ -36,6 +36,7 @@ def main() -> int:
     demo.add_argument("more", nargs=argparse.REMAINDER, help="of the demo, as --model ID")
     for name, text in (
         ("test", "the tests"), ("test-view", "those in a browser"), ("lint", "ruff and mypy"),
+        ("docs", "the site of the documentation, into site/"),
         ("install", "the environment for all of these"), ("clean", "removes the environment and what the demo wrote"),
     ):  # fmt: skip
         tasks.add_parser(name, help=text)
@@ -63,6 +64,8 @@ def _do(task: str, more: Sequence[str]) -> int:
     if task == "test-view":
         ensure({**TOOLS, **BROWSER})
         return _run("-m", "pytest", "-m", "browser", "tests/novaspeech/view")
+    if task == "docs":
+        return _run("-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", "site", NO_MKDOCS_2_WARNING="1")
     if task == "lint":
         commands = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
         return max(_run("-m", *command) for command in commands)

@@ -1,0 +1,73 @@
+"""Which files of the repository the site has. They keep their places, and so their links to each other.
+
+mkdocs calls the functions that begin with on_.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (
+    "README.md",
+    "BENCHMARKS.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "demo/README.md",
+    "docs/*.md",
+    "modules/*/README.md",
+)
+PICTURES = ("docs/*.png", "docs/pictures/*.png", "benchmarks/pictures/*.png")
+NOTEBOOKS = "docs/notebooks/*.ipynb"
+LICENCE = "LICENSE.md"  # a page needs this ending
+# Links to files that are no pages: scripts, data, folders. Their text stays.
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """The repository's pages and pictures in place of those of the folder docs."""
+    found = [
+        File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
+        for pattern in (*PAGES, *PICTURES)
+        for path in sorted(ROOT.glob(pattern))
+    ]
+    for path in sorted(ROOT.glob(NOTEBOOKS)):
+        place = path.relative_to(ROOT).with_suffix(".md").as_posix()
+        found.append(File.generated(config, place, content=_as_page(path)))
+    licence = "# Licence\n\n" + (ROOT / "LICENSE").read_text(encoding="utf-8")
+    kept = [file for file in files if file.src_uri.startswith("assets/")]
+    return Files([*kept, *found, File.generated(config, LICENCE, content=licence)])
+
+
+def _as_page(notebook: Path) -> str:
+    """A notebook's cells as a page."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    parts = [
+        "".join(cell["source"]) if cell["cell_type"] == "markdown" else f"```python\n{''.join(cell['source'])}\n```"
+        for cell in cells
+    ]
+    return "\n\n".join([*parts, f"This page is the notebook `docs/notebooks/{notebook.name}`."])
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Links to files of the repository that are no pages become their names."""
+    here = Path(page.file.src_uri).parent
+
+    def link(found: re.Match[str]) -> str:
+        place = (ROOT / here / found[2]).resolve()
+        name = place.relative_to(ROOT).as_posix() if place.is_relative_to(ROOT) else found[2]
+        if name == "LICENSE":
+            up = "../" * len(here.parts)
+            return f"[{found[1]}]({up}{LICENCE})"
+        if files.get_file_from_path(name) is not None:
+            return found[0]
+        if not place.exists():
+            return found[0]  # mkdocs says that it is broken
+        return found[1]
+
+    return _LINK.sub(link, markdown)
