@@ -13,7 +13,7 @@ from typing import Any
 
 from novaspeech.batch.order import Order, Task
 from novaspeech.batch.runner import Events, Outcome, Runner
-from novaspeech.errors import NovaspeechError
+from novaspeech.errors import NovaspeechError, WeightsError
 
 _PATIENCE_S = 60  # that a stopped process has to leave nothing half done
 _THREADS = "OMP_NUM_THREADS"  # torch's, and through it onnxruntime's
@@ -61,6 +61,7 @@ class _Worker:
         messages: where it speaks.
         idle: whether it waits for a task.
         ended: whether it has ended.
+        loaded: whether it has its model.
     """
 
     def __init__(self, order: Order, *, tells: bool) -> None:
@@ -69,27 +70,33 @@ class _Worker:
         self._process = context.Process(target=_work, args=(order, theirs, tells), daemon=True)
         self._process.start()
         theirs.close()
-        self.idle = self.ended = False
+        self.idle = self.ended = self.loaded = False
         self._task: Task | None = None
 
     def give(self, task: Task | None) -> None:
         """Hands over a task, or None: that there is none any more."""
         self._task, self.idle = task, False
-        self.messages.send(task)
+        with suppress(OSError):  # it has just ended, as `listen` will find
+            self.messages.send(task)
 
     def listen(self, events: Events) -> Outcome | None:
         """Takes a message; gives the outcome of its task if that has ended.
 
         Raises:
-            NovaspeechError: it cannot load the model.
+            NovaspeechError: it cannot load the model, or ended over it.
         """
         try:
             kind, content = self.messages.recv()
         except (EOFError, ConnectionError):
             self._process.join(_PATIENCE_S)
             self.ended = True
-            task, self._task = self._task, None
-            said = f"its process ended with {self._process.exitcode}; was there too little memory?"
+            task, self._task, code = self._task, None, self._process.exitcode
+            if not self.loaded:  # as the next one would
+                raise WeightsError(
+                    f"a process ended with {code} while it loaded the model; was there too little memory? Take fewer "
+                    "--jobs"
+                ) from None
+            said = f"its process ended with {code}; was there too little memory?"
             return Outcome(task, "failed", said) if task else None
         if kind == "error":
             raise content
@@ -98,7 +105,7 @@ class _Worker:
         elif kind == "progress" and self._task:
             events.progress(self._task, content)
         elif kind == "idle":
-            self.idle, self._task = True, None
+            self.idle, self.loaded, self._task = True, True, None
             return content  # type: ignore[no-any-return]
         return None
 

@@ -47,7 +47,8 @@ class BatchBar:
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
-        self._shares: dict[Task, float] = {}
+        self._shares: dict[Task, float] = {}  # done of each task, 0 to 1
+        self._done = 0.0  # seconds of all
         self._bar: Any = None
         self._terminal = sys.stderr.isatty()
 
@@ -61,19 +62,19 @@ class BatchBar:
 
     def began(self, tasks: Sequence[Task]) -> None:
         self._count, self._ended = len(tasks), 0
-        self._seconds = sum(task.seconds for task in tasks)
+        self._seconds = max(0.001, sum(task.seconds for task in tasks))
         self._began = self._told = time.monotonic()
         if self._terminal and not self._quiet:
             self._bar = tqdm(total=round(self._seconds, 3), bar_format=_LOOK, dynamic_ncols=True, file=sys.stderr)
 
     def progress(self, task: Task, share: float) -> None:
+        self._done += (share - self._shares.get(task, 0)) * task.seconds
         self._shares[task] = share
         self._show(task)
 
     def ended(self, outcome: Outcome) -> None:
         self._ended += 1
-        self._shares[outcome.task] = 1
-        self._show(outcome.task)
+        self.progress(outcome.task, 1)
         self.tell(outcome)
 
     def tell(self, outcome: Outcome) -> None:
@@ -90,7 +91,7 @@ class BatchBar:
             self._bar.close()
 
     def _show(self, task: Task) -> None:
-        done = sum(share * task.seconds for task, share in self._shares.items())
+        done = self._done
         if self._bar is not None:
             place = f"{min(self._ended + 1, self._count)}/{self._count} " if self._count > 1 else ""
             self._bar.set_description_str(f"{place}{task.recording.name}", refresh=False)

@@ -226,6 +226,23 @@ def test_a_model_that_cannot_be_had_ends_processes_with_one_line(
     assert capsys.readouterr().err.splitlines()[-1].startswith("novaspeech: talks is no model folder")
 
 
+def test_processes_that_die_over_the_model_are_not_started_for_ever(
+    run: Callable[..., int], talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = workers._Worker.__init__
+
+    def die(self: Any, order: Order, *, tells: bool) -> None:
+        start(self, order, tells=tells)
+        self._process.kill()
+
+    monkeypatch.setattr(workers._Worker, "__init__", die)
+    assert run("--jobs", "2") == 1
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("novaspeech: ")]
+    assert line.startswith(
+        "novaspeech: a process ended with -9 while it loaded the model; was there too little memory?"
+    )
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_leaves_nothing_half_done_and_says_how_to_go_on(talks: Path, model: Path, jobs: str) -> None:
     shutil.copy(talks / "a.wav", talks / "0.wav")
