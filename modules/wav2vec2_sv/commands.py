@@ -80,7 +80,7 @@ def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, 
 def verify_trials(file: Path, root: Path | None, inference: Inference, picture: Path | None) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
-    A recording that cannot be used is listed on standard error, and its trials are left out.
+    Trials of a recording that cannot be used are left out; it is listed on standard error.
 
     Args:
         file, root: see `read_trials`.
@@ -90,7 +90,7 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
         0, or 1 if trials were left out.
 
     Raises:
-        RequestError: the list cannot be read, or too few trials are left.
+        RequestError: the list cannot be read, or has too few.
     """
     import numpy as np
     from tqdm import tqdm
@@ -103,8 +103,12 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
     if picture.suffix != ".png" or not takes_files(picture.parent):
         raise RequestError(f"the DET curve cannot be written to {picture}; name a .png in a folder of yours with --out")
     vectors: dict[Path, FloatArray] = {}
-    files = sorted({path for trial in trials for path in (trial.first, trial.second)})
-    for path in tqdm(files, unit="recording", dynamic_ncols=True, disable=None):
+    for path in tqdm(
+        sorted({path for trial in trials for path in (trial.first, trial.second)}),
+        unit="recording",
+        dynamic_ncols=True,
+        disable=None,
+    ):
         try:
             vectors[path] = _vector([path], inference)
         except NovaspeechError as error:
@@ -117,7 +121,7 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
     print(f"equal error rate {100 * rate:.2f} % at the threshold {threshold:.4f}")
     draw_det(misses, alarms, rate, picture)
     print(picture)
-    return 0 if len(scored) == len(trials) else 1
+    return int(len(scored) < len(trials))
 
 
 def _vector(files: Sequence[Path], inference: Inference) -> FloatArray:

@@ -24,6 +24,7 @@ COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
 MAP_COLUMNS = 800  # of a speaker map, which has as many rows
 FAINTEST, STRONGEST = 0.25, 0.9  # how opaque segments are, of confidence 0 and 1
 MOST_EDGES = 400  # segments in view that have visible edges
+_SIZES = (8.0, 7.0, 6.0)  # of names, in points
 _PADDING = 4  # pixels beside a text
 _THINNEST = 2.5  # pixels of a letter
 
@@ -108,26 +109,35 @@ def _explain_opacity(least: float, most: float, axis: Axes) -> None:
 
 
 def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
-    """Writes into segments the names that have room there; gives how many are in view, and how many of them have.
+    """Writes names onto segments where they have room; gives how many are in view, and how many of them have.
 
-    Call it when the panel has its place and its limits: only then it is known how wide a second is.
+    A name may be a little smaller, and reach into the gaps beside its segment, but not into another one. Call it when
+    the panel has its place and its limits: only then it is known how wide a second is.
     """
     _, columns = segment_rows(track)
     renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     first, last = axis.get_xlim()
     per_second = axis.get_window_extent(renderer).width / (last - first)
+    spans = [(begin / 1000, end / 1000) for begin, end in zip(columns["start"], columns["end"], strict=True)]
     shown = written = 0
-    for start, end, row, name in zip(*(columns[key] for key in ("start", "end", "row", "name")), strict=True):
-        begin, finish = max(start / 1000, first), min(end / 1000, last)
+    for number, ((start, end), row, name) in enumerate(zip(spans, columns["row"], columns["name"], strict=True)):
+        begin, finish = max(start, first), min(end, last)
         if finish <= begin:
             continue
         shown += 1
-        if (finish - begin) * per_second < _THINNEST * len(name):
+        middle = (begin + finish) / 2
+        before = next((spans[one][1] for one in range(number - 1, -1, -1) if columns["row"][one] == row), first)
+        after = next((spans[one][0] for one in range(number + 1, len(spans)) if columns["row"][one] == row), last)
+        room = 2 * min(middle - max(before, first), min(after, last) - middle) * per_second - _PADDING
+        if room < _THINNEST * len(name):
             continue
-        text = axis.text((begin + finish) / 2, row, name, ha="center", va="center_baseline", fontsize=8, clip_on=True)
-        if text.get_window_extent(renderer).width + _PADDING > (finish - begin) * per_second:
+        text = axis.text(middle, row, name, ha="center", va="center_baseline", fontsize=_SIZES[0], clip_on=True)
+        wide = text.get_window_extent(renderer).width
+        size = next((size for size in _SIZES if wide * size / _SIZES[0] <= room), None)
+        if size is None:
             text.remove()
         else:
+            text.set_fontsize(size)
             written += 1
     return shown, written
 
