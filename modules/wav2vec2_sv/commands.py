@@ -80,14 +80,11 @@ def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, 
 def verify_trials(file: Path, root: Path | None, inference: Inference, picture: Path | None) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
-    Trials of a recording that cannot be used are left out; it is listed on standard error.
+    A recording that cannot be used is listed on standard error, and its trials are left out; the status is 1 then.
 
     Args:
         file, root: see `read_trials`.
         picture: the PNG; None for one beside the list.
-
-    Returns:
-        0, or 1 if trials were left out.
 
     Raises:
         RequestError: the list cannot be read, or has too few.
@@ -103,12 +100,8 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
     if picture.suffix != ".png" or not takes_files(picture.parent):
         raise RequestError(f"the DET curve cannot be written to {picture}; name a .png in a folder of yours with --out")
     vectors: dict[Path, FloatArray] = {}
-    for path in tqdm(
-        sorted({path for trial in trials for path in (trial.first, trial.second)}),
-        unit="recording",
-        dynamic_ncols=True,
-        disable=None,
-    ):
+    files = sorted({path for trial in trials for path in (trial.first, trial.second)})
+    for path in tqdm(files, unit="recording", dynamic_ncols=True, disable=None):
         try:
             vectors[path] = _vector([path], inference)
         except NovaspeechError as error:
