@@ -24,7 +24,8 @@ def add_command(commands: Any) -> None:
 def _download(given: argparse.Namespace) -> int:
     """Fetches the models of modules into the cache and loads them once, so that they are known to work.
 
-    A download that was stopped goes on where it was. What is there already is not fetched again.
+    A connection that breaks goes on where it was. Files that are there are not fetched again; one that was being
+    fetched when the command was stopped is fetched from its beginning.
 
     Examples:
         novaspeech download emow2v w2v_bert_2

@@ -26,6 +26,8 @@ class Hub(BaseHTTPRequestHandler):
     files: dict[str, bytes]
     sizes: dict[str, int]
     taken: list[str]
+    cut: set[str]  # files of which half is sent, once
+    ranges: list[str]  # that were asked for
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
@@ -48,7 +50,25 @@ class Hub(BaseHTTPRequestHandler):
         content = self.files.get(name)
         if self.command == "GET":
             self.taken.append(name)
+            if content and (name in self.cut or "Range" in self.headers):
+                self._part(name, content)
+                return
         self._send(404 if content is None else 200, content or b"")
+
+    def _part(self, name: str, content: bytes) -> None:
+        """The rest of a file from where it is asked for, or half of it."""
+        first = 0
+        if "Range" in self.headers:
+            self.ranges.append(self.headers["Range"])
+            first = int(self.headers["Range"].removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(content) - first))
+        self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')  # noqa: S324
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if name in self.cut else content[first:])
+        self.cut.discard(name)
+        self.close_connection = True
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -68,7 +88,7 @@ def served(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The small model is owner/name on the Hub, and in no cache."""
     Hub.files = {file.name: file.read_bytes() for file in small_model.iterdir()}
     Hub.files |= {"README.md": b"a model", "pytorch_model.bin": b"the same weights as a pickle"}
-    Hub.sizes, Hub.taken = {}, []
+    Hub.sizes, Hub.taken, Hub.cut, Hub.ranges = {}, [], set(), []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
@@ -99,6 +119,18 @@ def test_a_model_is_fetched_once_and_found_again_without_a_network(monkeypatch: 
     assert hub.is_cached("owner/name")
     assert weights.model_folder("owner/name", TYPES, said.append) == folder
     assert (len(said), Hub.taken) == (2, [])
+
+
+def test_a_connection_that_breaks_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed begins the file anew, in this version of the Hub's client; whole files stay."""
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)  # between its tries
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)  # the model is small
+    name, content = "model.safetensors", Hub.files["model.safetensors"]
+    Hub.cut = {name}
+    folder = weights.model_folder("owner/name", TYPES, lambda line: None)
+    assert (folder / name).read_bytes() == content
+    [asked] = Hub.ranges
+    assert 0 <= len(content) // 2 - int(asked.removeprefix("bytes=").split("-")[0]) < 1024
 
 
 def test_pickles_where_there_is_nothing_else() -> None:
