@@ -21,7 +21,7 @@ from novaspeech.audio.buffer import WindowBatch
 from novaspeech.errors import ModelError, OptionError, first_line
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.quantise import quantise, write_signed
+from novaspeech.inference.graphs import drop_guards, quantise, write_signed
 from novaspeech.models.exported import CONVOLUTIONS, FEATURES, KEPT, OF_FIRST, TAKEN, hidden_name
 from novaspeech.models.folder import ABOUT, NETWORK
 from novaspeech.models.frames import END, FrameModel, TorchNetwork
@@ -177,6 +177,7 @@ def _trace(
             )  # fmt: skip
     except Exception as error:  # whatever of the model torch does not know how to write
         raise ModelError(f"torch {torch.__version__} cannot export this model: {first_line(error)}") from error
+    drop_guards(file)
 
 
 def _noise(length: int) -> WindowBatch:
