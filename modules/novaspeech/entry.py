@@ -79,12 +79,7 @@ class Model:
 
     def __init__(self, module: str, options: Mapping[str, object], times: Mapping[str, Time], log: Log) -> None:
         self._trainer = load_trainer(module)
-        meta = self._trainer.content
-        parsed = {name: host.parse_time(time, name) for name, time in times.items()}
-        self._frame = parsed.get("frame", meta.meta_frame_step)
-        self._stride = parsed.get("stride", self._frame)
-        self._left = parsed.get("left", meta.meta_left_ctx)
-        self._right = parsed.get("right", meta.meta_right_ctx)
+        self._times = window_times(self._trainer, times)
         self._lock = threading.Lock()
         self.module = module
         self.processor = load_processor(self._trainer, options, log)
@@ -129,11 +124,24 @@ class Model:
         with self._lock, naming(name):
             opened = open_audio(recording, name)
             end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
-            grid = WindowGrid.fit(self._frame, self._stride, self._left, self._right, end_ms, opened.name)
+            frame, stride, left, right = (self._times[name] for name in ("frame", "stride", "left", "right"))
+            grid = WindowGrid.fit(frame, stride, left, right, end_ms, opened.name)
             inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
             asked = frozenset(output.id for output in chosen)
             session = Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
             return Result(session, self.processor.run(session), chosen)
+
+
+def window_times(trainer: Trainer, given: Mapping[str, Time]) -> dict[str, int]:
+    """Milliseconds of "frame", "stride", "left" and "right"; what is not given is the trainer's.
+
+    Raises:
+        RequestError: a time that is none.
+    """
+    meta = trainer.content
+    parsed = {name: host.parse_time(time, name) for name, time in given.items()}
+    frame = parsed.get("frame", meta.meta_frame_step)
+    return {"frame": frame, "stride": frame, "left": meta.meta_left_ctx, "right": meta.meta_right_ctx} | parsed
 
 
 def chosen_outputs(

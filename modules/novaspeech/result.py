@@ -44,13 +44,17 @@ def files_for(name: str, outputs: Iterable[Output], folder: Path, formats: Colle
     check_formats(formats, kinds)
     names: dict[str, None] = {}  # in order; two formats may share a file
     for form in formats:
-        ssi = [f"{name}.{output.id}.{output.kind}" for output in outputs]
+        ssi = [_ssi_name(name, output) for output in outputs]
         names |= dict.fromkeys(ssi if form == SSI else file_names(name, kinds, form))
     files = [folder / file for file in names]
     for file in files:
         if saving.too_long(file):
             raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
     return files
+
+
+def _ssi_name(name: str, output: Output) -> str:
+    return f"{name}.{output.id}.{output.kind}"
 
 
 def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
@@ -169,14 +173,18 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         folder = Path(folder).expanduser()
         files = files_for(self.name, self._outputs.values(), folder, formats)
         folder.mkdir(parents=True, exist_ok=True)
+        tracks = self.tracks() if set(formats) != {SSI} else None
         for form in dict.fromkeys(formats):
-            if form != SSI:
-                save_tracks(self.tracks(), form, folder)
-                continue
-            for output in self._outputs.values():
-                built = build_output(OutputRequest.of_file(output), self._results[output.id], self._session, {})
-                saving.save(built, folder / f"{self.name}.{output.id}.{output.kind}")
+            if form == SSI:
+                self._save_ssi(folder)
+            elif tracks:
+                save_tracks(tracks, form, folder)
         return files
+
+    def _save_ssi(self, folder: Path) -> None:
+        for output in self._outputs.values():
+            built = build_output(OutputRequest.of_file(output), self._results[output.id], self._session, {})
+            saving.save(built, folder / _ssi_name(self.name, output))
 
     def _output(self, name: str) -> Output:
         if name not in self._ids:

@@ -11,7 +11,7 @@ from typing import Any
 
 from novaspeech.audio import avi, ogg
 from novaspeech.audio.damage import GUESSES, JOINED, check_container, check_rate
-from novaspeech.audio.tools import find_ffmpeg, find_ffprobe, read_description
+from novaspeech.audio.tools import clock_seconds, find_ffmpeg, find_ffprobe, read_description
 from novaspeech.errors import RecordingError, shortened
 
 PROBE_SECONDS = 60.0
@@ -200,7 +200,6 @@ def _pauses(chunks: avi.Chunks, audio: dict[str, Any], rate: int) -> tuple[tuple
 
 def _seconds(audio: dict[str, Any]) -> float | None:
     """How long a track says that it is, in seconds: Matroska says so in a tag."""
-    tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", str(audio.get("tags", {}).get("DURATION", "")))
     if "duration" in audio:
         return float(audio["duration"])
-    return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) if tag else None
+    return clock_seconds(str(audio.get("tags", {}).get("DURATION", "")))

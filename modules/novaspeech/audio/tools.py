@@ -1,4 +1,4 @@
-"""Where ffmpeg and ffprobe are."""
+"""ffmpeg and ffprobe: where they are, and what ffmpeg says of a file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_description(said: str) -> dict[str, Any]:
         return {}
     times = _TIMES.search(said)
     answer: dict[str, Any] = {"format": {"format_name": known["name"]}, "streams": []}
-    if times and (duration := _seconds(times["duration"])) is not None:
+    if times and (duration := clock_seconds(times["duration"])) is not None:
         answer["format"]["duration"] = str(duration)
     parts = list(_STREAM.finditer(said))
     for number, part in enumerate(parts):
@@ -73,6 +73,7 @@ def _channels(layout: str) -> int:
     return _LAYOUTS.get(layout.partition("(")[0].strip(), 0)
 
 
-def _seconds(text: str) -> float | None:
+def clock_seconds(text: str) -> float | None:
+    """Seconds of a time as ffmpeg writes it, 01:02:03.45; None if it is none."""
     found = re.fullmatch(r"(\d+):(\d+):([\d.]+)", text)
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else None

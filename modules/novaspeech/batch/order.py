@@ -8,7 +8,7 @@ from pathlib import Path
 
 from novaspeech.audio.recording import Recording
 from novaspeech.batch.inputs import Found
-from novaspeech.entry import Model, chosen_outputs
+from novaspeech.entry import Model, chosen_outputs, window_times
 from novaspeech.errors import RequestError
 from novaspeech.formats.files import SSI, check_formats, left_out
 from novaspeech.hooks import Log
@@ -89,11 +89,7 @@ class Order:
         Raises:
             RequestError: a time that is none.
         """
-        meta = trainer.content
-        given = {name: host.parse_time(time, name) for name, time in self.windows.items()}
-        frame = given.get("frame", meta.meta_frame_step)
-        whole = {"frame": frame, "stride": frame, "left": meta.meta_left_ctx, "right": meta.meta_right_ctx}
-        return {**whole, **given, "end": host.parse_time(self.end, "end")}
+        return {**window_times(trainer, self.windows), "end": host.parse_time(self.end, "end")}
 
     def load(self, log: Log) -> Model:
         """The module with its model.

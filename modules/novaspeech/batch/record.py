@@ -16,7 +16,7 @@ import novaspeech
 from novaspeech.batch.order import Order, Task
 from novaspeech.models.hub import cached_revision
 from novaspeech.server.catalogue import load_trainer, module_names, processor_class
-from novaspeech.server.saving import whole
+from novaspeech.server.saving import save_json
 
 _DATA = "~"  # ends the name of a server's second file of an output
 
@@ -79,8 +79,7 @@ class Record:
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         made = {**before, **{file.name: _size(file) for file in found}}
         content = {"from": self._from(), "made": made, "at": now, "recording": str(self._task.recording.absolute())}
-        with whole(self.file) as partial:
-            partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        save_json(content, self.file)
 
     def _still_made(self) -> dict[str, int]:
         """Name → size of the files that were made in the same way, of other outputs and formats, too."""

@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.command.arguments import new_command
+from novaspeech.command.outputs import add_output_arguments, read_recordings
 from novaspeech.errors import RequestError
 
 
 def add_command(commands: Any) -> None:
     """Adds `convert` to the subparsers of `novaspeech`."""
     convert = new_command(commands, "convert", _convert, help="write .stream and .annotation files in other formats")
-    convert.add_argument(
-        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help=".stream and .annotation files, or folders of them"
-    )
+    add_output_arguments(convert)
     convert.add_argument(
         "--to", required=True, action="append", metavar="FORMAT", help="csv, parquet, npz, textgrid, eaf, srt or vtt"
     )
-    convert.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
     convert.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: beside the given ones)")
 
 
@@ -31,9 +29,8 @@ def _convert(given: argparse.Namespace) -> int:
         novaspeech convert a.words.annotation a.keywords.annotation --to eaf
         novaspeech convert results --to csv --to parquet
     """
-    from novaspeech.batch.record import Remembered
     from novaspeech.formats.files import SSI, check_formats, file_names
-    from novaspeech.reading import found_outputs, read_tracks
+    from novaspeech.reading import found_outputs
     from novaspeech.result import save_tracks
 
     groups = found_outputs(given.places)
@@ -46,20 +43,19 @@ def _convert(given: argparse.Namespace) -> int:
         twice = next(name for name in names if names.count(name) > 1)
         raise RequestError(f"{twice} is there in several folders, and --out is for all; convert them apart")
     written = 0
-    for (folder, name), (audio, files) in groups.items():
-        audio = given.audio or audio or Remembered.of(folder, name).recording
-        tracks, place = read_tracks(name, audio, files), given.out or folder
+    for folder, tracks, _ in read_recordings(groups, given.audio):
+        place = given.out or folder
         for form in dict.fromkeys(given.to):
             try:
                 check_formats([form], tracks.kinds)
             except RequestError as error:
                 if len(groups) == 1:
                     raise
-                print(f"novaspeech: {folder / name}: {error}", file=sys.stderr)
+                print(f"novaspeech: {folder / tracks.name}: {error}", file=sys.stderr)
                 continue
             place.mkdir(parents=True, exist_ok=True)
             save_tracks(tracks, form, place)
-            for made in file_names(name, tracks.kinds, form):
+            for made in file_names(tracks.name, tracks.kinds, form):
                 print(place / made)
                 written += 1
     return int(not written)

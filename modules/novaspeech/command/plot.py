@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.command.arguments import new_command
+from novaspeech.command.outputs import add_output_arguments, read_recordings
 from novaspeech.errors import RequestError
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")  # hours, minutes, seconds
@@ -16,10 +17,7 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")  # hours, minutes, seco
 def add_command(commands: Any) -> None:
     """Adds `plot` to the subparsers of `novaspeech`."""
     plot = new_command(commands, "plot", _plot, help="draw recordings and outputs")
-    plot.add_argument(
-        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help=".stream and .annotation files, or folders of them"
-    )
-    plot.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
+    add_output_arguments(plot)
     plot.add_argument("--out", type=Path, metavar="FILE", help="the picture (default: one per recording, beside them)")
     plot.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the pictures (png)")
     plot.add_argument("--from", metavar="TIME", dest="start", help="where to begin, as 1:20 or 80.5s (0)")
@@ -36,19 +34,16 @@ def _plot(given: argparse.Namespace) -> int:
         novaspeech plot results
         novaspeech plot results/talk.words.annotation --from 1:20 --to 1:35 --out figure2.pdf
     """
-    from novaspeech.batch.record import Remembered
     from novaspeech.command.pictures import draw_picture
-    from novaspeech.reading import found_outputs, read_tracks
+    from novaspeech.reading import found_outputs
 
     span = _seconds(given.start, "--from") or 0.0, _seconds(given.end, "--to")
     groups = found_outputs(given.places)
     if (given.out or given.audio) and len(groups) > 1:
         raise RequestError(f"these are outputs of {len(groups)} recordings; --out and --audio are for one")
-    for (folder, name), (audio, files) in groups.items():
-        known = Remembered.of(folder, name)
-        tracks = read_tracks(name, given.audio or audio or known.recording, files)
-        picture = given.out or folder / f"{name}.{given.format}"
-        draw_picture(tracks, picture, span=span, thresholds=known.thresholds)
+    for folder, tracks, thresholds in read_recordings(groups, given.audio):
+        picture = given.out or folder / f"{tracks.name}.{given.format}"
+        draw_picture(tracks, picture, span=span, thresholds=thresholds)
         print(picture)
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -152,7 +151,7 @@ def _write_report(file: Path, module: str, outcomes: Sequence[Outcome]) -> None:
     Raises:
         SavingError: it cannot be written.
     """
-    from novaspeech.server.saving import whole
+    from novaspeech.server.saving import save_json
 
     recordings = [
         {
@@ -168,5 +167,4 @@ def _write_report(file: Path, module: str, outcomes: Sequence[Outcome]) -> None:
     counts = Counter(outcome.state for outcome in outcomes)
     content = {"module": module, "counts": counts, "recordings": recordings}
     file.parent.mkdir(parents=True, exist_ok=True)
-    with whole(file) as partial:
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_json(content, file)

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.command.arguments import new_command
+from novaspeech.command.outputs import add_output_arguments, read_recordings
 from novaspeech.errors import PackageError, RequestError
 
 
 def add_command(commands: Any) -> None:
     """Adds `view` to the subparsers of `novaspeech`."""
     view = new_command(commands, "view", _view, help="see and hear recordings and outputs in a browser")
-    view.add_argument(
-        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help=".stream and .annotation files, or folders of them"
-    )
-    view.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
+    add_output_arguments(view)
     view.add_argument(
         "--out", type=Path, metavar="HTML", help="the page (default: one per recording, beside the outputs)"
     )
@@ -31,8 +29,7 @@ def _view(given: argparse.Namespace) -> int:
         novaspeech view results
         novaspeech view results/a.words.annotation --audio talks/a.wav --out a.html
     """
-    from novaspeech.batch.record import Remembered
-    from novaspeech.reading import found_outputs, read_tracks
+    from novaspeech.reading import found_outputs
 
     try:
         from novaspeech.view.page import write_page
@@ -41,10 +38,8 @@ def _view(given: argparse.Namespace) -> int:
     groups = found_outputs(given.places)
     if (given.out or given.audio) and len(groups) > 1:
         raise RequestError(f"these are outputs of {len(groups)} recordings; --out and --audio are for one")
-    for (folder, name), (audio, files) in groups.items():
-        page = given.out or folder / f"{name}.html"
-        known = Remembered.of(folder, name)
-        tracks = read_tracks(name, given.audio or audio or known.recording, files)
-        write_page(tracks, page, known.thresholds)
+    for folder, tracks, thresholds in read_recordings(groups, given.audio):
+        page = given.out or folder / f"{tracks.name}.html"
+        write_page(tracks, page, thresholds)
         print(page)
     return 0

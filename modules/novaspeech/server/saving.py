@@ -13,6 +13,7 @@ folder that is swapped at once would leave no such moment, but the servers look 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -74,6 +75,16 @@ def save(data: Any, file: Path) -> None:
     with whole(file) as partial:
         _handler()().save(data, partial)
         _refuse_part(data, partial)
+
+
+def save_json(content: Any, file: Path) -> None:
+    """Saves an object as JSON for people and programs, whole or not at all.
+
+    Raises:
+        SavingError: it cannot be written.
+    """
+    with whole(file) as partial:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def too_long(file: Path) -> bool:

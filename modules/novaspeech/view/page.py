@@ -13,6 +13,7 @@ from bokeh.embed import components
 from bokeh.layouts import column
 from bokeh.resources import Resources
 
+from novaspeech.audio.probe import ONLY_FILES
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.tools import find_ffmpeg
 from novaspeech.errors import RecordingError, RequestError, shortened
@@ -81,20 +82,8 @@ def _player(audio: Path | None, file: Path) -> str:
 def _playable(audio: Path, target: Path) -> Path:
     """The sound of a recording in a form that browsers play; its times are those of the recording."""
     with whole(target) as partial:
-        command = [
-            str(find_ffmpeg()),
-            "-nostdin",
-            "-v",
-            "error",
-            "-y",
-            "-i",
-            f"file:{audio}",
-            "-vn",
-            "-ac",
-            "1",
-            "-b:a",
-            "64k",
-        ]
+        command = [str(find_ffmpeg()), "-nostdin", "-v", "error", "-y", *ONLY_FILES, "-i", f"file:{audio}"]
+        command += ["-vn", "-ac", "1", "-b:a", "64k"]
         done = subprocess.run([*command, f"file:{partial}"], capture_output=True, check=False)
         if done.returncode:
             said = shortened(done.stderr.decode("utf-8", "replace"))
