@@ -7,7 +7,8 @@ float32 of the same context. All ways are taken in turn, round by round. Windows
 every 500 ms, of byols 1 s every 50 ms.
 
     python benchmarks/speed.py [--modules w2v_bert_2 …] [--windows N] [--seconds S] [--rounds 3] [--batch 250]
-                               [--device cpu] [--precisions float32 auto bfloat16 float16] [--no-memory]
+                               [--device cpu] [--precisions float32 auto bfloat16 float16]
+                               [--no-memory] [--no-onnx]
 
 On a CPU half precisions are many times slower where it has no instructions for them, and are not run unless named; few
 windows and seconds (--windows 5 --seconds 10) show what they cost. The memory of the public way and of windows grows
@@ -19,7 +20,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precisions", nargs="+", help="of torch")
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="measure it, too")
+    parser.add_argument("--onnx", action=argparse.BooleanOptionalAction, default=True, help="onnxruntime, too")
     given = parser.parse_args()
     device = Compute.of(given.device).device
     usual = ["float32"] if device.type == "cpu" else ["float32", "auto", "bfloat16", "float16"]
@@ -89,20 +91,20 @@ def main() -> None:
     for name in (name for name, case in CASES.items() if case.module in given.modules):
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder, "model")
-            make(CASES[name], place, device)
-            settings = settings_of(CASES[name], device, given.precisions or usual)
+            onnx = onnx_precisions(device) if given.onnx and CASES[name].onnx else ()
+            make(CASES[name], place, onnx)
+            settings = settings_of(CASES[name], given.precisions or usual, onnx)
             memory = memory_of(name, place, device, audio, settings) if given.memory else {}
             found = measure(name, place, device, audio, settings, given.rounds)
         print_table(name, device, audio, given.rounds, found, memory)
 
 
-def make(case: Case, place: Path, device: torch.device) -> None:
-    """Writes the model, and its ONNX files if it has any."""
+def make(case: Case, place: Path, onnx: Sequence[str]) -> None:
+    """Writes the model, and its ONNX files of these precisions."""
     torch.manual_seed(0)
     case.make(place)
-    if case.onnx:
-        for precision in onnx_precisions(device):
-            export_onnx(case.module, place, precision)
+    for precision in onnx:
+        export_onnx(case.module, place, precision)
 
 
 def memory_of(

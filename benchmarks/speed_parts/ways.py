@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -136,14 +136,11 @@ def quieten() -> None:
     logging.disable_progress_bar()
 
 
-def settings_of(case: Case, device: torch.device, precisions: list[str]) -> list[Setting]:
-    """All that are compared: the public way, and ours in each context, backend and precision."""
+def settings_of(case: Case, precisions: Sequence[str], onnx: Sequence[str]) -> list[Setting]:
+    """All that are compared: the public way, and ours in each context, with these precisions of torch and of ONNX."""
     settings = [Setting(PUBLIC)]
     settings += [Setting(TORCH, context, precision) for context in case.contexts for precision in precisions]
-    if case.onnx:
-        settings += [
-            Setting(ONNX, context, precision) for context in case.contexts for precision in onnx_precisions(device)
-        ]
+    settings += [Setting(ONNX, context, precision) for context in case.contexts for precision in onnx]
     return settings
 
 
