@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
@@ -19,6 +21,8 @@ MAY_FETCH = "NOVASPEECH_MODELS"  # environment variable: "any", "published", or 
 _CONFIGURATION = ["*.json"]
 _SAFETENSORS = ["model*.safetensors"]
 _PICKLES = ["pytorch_model*.bin"]
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 _published: ContextVar[str] = ContextVar("published", default="")
 
@@ -50,12 +54,35 @@ def is_cached(model: str) -> bool:
     return cached_folder(model) is not None
 
 
+def split_revision(model: str) -> tuple[str, str]:
+    """Name and revision of "owner/name@revision", a commit, tag or branch of it; of "owner/name" its branch main."""
+    name, _, revision = model.partition("@")
+    return name, revision or "main"
+
+
 def cached_revision(model: str) -> str:
     """The commit of a Hub model in the Hub's cache, which is what would be loaded; "" if there is none."""
-    reference = hub_cache() / f"models--{model.replace('/', '--')}" / "refs" / "main"
+    name, revision = split_revision(model)
+    folder = hub_cache() / f"models--{name.replace('/', '--')}"
+    if _COMMIT.fullmatch(revision):
+        return revision if (folder / "snapshots" / revision).is_dir() else ""
+    reference = folder / "refs" / revision
     with contextlib.suppress(OSError, ValueError):
         return reference.read_text(encoding="utf-8").strip()
     return ""
+
+
+def pinned(model: str) -> str:
+    """A Hub model with the commit that is in the Hub's cache, else the one that the Hub has now: "owner/name@commit".
+
+    Raises:
+        WeightsError: the Hub has no such model, or cannot be asked.
+    """
+    commit = cached_revision(model) if is_cached(model) else ""
+    if not commit:
+        with _fetching(model):
+            commit = str(_about(model).sha)
+    return f"{split_revision(model)[0]}@{commit}"
 
 
 @contextlib.contextmanager
@@ -85,11 +112,19 @@ def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
     _refuse_if_not_allowed(model)
     cache = hub_cache()
     log(f"{model} is not in {cache}, or not whole: fetching it from the Hub")
-    try:
+    with _fetching(model):
         return _fetch(model, check, log)
+
+
+@contextlib.contextmanager
+def _fetching(model: str) -> Iterator[None]:
+    """What goes wrong inside means that the model cannot be had now: the network has many errors."""
+    try:
+        yield
     except WeightsError:
         raise
-    except Exception as error:  # the network has many: each means that the model cannot be had now
+    except Exception as error:
+        cache = hub_cache()
         raise WeightsError(
             f"model {quoted(model)} is not in {cache} and cannot be fetched ({first_line(error)}); copy the model's "
             f"folder to this machine and name it in the option 'model', or copy a cache that has it to {cache}"
@@ -106,7 +141,7 @@ def _refuse_if_not_allowed(model: str) -> None:
     if not entries or "any" in entries:
         return
     allowed = [_published.get() if entry == "published" else entry for entry in entries]
-    if model not in allowed:
+    if not {model, split_revision(model)[0]} & set(allowed):
         listed = ", ".join(filter(None, allowed)) or "none"
         raise WeightsError(
             f"model {quoted(model)} must not be fetched on this machine, whose {MAY_FETCH} allows {listed}; choose one "
@@ -115,15 +150,14 @@ def _refuse_if_not_allowed(model: str) -> None:
 
 
 def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
-    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub import snapshot_download
 
-    if constants.HF_HUB_OFFLINE:
-        raise OSError("HF_HUB_OFFLINE is set")
-    info = HfApi().model_info(model, files_metadata=True)
+    name, revision = split_revision(model)
+    info = _about(model)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}  # a mirror may state none
 
     def get(patterns: list[str]) -> Path:
-        return Path(snapshot_download(model, cache_dir=hub_cache(), allow_patterns=patterns))
+        return Path(snapshot_download(name, revision=revision, cache_dir=hub_cache(), allow_patterns=patterns))
 
     if "config.json" not in sizes:
         raise WeightsError(f"model {quoted(model)} has no config.json on the Hub: it is none of transformers")
@@ -138,6 +172,16 @@ def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
             if is_complete(folder):
                 break
     return folder or get(_CONFIGURATION)
+
+
+def _about(model: str) -> Any:
+    """What the Hub says of a model and its files."""
+    from huggingface_hub import HfApi, constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise OSError("HF_HUB_OFFLINE is set")
+    name, revision = split_revision(model)
+    return HfApi().model_info(name, revision=revision, files_metadata=True)
 
 
 def _refuse_if_large(model: str, sizes: Mapping[str, int], patterns: Sequence[str]) -> int:
@@ -159,12 +203,15 @@ def cached_folder(model: str) -> Path | None:
     """The snapshot of a model in the Hub's cache; None if it is not there, or not whole."""
     from huggingface_hub import snapshot_download
 
+    name, revision = split_revision(model)
     # The Hub's own idea of a whole model includes files that are not fetched: the other kind of weights, pictures.
     for weights in (_SAFETENSORS, _PICKLES):
         with contextlib.suppress(OSError, ValueError):
             patterns = _CONFIGURATION + weights
             folder = Path(
-                snapshot_download(model, cache_dir=hub_cache(), allow_patterns=patterns, local_files_only=True)
+                snapshot_download(
+                    name, revision=revision, cache_dir=hub_cache(), allow_patterns=patterns, local_files_only=True
+                )
             )
             if is_complete(folder):
                 return folder

@@ -25,14 +25,14 @@ from novaspeech.models.folder import (
 
 T = TypeVar("T")
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
 def model_folder(model: str, model_types: Collection[str], log: Log = print, exported: bool = False) -> Path:
     """The folder that holds a transformers model.
 
     Args:
-        model: a folder, or a Hub id such as "facebook/w2v-bert-2.0".
+        model: a folder, or a Hub id such as "facebook/w2v-bert-2.0", of a certain commit "facebook/w2v-bert-2.0@…".
         model_types: one of these is the `model_type` that its config.json must state.
         log: takes a line when something is fetched.
         exported: whether it must be one that `novaspeech export` wrote.
@@ -43,7 +43,7 @@ def model_folder(model: str, model_types: Collection[str], log: Log = print, exp
     """
     folder = local_path(model)
     if not model or not _is_dir(folder):
-        if not _HUB_ID.fullmatch(model):
+        if not HUB_ID.fullmatch(model):
             raise WeightsError(
                 f"model {quoted(model)} is neither a folder on this machine nor a Hub id such as owner/name"
             )

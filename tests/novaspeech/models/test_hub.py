@@ -121,6 +121,19 @@ def test_a_model_is_fetched_once_and_found_again_without_a_network(monkeypatch: 
     assert (len(said), Hub.taken) == (2, [])
 
 
+def test_a_commit_can_be_named_and_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hub.pinned("owner/name") == f"owner/name@{COMMIT}"
+    assert not Hub.taken
+    folder = weights.model_folder(f"owner/name@{COMMIT}", TYPES, lambda line: None)
+    assert folder.name == COMMIT
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert hub.cached_revision(f"owner/name@{COMMIT}") == COMMIT
+    assert weights.model_folder(f"owner/name@{COMMIT}", TYPES, lambda line: None) == folder
+    assert hub.pinned(f"owner/name@{COMMIT}") == f"owner/name@{COMMIT}"
+    with pytest.raises(WeightsError, match="and cannot be fetched"):
+        hub.pinned(f"owner/name@{'d' * 40}")
+
+
 def test_a_connection_that_breaks_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that is killed begins the file anew, in this version of the Hub's client; whole files stay."""
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)  # between its tries
@@ -207,4 +220,4 @@ def test_published_is_the_default_of_the_modules_own_option(monkeypatch: pytest.
         W2VBert2([], {"model": "owner/name"}, log=lambda line: None)
     with pytest.raises(WeightsError, match=r"'facebook/w2v-bert-2\.0' is not in .* and cannot be fetched"):
         W2VBert2([], {}, log=lambda line: None)
-    assert Hub.taken == ["/api/models/facebook/w2v-bert-2.0"]
+    assert Hub.taken == ["/api/models/facebook/w2v-bert-2.0/revision/main"]
