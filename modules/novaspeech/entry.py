@@ -100,6 +100,7 @@ class Model:
         *,
         inputs: Mapping[str, Audio] | None = None,
         end: Time | None = None,
+        name: str | None = None,
         progress: Progress = ignore_progress,
     ) -> Result:
         """Runs the model over a recording.
@@ -111,6 +112,7 @@ class Model:
             outputs: ids of those wanted; None takes those that the module's trainer ticks.
             inputs: further inputs by id.
             end: time at which to stop; None or 0 is the recording's end, as for the servers.
+            name: what files are called after; None takes the recording's own, without its ending.
             progress: called with the windows done and their total.
 
         Raises:
@@ -119,7 +121,8 @@ class Model:
         """
         further = _FurtherInputs(self.module, inputs or {})
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
-        name = "recording" if isinstance(recording, tuple) else Path(recording).stem
+        if name is None:
+            name = "recording" if isinstance(recording, tuple) else Path(recording).stem
 
         with self._lock, naming(name):
             opened = open_audio(recording, name)

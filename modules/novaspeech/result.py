@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.errors import RequestError
-from novaspeech.formats.files import SSI, check_formats, file_names, write_files
+from novaspeech.formats.files import NPY, SSI, check_formats, file_names, write_files
 from novaspeech.formats.tables import table
 from novaspeech.formats.track import Kind, Track, Tracks
 from novaspeech.inference.engine import Windows
@@ -109,6 +109,16 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         return np.stack([starts, starts + self._session.grid.frame_ms], axis=1) / 1000
 
     @property
+    def rate(self) -> float:
+        """Windows per second."""
+        return 1000 / self._session.grid.stride_ms
+
+    @property
+    def seconds(self) -> float:
+        """Of the recording."""
+        return self._session.recording.duration_ms / 1000
+
+    @property
     def usable(self) -> BoolArray:
         """(n,) bool: which windows had usable audio."""
         found = (value.usable for value in self._results.values() if isinstance(value, Windows))
@@ -117,15 +127,15 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
     def tracks(self) -> Tracks:
         """The outputs apart from who computed them, for `novaspeech.formats`."""
         recording = self._session.recording
-        audio, duration = Path(recording.name), recording.duration_ms / 1000
+        audio = Path(recording.name)
         found = tuple(map(self._track, self._outputs.values()))
-        return Tracks(self.name, recording.name, audio if audio.is_file() else None, duration, found)
+        return Tracks(self.name, recording.name, audio if audio.is_file() else None, self.seconds, found)
 
     def _track(self, output: Output) -> Track:
         value = self[output.id]
         if isinstance(value, list):
             return Track.of_segments(output.id, value, output.classes or self._session.classes.get(output.id, ()))
-        times = np.array([[0, self._session.recording.duration_ms / 1000]]) if output.whole else self.times
+        times = np.array([[0, self.seconds]]) if output.whole else self.times
         values = value[None] if output.whole else value
         return Track(output.id, kind_of(output), times, values, low=output.low, high=output.high)
 
@@ -141,7 +151,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         """
         return table(self._track(self._output(name)), self._session.recording.name)
 
-    def save(self, folder: str | Path, formats: Collection[str] = (SSI,)) -> list[Path]:
+    def save(self, folder: str | Path, formats: Collection[str] = (SSI,), dtype: str = "float32") -> list[Path]:
         """Writes the outputs as files.
 
         | format | files | holds |
@@ -149,6 +159,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         | ssi | NAME.ID.stream, NAME.ID.annotation, data in NAME.ID.stream~: the same bytes that a server writes | all |
         | csv, parquet | NAME.ID.csv, a table as `to_frame` gives it | all |
         | npz | NAME.ID.npz, arrays for NumPy | all |
+        | npy | NAME.ID.npy, one array for NumPy, which can be read in part | scores; streams |
         | textgrid | NAME.TextGrid for Praat, a tier for each output; NAME.scores.csv | segments; scores |
         | eaf | NAME.eaf for ELAN, the same; NAME_tsconf.xml, which shows ELAN the scores | segments; scores |
         | srt, vtt | NAME.ID.srt, subtitles | segments |
@@ -159,6 +170,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         Args:
             folder: where to; made if need be.
             formats: of the above.
+            dtype: "float32", or "float16" for half of the bytes, of npy.
 
         Returns:
             the files' paths, without those that end in "~" and lie beside them.
@@ -166,7 +178,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         Raises:
             OptionError: an unknown format.
             RequestError: a format that can hold none of the outputs; a file's name is too long; said before any is
-                written.
+                written. A number is too large for float16.
             PackageError: what writes a format is missing.
             OSError: a file cannot be written, such as on a full disk (`SavingError`).
         """
@@ -178,7 +190,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
             if form == SSI:
                 self._save_ssi(folder)
             elif tracks:
-                save_tracks(tracks, form, folder)
+                save_tracks(tracks.rounded(dtype) if form == NPY else tracks, form, folder)
         return files
 
     def _save_ssi(self, folder: Path) -> None:

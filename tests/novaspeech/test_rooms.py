@@ -15,7 +15,19 @@ from novaspeech.server.catalogue import MODULES, module_names
 from tests.conftest import ROOT
 
 # From the bottom to the top: each may use itself and those before it.
-ROOMS = ("foundation", "formats", "audio", "models", "inference", "server", "entry", "batch", "view", "command")
+ROOMS = (
+    "foundation",
+    "formats",
+    "audio",
+    "models",
+    "inference",
+    "server",
+    "entry",
+    "batch",
+    "corpus",
+    "view",
+    "command",
+)
 FOUNDATION = {"errors", "arrays", "hooks", "segments"}
 # Of a module: what knows a model and no server.
 KNOWS_NO_SERVER = ("encoder.py", "network.py")

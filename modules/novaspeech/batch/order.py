@@ -31,6 +31,7 @@ class Order:
         inputs: further inputs by id.
         end: time at which to stop; None is the recording's end.
         formats: of the files, as `Result.save` takes them.
+        dtype: of the numbers in npy.
     """
 
     module: str
@@ -40,6 +41,7 @@ class Order:
     inputs: Mapping[str, str] = field(default_factory=dict)
     end: str | None = None
     formats: Sequence[str] = (SSI,)
+    dtype: str = "float32"
 
     def check(self, log: Log) -> list[Output]:
         """The outputs that are meant; all that can be wrong with an order is found here, without the model.

@@ -15,6 +15,7 @@ from novaspeech.hooks import Progress
 if TYPE_CHECKING:
     from novaspeech.batch.order import Task
     from novaspeech.batch.runner import Outcome
+    from novaspeech.corpus.progress import Counted
 
 _LINE_EVERY_S = 60
 _LOOK = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
@@ -101,3 +102,45 @@ class BatchBar:
             left = (self._told - self._began) * (self._seconds / done - 1) if done else None
             rest = f", about {tqdm.format_interval(left)} left" if left is not None else ""
             self.say(f"{self._ended} of {self._count} recordings, {done / self._seconds:.0%}{rest}")
+
+
+class CorpusBar:
+    """One line on standard error for a corpus, or without a terminal a line a minute.
+
+    Args:
+        quiet: shows neither it nor lines of the log.
+        verbose: shows a line after each recording.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet, self._every_s = quiet, 0 if verbose else _LINE_EVERY_S
+        self._bar: Any = None
+        self._terminal = sys.stderr.isatty() and not quiet
+        self._told = time.monotonic()
+
+    def log(self, line: str) -> None:
+        if not self._quiet:
+            tqdm.write(line, file=sys.stderr)
+
+    def show(self, counted: Counted) -> None:
+        """Shows how far it is."""
+        line = _line_of(counted)
+        if self._terminal:
+            if self._bar is None:
+                self._bar = tqdm(total=1.0, bar_format="{desc} |{bar}|", dynamic_ncols=True, file=sys.stderr)
+            self._bar.set_description_str(line, refresh=False)
+            self._bar.update(counted.share - self._bar.n)
+        elif time.monotonic() - self._told >= self._every_s:
+            self._told = time.monotonic()
+            self.log(line)
+
+    def close(self) -> None:
+        """Ends the line; more may follow."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _line_of(counted: Counted) -> str:
+    left = "" if counted.left is None else f", about {tqdm.format_interval(counted.left)} left"
+    done, failed = counted.statuses["done"], counted.statuses["failed"]
+    return f"{counted.share:.0%}: {done} done, {failed} failed, {counted.speed:.0f} h of audio per h{left}"

@@ -17,7 +17,11 @@ def add_command(commands: Any) -> None:
     convert = new_command(commands, "convert", _convert, help="write .stream and .annotation files in other formats")
     add_output_arguments(convert)
     convert.add_argument(
-        "--to", required=True, action="append", metavar="FORMAT", help="csv, parquet, npz, textgrid, eaf, srt or vtt"
+        "--to",
+        required=True,
+        action="append",
+        metavar="FORMAT",
+        help="csv, parquet, npz, npy, textgrid, eaf, srt or vtt",
     )
     convert.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: beside the given ones)")
 

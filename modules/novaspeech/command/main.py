@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 import novaspeech
-from novaspeech.command import completion, convert, doctor, download, export, modules, plot, run, view
+from novaspeech.command import completion, convert, corpus, doctor, download, export, modules, plot, run, view
 from novaspeech.errors import NovaspeechError
 from novaspeech.server.catalogue import command_modules
 
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"novaspeech {novaspeech.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add_command(commands)
+    corpus.add_command(commands)
     convert.add_command(commands)
     plot.add_command(commands)
     view.add_command(commands)

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from novaspeech.command.arguments import new_command, pairs
+from novaspeech.command.arguments import add_order_arguments, new_command, order_of
 from novaspeech.errors import RequestError
 
 if TYPE_CHECKING:
@@ -18,19 +18,11 @@ if TYPE_CHECKING:
     from novaspeech.batch.runner import Outcome
     from novaspeech.command.bar import BatchBar
 
-_TIMES = {
-    "frame": "time that one output stands for (default: the trainer's)",
-    "stride": "time from one output to the next (default: the frame)",
-    "left": "audio before the frame that the model also hears (default: the trainer's)",
-    "right": "audio after the frame that the model also hears (default: the trainer's)",
-    "end": "time at which to stop (default: the recording's end)",
-}
-
 
 def add_command(commands: Any) -> None:
     """Adds `run` to the subparsers of `novaspeech`."""
     run = new_command(commands, "run", _run, help="run a module over recordings")
-    run.add_argument("module", help="its name, as `novaspeech modules` lists it")
+    add_order_arguments(run)
     run.add_argument(
         "audio",
         nargs="+",
@@ -38,17 +30,12 @@ def add_command(commands: Any) -> None:
         help="a recording (whatever libsndfile or ffmpeg reads), a folder, a pattern, or @FILE with an input a line",
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: beside each recording)")
-    for name, text in _TIMES.items():
-        run.add_argument(f"--{name}", metavar="TIME", help=f"{text}, as 40ms or 1.5s")
-    run.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
-    run.add_argument("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
-    run.add_argument("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
     run.add_argument(
         "--format",
         action="append",
         metavar="FORMAT",
         dest="formats",
-        help="ssi (default), csv, parquet, npz, textgrid, eaf, srt, vtt",
+        help="ssi (default), csv, parquet, npz, npy, textgrid, eaf, srt, vtt",
     )
     run.add_argument("--skip-existing", action="store_true", help="leave out what the same order made already")
     run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, for CPUs with many cores (1)")
@@ -71,8 +58,10 @@ def _run(given: argparse.Namespace) -> int:
     from novaspeech.batch.order import tasks_of
     from novaspeech.batch.runner import Sorted
     from novaspeech.command.bar import BatchBar
+    from novaspeech.formats.files import SSI
 
-    bar, order = BatchBar(quiet=given.quiet, verbose=given.verbose), _order(given)
+    bar = BatchBar(quiet=given.quiet, verbose=given.verbose)
+    order = order_of(given, given.formats or [SSI])
     if given.jobs < 1:
         raise RequestError(f"--jobs is {given.jobs}; it must be 1 or more")
     tasks = tasks_of(find_recordings(given.audio, bar.log), given.out)
@@ -89,21 +78,6 @@ def _run(given: argparse.Namespace) -> int:
     _add_not_begun(tasks, outcomes)
     _tell(tasks, outcomes, given, stopped=stopped)
     return 130 if stopped else int(any(outcome.state == "failed" for outcome in outcomes))
-
-
-def _order(given: argparse.Namespace) -> Order:
-    from novaspeech.batch.order import Order
-    from novaspeech.formats.files import SSI
-
-    return Order(
-        given.module,
-        pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100"),
-        {name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
-        given.output,
-        pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
-        given.end,
-        tuple(dict.fromkeys(given.formats or [SSI])),
-    )
 
 
 def _work(todo: Sequence[Task], order: Order, bar: BatchBar, jobs: int, outcomes: list[Outcome]) -> None:

@@ -10,10 +10,11 @@ from novaspeech.errors import OptionError, RequestError
 from novaspeech.formats.elan import write_eaf, write_series
 from novaspeech.formats.praat import write_textgrid
 from novaspeech.formats.subtitles import write_srt, write_vtt
-from novaspeech.formats.tables import write_csv, write_npz, write_parquet, write_scores
+from novaspeech.formats.tables import write_csv, write_npy, write_npz, write_parquet, write_scores
 from novaspeech.formats.track import Kind, Track, Tracks
 
 SSI = "ssi"  # the servers' own, which the room of the servers writes
+NPY = "npy"
 _ANYTHING: tuple[Kind, ...] = ("scores", "vectors", "segments")
 _SAID = {"scores": "a continuous annotation", "vectors": "a stream", "segments": "segments"}
 
@@ -35,6 +36,7 @@ _PER_OUTPUT = {
     "csv": _PerOutput(_ANYTHING, write_csv),
     "parquet": _PerOutput(_ANYTHING, write_parquet),
     "npz": _PerOutput(_ANYTHING, write_npz),
+    NPY: _PerOutput(("scores", "vectors"), write_npy),
     "srt": _PerOutput(("segments",), write_srt),
     "vtt": _PerOutput(("segments",), write_vtt),
 }

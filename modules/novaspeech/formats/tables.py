@@ -61,6 +61,12 @@ def write_npz(tracks: Tracks, track: Track, file: Path) -> None:
         np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
 
 
+def write_npy(tracks: Tracks, track: Track, file: Path) -> None:
+    """The values alone, (n,) or (n, D); of where they belong in time a reader knows the rate."""
+    with file.open("wb") as opened:
+        np.save(opened, track.values)
+
+
 def write_scores(tracks: Tracks, file: Path) -> None:
     """All scores of a recording beside each other: a row a time, in seconds, an empty cell where there is none.
 

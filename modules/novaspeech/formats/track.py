@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from novaspeech.arrays import FloatArray
+from novaspeech.errors import OptionError, RequestError, quoted
 from novaspeech.segments import Segment
 
 Kind = Literal["scores", "vectors", "segments"]
@@ -91,10 +92,31 @@ class Tracks:
         """Id of each → what it is."""
         return {track.id: track.kind for track in self.tracks}
 
+    def rounded(self, dtype: str) -> Tracks:
+        """The same with scores and vectors in another number format.
+
+        Raises:
+            OptionError: it is neither "float32" nor "float16".
+            RequestError: a number is too large for it.
+        """
+        if dtype not in ("float32", "float16"):
+            raise OptionError(f"there is no dtype {quoted(dtype)}; there are: float32, float16")
+        tracks = tuple(replace(track, values=_rounded(track, dtype)) for track in self.tracks)
+        return replace(self, tracks=tracks)
+
     @property
     def end(self) -> float:
         """Seconds: the recording's end, or that of a segment that ends later."""
         return float(max(self.duration, *(track.times.max(initial=0) for track in self.of_kind("segments")), 0.0))
+
+
+def _rounded(track: Track, dtype: str) -> FloatArray:
+    with np.errstate(over="ignore"):
+        values = track.values.astype(dtype)
+    if np.isinf(values).any():
+        largest = np.nanmax(np.abs(track.values))
+        raise RequestError(f"{track.id} has numbers as large as {largest:g}, more than {dtype} holds; use float32")
+    return values
 
 
 def lanes(segments: Iterable[Segment]) -> list[list[Segment]]:

@@ -7,6 +7,7 @@ import csv
 import struct
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -244,6 +245,7 @@ def test_formats_hold_what_they_can() -> None:
     kinds = {"arousal": "scores", "embeddings": "vectors", "words": "segments"}
     assert {form: left_out(kinds, form) for form in FORMATS} == {  # type: ignore[arg-type]
         **{form: [] for form in (SSI, "csv", "parquet", "npz")},
+        "npy": ["words"],
         **{form: ["arousal", "embeddings"] for form in ("srt", "vtt")},
         **{form: ["embeddings"] for form in ("textgrid", "eaf")},
     }
@@ -258,11 +260,26 @@ def test_formats_hold_what_they_can() -> None:
     ):
         check_formats(["eaf"], {"embeddings": "vectors"})
     with pytest.raises(
-        OptionError, match="^there is no format 'xml'; there are: ssi, csv, parquet, npz, srt, vtt, text"
+        OptionError, match="^there is no format 'xml'; there are: ssi, csv, parquet, npz, npy, srt, vtt"
     ):
         check_formats(["xml"], {"embeddings": "vectors"})
     with pytest.raises(OptionError, match="^no format is named; there are: ssi, csv"):
         check_formats([], {"embeddings": "vectors"})
+
+
+def test_npy_is_the_values_alone_and_half_has_an_end(tracks: Tracks, tmp_path: Path) -> None:
+    files = saved(tracks, "npy", tmp_path)
+    assert set(files) == {f".{track.id}.npy" for track in tracks.tracks if track.kind != "segments"}
+    for track in tracks.tracks:
+        if track.kind != "segments":
+            np.testing.assert_array_equal(np.load(files[f".{track.id}.npy"]), track.values)
+    half = tracks.rounded("float16").of_kind("vectors")[0]
+    assert half.values.dtype == np.float16
+    loud = replace(tracks, tracks=(replace(half, values=np.full((1, 2), 7e4, np.float32)),))
+    with pytest.raises(RequestError, match="has numbers as large as 70000, more than float16 holds; use float32"):
+        loud.rounded("float16")
+    with pytest.raises(OptionError, match="there is no dtype 'int8'; there are: float32, float16"):
+        tracks.rounded("int8")
 
 
 def test_lanes_do_not_overlap() -> None:

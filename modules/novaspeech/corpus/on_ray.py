@@ -1,0 +1,171 @@
+"""Ray Data hands out the work: on this machine, or on the cluster that RAY_ADDRESS names.
+
+Only rows and what became of them pass through Ray. A worker is an actor with the model in memory. One that dies is
+started again by Ray, and its block is done again: what of it has ended is known by its record.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from novaspeech.batch.workers import cores
+from novaspeech.corpus.driver import Engine
+from novaspeech.corpus.job import Job
+from novaspeech.corpus.ledger import Ended
+from novaspeech.corpus.rows import Row
+from novaspeech.corpus.worker import Worker
+from novaspeech.errors import NovaspeechError, PackageError
+from novaspeech.hooks import Log
+
+_BLOCK_ROWS = 16  # what Ray takes for a block, some 50 ms, is then little for each recording
+_BLOCKS = 50  # of a worker at the least, so that all workers end at about the same time
+_PAUSE_S = 30.0  # before a process ends over a fault
+_LONGEST_PAUSE_S = 900.0
+_COLUMNS = ("id", "place", "size")
+
+
+def ray_engine(workers_per_gpu: int = 2, pause_s: float = _PAUSE_S) -> Engine:
+    """Ray as the one who hands out work.
+
+    Args:
+        workers_per_gpu: processes that share a GPU: while one reads or writes, the other computes.
+        pause_s: seconds that a process waits before it ends over a fault that is no recording's, twice as many after
+            each further one on its machine: a broken GPU must not use up the attempts of many recordings.
+    """
+    return partial(_run_on_ray, workers_per_gpu=workers_per_gpu, pause_s=pause_s)
+
+
+def _run_on_ray(
+    rows: Sequence[Row], job: Job, log: Log, *, workers_per_gpu: int, pause_s: float
+) -> Generator[Ended, None, None]:
+    if not rows:
+        return
+    with _connected() as ray:
+        from ray import data
+
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns that bars are off
+        share, workers = _share_of_a_worker(job, ray.cluster_resources(), workers_per_gpu)
+        blocks = [_table(block) for block in blocks_of(rows, workers)]
+        count = min(workers, len(blocks))
+        log(f"Ray: {count} workers on {len(ray.nodes())} machines")
+        done = data.from_arrow(blocks).map_batches(
+            _Actor,
+            fn_constructor_args=(job, pause_s),
+            batch_size=None,
+            compute=data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
+            **share,
+        )
+        for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
+            yield from (Ended.from_json(line) for line in batch["ended"])
+
+
+@contextmanager
+def _connected() -> Iterator[Any]:
+    """Inside, Ray runs: the one that is there already, that of RAY_ADDRESS, or one of this machine's own.
+
+    Ray's own listens on the loopback address only. Usage statistics are off unless somebody turned them on.
+
+    Raises:
+        PackageError: Ray is missing.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    alone = "RAY_ADDRESS" not in os.environ
+    if alone:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # which else listens on all addresses
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise PackageError(f"--engine ray needs Ray: pip install novaspeech[corpus] ({error})") from error
+    if ray.is_initialized():
+        yield ray
+        return
+    here: dict[str, Any] = {"num_cpus": cores(), "_node_ip_address": "127.0.0.1"} if alone else {}
+    ray.init(logging_level=logging.WARNING, **here)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _share_of_a_worker(job: Job, resources: Mapping[str, float], workers_per_gpu: int) -> tuple[dict[str, Any], int]:
+    """What of a machine a worker takes, and how many workers there can be at once."""
+    gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
+    if gpus and job.origin["options"]["device"] in ("auto", "cuda"):
+        return {"num_gpus": 1 / workers_per_gpu, "num_cpus": 1}, int(gpus * workers_per_gpu)
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    return {"num_cpus": threads}, max(1, int(cpus // threads))
+
+
+def blocks_of(rows: Sequence[Row], workers: int) -> list[list[Row]]:
+    """Rows, the longest first, in blocks that are small beside what a worker has to do."""
+    most = sum(row.size for row in rows) / (workers * _BLOCKS)
+    blocks: list[list[Row]] = []
+    size = 0.0
+    for row in rows:
+        if not blocks or len(blocks[-1]) == _BLOCK_ROWS or size + row.size > most:
+            blocks.append([])
+            size = 0.0
+        blocks[-1].append(row)
+        size += row.size
+    return blocks
+
+
+def _table(block: Sequence[Row]) -> Any:
+    import pyarrow
+
+    return pyarrow.table({name: [getattr(row, name) for row in block] for name in _COLUMNS})
+
+
+class _Actor:
+    """A worker, as Ray Data calls it.
+
+    Raises:
+        NovaspeechError: the model cannot be had, here or anywhere; it ends the run.
+    """
+
+    def __init__(self, job: Job, pause_s: float) -> None:
+        self._worker, self._pause_s = Worker(job), pause_s
+        with self._ending(but=NovaspeechError):
+            self._worker.load()
+
+    def __call__(self, block: Mapping[str, Any]) -> dict[str, list[str]]:
+        lines = []
+        for row in map(Row, *(block[name].tolist() for name in _COLUMNS)):
+            with self._ending():
+                lines.append(self._worker.run(row).to_json())
+            _faults_file().unlink(missing_ok=True)
+        return {"ended": lines}
+
+    @contextmanager
+    def _ending(self, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+        """What is raised inside, `but` for this, ends the process after a pause; Ray starts another in its place."""
+        try:
+            yield
+        except but:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, another process may do better
+            traceback.print_exc()
+            file = _faults_file()
+            before = len(file.read_bytes()) if file.exists() else 0
+            file.write_bytes(bytes(before + 1))
+            time.sleep(min(_LONGEST_PAUSE_S, self._pause_s * 2**before))
+            os._exit(1)
+
+
+def _faults_file() -> Path:
+    """Has a byte for each process that ended over a fault on this machine, or its GPU, since something went well."""
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(",", "-")
+    return Path(tempfile.gettempdir(), f"novaspeech-faults-{getpass.getuser()}-{gpu}")

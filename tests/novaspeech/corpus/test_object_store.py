@@ -1,0 +1,94 @@
+"""A corpus in a bucket, of a server that speaks S3 and fails now and then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from tests.conftest import ROOT
+from tests.novaspeech.corpus.conftest import content
+from tests.novaspeech.corpus.flaky_s3 import Flaky, flaky_s3
+from tests.novaspeech.corpus.test_corpus import DONE, Command, statuses
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, talks: Path) -> Iterator[tuple[fsspec.AbstractFileSystem, Flaky]]:
+    """A bucket `lab` with the recordings in `talks`."""
+    with flaky_s3(0.0) as (address, application):
+        keys = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_DEFAULT_REGION": "us-east-1"}
+        for name, value in {**keys, "AWS_ENDPOINT_URL": address}.items():
+            monkeypatch.setenv(name, value)
+        fsspec.filesystem("s3").clear_instance_cache()
+        files = fsspec.filesystem("s3")
+        if files.exists("lab"):  # of another test: moto keeps it
+            files.rm("lab", recursive=True)
+        files.mkdir("lab")
+        files.put(str(talks), "lab/talks", recursive=True)
+        yield files, application
+        fsspec.filesystem("s3").clear_instance_cache()
+
+
+def test_from_a_bucket_to_a_bucket_the_results_are_the_same(
+    s3: tuple[fsspec.AbstractFileSystem, Flaky], corpus: Command, model: Path
+) -> None:
+    """Killed in the middle, too, while a twentieth of the answers fail."""
+    files, server = s3
+    corpus(out="whole")
+    server.share = 0.05
+    command = [sys.executable, "-m", "novaspeech", "corpus", "emow2v", "s3://lab/talks", "--out", "s3://lab/out"]
+    command += ["--output", "arousal", "--output", "embedding", "--set", f"model={model}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "TMPDIR": str(Path.cwd())}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        end = time.monotonic() + 60
+        while not files.find("lab/out/.corpus/ended", refresh=True) and time.monotonic() < end:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, env=environment).returncode == 1
+    server.share, failed = 0.0, server.failed
+    files.get("lab/out", "out", recursive=True)
+    assert content() == content("whole")
+    assert statuses() == DONE
+    assert failed > 0
+    assert not list(Path.cwd().glob("novaspeech-*")), "what was on its way is gone"
+
+
+def test_a_recording_that_is_gone_fails_and_no_more(
+    s3: tuple[fsspec.AbstractFileSystem, Flaky], corpus: Command
+) -> None:
+    s3[0].pipe_file("lab/m.csv", b"file_name\ntalks/e.wav\ntalks/gone.wav\n")
+    assert corpus(inputs=["s3://lab/m.csv"]) == 1
+    assert statuses() == {"talks/e": "done", "talks/gone": "failed"}
+
+
+def test_a_model_in_a_bucket_is_brought_here_once_and_known_again(
+    s3: tuple[fsspec.AbstractFileSystem, Flaky],
+    corpus: Command,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files, _ = s3
+    monkeypatch.setenv("HF_ASSETS_CACHE", str(Path("cache").absolute()))
+    files.put(str(model), "lab/models/emow2v", recursive=True)
+    told = ["--set", "model=s3://lab/models/emow2v"]
+    assert corpus(*told, inputs=["talks/e.wav", "talks/a.wav"]) == 0
+    corpus(out="whole", inputs=["talks/e.wav", "talks/a.wav"])
+    assert content() == content("whole")
+    [brought] = [folder.stat().st_mtime_ns for folder in Path("cache").rglob("emow2v")]
+    assert corpus(*told, inputs=["talks/b.flac"]) == 0
+    assert [folder.stat().st_mtime_ns for folder in Path("cache").rglob("emow2v")] == [brought]
+    files.pipe_file("lab/models/emow2v/config.json", (model / "config.json").read_bytes() + b" ")
+    assert corpus(*told, inputs=["talks/b.flac"]) == 1
+    assert "differs in files.s3://lab/models/emow2v (" in capsys.readouterr().err
+    assert corpus("--set", "model=s3://lab/models/nothing", out="other") == 1
+    assert "s3://lab/models/nothing cannot be fetched" in capsys.readouterr().err
