@@ -34,7 +34,8 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.entry import Audio, Model
+from novaspeech.entry import Model
+from novaspeech.given import Audio
 from novaspeech.inference.engine import Chunks, Inference
 from novaspeech.server.catalogue import load_trainer, module_names
 from wav2vec2_kws.encoder import KeywordEncoder

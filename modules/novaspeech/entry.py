@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
-
-from novaspeech.audio.excerpt import Excerpt
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
-from novaspeech.errors import OptionError, RecordingError, RequestError
+from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.given import Audio, FurtherInputs, open_audio
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.together import encode_together
 from novaspeech.result import Result
 from novaspeech.server import host
 from novaspeech.server.catalogue import Trainer, load_processor, load_trainer
-from novaspeech.server.inputs import missing_input, parse_place
 from novaspeech.server.outputs import Output
 from novaspeech.server.processor import naming
 from novaspeech.server.session import Session
 
-# A file, or samples (n,) or (n, channels) and their rate in Hz.
-Audio: TypeAlias = "str | Path | tuple[np.ndarray, int]"
 # "40ms", "1.5s", a whole number of milliseconds, or a fraction of seconds.
 Time: TypeAlias = "str | int | float"
 
@@ -119,20 +114,96 @@ class Model:
             RequestError: no such output or input, or windows that cannot be.
             RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
-        further = _FurtherInputs(self.module, inputs or {})
+        further = FurtherInputs(self.module, inputs or {})
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
-        if name is None:
-            name = "recording" if isinstance(recording, tuple) else Path(recording).stem
-
+        name = _name_of(recording) if name is None else name
         with self._lock, naming(name):
-            opened = open_audio(recording, name)
-            end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
-            frame, stride, left, right = (self._times[name] for name in ("frame", "stride", "left", "right"))
-            grid = WindowGrid.fit(frame, stride, left, right, end_ms, opened.name)
-            inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
-            asked = frozenset(output.id for output in chosen)
-            session = Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
+            session = self._session(recording, name, chosen, further, end, progress)
             return Result(session, self.processor.run(session), chosen)
+
+    def together(
+        self,
+        recordings: Sequence[Audio],
+        outputs: Collection[str] | None = None,
+        *,
+        inputs: Mapping[str, Audio] | None = None,
+        end: Time | None = None,
+        names: Sequence[str] | None = None,
+    ) -> list[Result | NovaspeechError]:
+        """Runs the model over short recordings, of which many share a pass; else each would hardly fill one.
+
+        The numbers differ from those of a call for each by rounding. What does not fit together is run alone: long or
+        damaged recordings, those with NaN, and modules that take something from the whole of a recording.
+
+        >>> for clip, result in zip(clips, model.together(clips), strict=True): ...
+
+        Args:
+            recordings, outputs, inputs, end: as of a call, for all of them.
+            names: what each one's files are called after; None takes the recordings' own.
+
+        Returns:
+            a result for each, or what is wrong with it.
+
+        Raises:
+            RequestError: no such output or input.
+        """
+        further = FurtherInputs(self.module, inputs or {})
+        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
+        with self._lock:
+            sessions: list[Session | NovaspeechError] = []
+            for recording, name in zip(recordings, names or map(_name_of, recordings), strict=True):
+                with _kept(sessions, name):
+                    sessions.append(self._session(recording, name, chosen, further, end, ignore_progress))
+            results: list[Result | NovaspeechError] = []
+            for session in self._ahead(sessions, {output.id for output in chosen}):
+                if isinstance(session, Session):
+                    with _kept(results, session.name):
+                        results.append(Result(session, self.processor.run(session), chosen))
+                else:
+                    results.append(session)
+        return results
+
+    def _ahead(self, sessions: Sequence[Session | NovaspeechError], asked: Set[str]) -> list[Session | NovaspeechError]:
+        """The same sessions with what they can share encoded."""
+        names = asked & self.encoder.dimensions.keys()
+        opened = [session for session in sessions if isinstance(session, Session)]
+        if len(opened) < 2 or not (names and self.processor.shares_passes):
+            return list(sessions)
+        inference = self.processor.inference()
+        encoded = encode_together(inference, [(one.recording, one.grid) for one in opened], names)
+        ready = (replace(one, ahead=found or {}) for one, found in zip(opened, encoded, strict=True))
+        return [next(ready) if isinstance(session, Session) else session for session in sessions]
+
+    def _session(
+        self,
+        recording: Audio,
+        name: str,
+        chosen: Sequence[Output],
+        further: FurtherInputs,
+        end: Time | None,
+        progress: Progress,
+    ) -> Session:
+        opened = open_audio(recording, name)
+        end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
+        frame, stride, left, right = (self._times[name] for name in ("frame", "stride", "left", "right"))
+        grid = WindowGrid.fit(frame, stride, left, right, end_ms, opened.name)
+        inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
+        asked = frozenset(output.id for output in chosen)
+        return Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
+
+
+def _name_of(recording: Audio) -> str:
+    return "recording" if isinstance(recording, tuple) else Path(recording).stem
+
+
+@contextmanager
+def _kept(found: list[Any], name: str) -> Iterator[None]:
+    """What is raised inside about a recording goes to its place."""
+    try:
+        with naming(name):
+            yield
+    except NovaspeechError as error:
+        found.append(error)
 
 
 def window_times(trainer: Trainer, given: Mapping[str, Time]) -> dict[str, int]:
@@ -178,52 +249,3 @@ def chosen_outputs(
             asked = ", ".join(output.id for output in chosen)
             raise RequestError(f"the input {name!r} is for the outputs {users}, and only {asked} is asked for")
     return chosen
-
-
-@dataclass(frozen=True)
-class _FurtherInputs:
-    """What a call from Python gives besides the recording, as a `Session` asks for it."""
-
-    module: str
-    given: Mapping[str, Audio]
-
-    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
-        if place:
-            return Excerpt(open_place(option, place))
-        if input_id not in self.given:
-            raise missing_input(input_id, ["audio", *self.given])
-        return Excerpt(open_audio(self.given[input_id], f"input {input_id!r}"))
-
-    def labels(self, option: str, place: str, input_id: str) -> Path:
-        file = place or self.given.get(input_id)
-        if not isinstance(file, (str, Path)):
-            raise RequestError(f"{self.module} needs the input {input_id!r}, a file; or its option {option!r}")
-        return Path(file).expanduser()
-
-
-def open_audio(audio: Audio, name: str) -> Recording:
-    """A recording from a file or from samples.
-
-    Raises:
-        RecordingError: it cannot be read, or the samples are none.
-    """
-    if not isinstance(audio, tuple):
-        return Recording.open(Path(audio).expanduser())
-    samples, rate = np.asarray(audio[0]), int(audio[1])
-    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] > samples.shape[0]) or rate <= 0:
-        raise RecordingError(
-            f"{name} has samples of shape {samples.shape} at {rate} Hz; (n,) or (n, channels) is needed, a row a sample"
-        )
-    return Recording(name, ArraySource(samples, rate))
-
-
-def open_place(option: str, place: str) -> Recording:
-    """The file that an option names.
-
-    Raises:
-        OptionError: it names sessions and labels, which only a server has.
-        RecordingError: it cannot be read.
-    """
-    if parse_place(option, place) is not None:
-        raise OptionError(f"option {option!r} is {place!r}; sessions and labels are a server's; name a file here")
-    return Recording.open(Path(place).expanduser())

@@ -35,6 +35,9 @@ def add_command(commands: Any) -> None:
     corpus.add_argument("--engine", choices=["ray"], help="who hands out the work (default: this process does it)")
     corpus.add_argument("--shard", default="", metavar="I/N", help="only the I-th of N parts, for SLURM and Kubernetes")
     corpus.add_argument("--workers-per-gpu", type=int, default=2, metavar="N", help="processes that share a GPU (2)")
+    corpus.add_argument(
+        "--together", type=int, default=1, metavar="N", help="short recordings that share passes, which rounds anew (1)"
+    )
     corpus.add_argument("--format", choices=["ssi", "npy"], default="ssi", help="of the results (ssi)")
     corpus.add_argument(
         "--dtype", choices=["float32", "float16"], default="float32", help="of the numbers in npy (float32)"
@@ -60,7 +63,9 @@ def _corpus(given: argparse.Namespace) -> int:
     bar = CorpusBar(quiet=given.quiet, verbose=given.verbose)
     _check(given)
     order = order_of(given, [given.format], given.dtype)
-    with closing(Corpus(given.entries, order, given.out, bar.log, shard=given.shard)) as corpus:
+    with closing(
+        Corpus(given.entries, order, given.out, bar.log, shard=given.shard, together=given.together)
+    ) as corpus:
         if given.retry_failed:
             corpus.retry_failed()
         bar.log(
@@ -85,14 +90,15 @@ def _corpus(given: argparse.Namespace) -> int:
 def _check(given: argparse.Namespace) -> None:
     if given.shard and given.engine:
         raise RequestError("--shard and --engine ray both hand out the work; take one of them")
-    if given.workers_per_gpu < 1:
-        raise RequestError(f"--workers-per-gpu is {given.workers_per_gpu}; it must be 1 or more")
+    for name in ("workers_per_gpu", "together"):
+        if getattr(given, name) < 1:
+            raise RequestError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be 1 or more")
     if given.dtype != "float32" and given.format != "npy":
         raise RequestError(f"--dtype {given.dtype} is for --format npy; NOVA's streams hold float32")
 
 
 def _engine(given: argparse.Namespace) -> Engine:
-    from novaspeech.corpus.engines import run_here
+    from novaspeech.corpus.driver import run_here
 
     if given.engine == "ray":
         from novaspeech.corpus.on_ray import ray_engine

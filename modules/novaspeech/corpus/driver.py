@@ -11,6 +11,7 @@ from novaspeech.corpus.ledger import Ended, Ledger
 from novaspeech.corpus.progress import Counted, StatusFile, write_report
 from novaspeech.corpus.rows import Row, read_rows
 from novaspeech.corpus.store import store_at
+from novaspeech.corpus.worker import Worker
 from novaspeech.hooks import Log
 
 # Has rows done, and gives what became of each, in any order.
@@ -25,6 +26,7 @@ class Corpus:
         out: folder or URL of the results.
         log: takes lines about what is wrong with no recording.
         shard: "I/N" for one part of N, "" for all.
+        together: the most short recordings that share passes.
 
     Attributes:
         rows: its recordings, the longest first.
@@ -35,8 +37,10 @@ class Corpus:
         PackageError: a package for a URL's kind is missing.
     """
 
-    def __init__(self, entries: Sequence[str], order: Order, out: str, log: Log, *, shard: str = "") -> None:
-        self._job, self._shard = Job.of(order, out, log), shard
+    def __init__(
+        self, entries: Sequence[str], order: Order, out: str, log: Log, *, shard: str = "", together: int = 1
+    ) -> None:
+        self._job, self._shard = Job.of(order, out, together, log), shard
         rows = read_rows(entries, log)
         self.rows = shard_of(rows, shard) if shard else rows
         self._store = store_at(out)
@@ -87,3 +91,17 @@ class Corpus:
     def close(self) -> None:
         """Removes what is on its way."""
         self._store.close()
+
+
+def run_here(rows: Sequence[Row], job: Job, log: Log) -> Generator[Ended, None, None]:
+    """Does rows one after the other, or some together, in this process.
+
+    Raises:
+        Exception: what is no fault of a recording; it ends the run, and the next one goes on.
+    """
+    worker = Worker(job, log)
+    try:
+        for group in job.groups(rows):
+            yield from worker.run(group)
+    finally:
+        worker.close()

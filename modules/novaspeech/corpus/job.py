@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from novaspeech.batch.order import Order
 from novaspeech.batch.record import origin
+from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import BOOKS, Store
 from novaspeech.corpus.weights import settled
 from novaspeech.errors import RequestError, quoted
 from novaspeech.hooks import Log
 
 _JOB = f"{BOOKS}/job.json"
+_SHORT_S = 15.0  # recordings up to here may share passes; longer ones fill them
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,18 @@ class Job:
         order: what to compute of each recording.
         out: folder or URL of the results.
         origin: what decides the numbers, as `claim` holds it against what is there.
+        together: the most short recordings that share passes.
         run: tells the attempts of this run from those of others.
     """
 
     order: Order
     out: str
     origin: Mapping[str, Any]
+    together: int = 1
     run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @classmethod
-    def of(cls, order: Order, out: str, log: Log) -> Job:
+    def of(cls, order: Order, out: str, together: int, log: Log) -> Job:
         """The job of an order; all that can be wrong with it is found here, without the model.
 
         Raises:
@@ -47,7 +51,7 @@ class Job:
         made_by = origin(order)
         made_by["files"] |= stamps
         more = {"outputs": outputs, "formats": list(order.formats), "dtype": order.dtype}
-        return cls(order, out, {**made_by, **more})
+        return cls(order, out, {**made_by, **more}, together)
 
     def claim(self, store: Store) -> None:
         """Makes a place this job's, if it is not that already.
@@ -78,6 +82,21 @@ class Job:
                 f"{self.out} holds results of another job, which differs in {'; '.join(differing)}; take "
                 f"another --out, or the same job"
             )
+
+    def groups(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """Rows as they are worked on: each alone, of short neighbours `together`."""
+        waiting: list[Row] = []
+        for row in rows:
+            short = self.together > 1 and 0 < row.size <= _SHORT_S
+            if waiting and not (short and len(waiting) < self.together):
+                yield waiting
+                waiting = []
+            if short:
+                waiting.append(row)
+            else:
+                yield [row]
+        if waiting:
+            yield waiting
 
 
 def _differences(there: Any, mine: Any, name: str = "") -> Iterator[str]:

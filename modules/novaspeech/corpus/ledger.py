@@ -11,16 +11,17 @@ import datetime
 import json
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import BOOKS, Store
 
 MOST_ATTEMPTS = 3
 _ENDED, _BEGUN = f"{BOOKS}/ended", f"{BOOKS}/begun"
+Attempts: TypeAlias = "list[dict[str, Any]]"  # when, where, and why its process ended, if it could say
 _AT_ONCE = 16  # reads of small files, of which each waits for the network
 
 
@@ -88,12 +89,12 @@ class Ledger:
         self._store.write(f"{_ENDED}/{ended.id}.json", ended.to_json().encode())
         self._store.remove(f"{_BEGUN}/{ended.id}.json")
 
-    def attempts(self, row_id: str) -> list[dict[str, Any]]:
+    def attempts(self, row_id: str) -> Attempts:
         """Those that began and did not end."""
         content = self._store.read(f"{_BEGUN}/{row_id}.json")
         return list(json.loads(content)) if content else []
 
-    def begin(self, row: Row, before: Sequence[dict[str, Any]], run: str) -> None:
+    def begin(self, row: Row, before: Attempts, run: str) -> None:
         """Writes down that a recording is tried in a run, after these attempts."""
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         self._write(row.id, [*before, {"at": now, "on": socket.gethostname(), "process": os.getpid(), "run": run}])
@@ -117,5 +118,5 @@ class Ledger:
             self._store.remove(f"{_BEGUN}/{row_id}.json")
             self._store.remove(f"{_ENDED}/{row_id}.json")
 
-    def _write(self, row_id: str, attempts: list[dict[str, Any]]) -> None:
+    def _write(self, row_id: str, attempts: Attempts) -> None:
         self._store.write(f"{_BEGUN}/{row_id}.json", json.dumps(attempts).encode())

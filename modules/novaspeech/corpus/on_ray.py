@@ -57,7 +57,7 @@ def _run_on_ray(
         context.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns that bars are off
         share, workers = _share_of_a_worker(job, ray.cluster_resources(), workers_per_gpu)
-        blocks = [_table(block) for block in blocks_of(rows, workers)]
+        blocks = [_table(block) for block in blocks_of(rows, workers, job.together)]
         count = min(workers, len(blocks))
         log(f"Ray: {count} workers on {len(ray.nodes())} machines")
         done = data.from_arrow(blocks).map_batches(
@@ -109,13 +109,13 @@ def _share_of_a_worker(job: Job, resources: Mapping[str, float], workers_per_gpu
     return {"num_cpus": threads}, max(1, int(cpus // threads))
 
 
-def blocks_of(rows: Sequence[Row], workers: int) -> list[list[Row]]:
+def blocks_of(rows: Sequence[Row], workers: int, together: int) -> list[list[Row]]:
     """Rows, the longest first, in blocks that are small beside what a worker has to do."""
     most = sum(row.size for row in rows) / (workers * _BLOCKS)
     blocks: list[list[Row]] = []
     size = 0.0
     for row in rows:
-        if not blocks or len(blocks[-1]) == _BLOCK_ROWS or size + row.size > most:
+        if not blocks or len(blocks[-1]) == max(_BLOCK_ROWS, together) or size + row.size > most:
             blocks.append([])
             size = 0.0
         blocks[-1].append(row)
@@ -137,15 +137,16 @@ class _Actor:
     """
 
     def __init__(self, job: Job, pause_s: float) -> None:
-        self._worker, self._pause_s = Worker(job), pause_s
+        self._job, self._worker, self._pause_s = job, Worker(job), pause_s
         with self._ending(but=NovaspeechError):
             self._worker.load()
 
     def __call__(self, block: Mapping[str, Any]) -> dict[str, list[str]]:
         lines = []
-        for row in map(Row, *(block[name].tolist() for name in _COLUMNS)):
+        rows = map(Row, *(block[name].tolist() for name in _COLUMNS))
+        for group in self._job.groups(rows):
             with self._ending():
-                lines.append(self._worker.run(row).to_json())
+                lines += [ended.to_json() for ended in self._worker.run(group)]
             _faults_file().unlink(missing_ok=True)
         return {"ended": lines}
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from novaspeech.corpus.job import Job
-from novaspeech.corpus.ledger import MOST_ATTEMPTS, Ended, Ledger
+from novaspeech.corpus.ledger import MOST_ATTEMPTS, Attempts, Ended, Ledger
 from novaspeech.corpus.rows import Row, is_url, opened
 from novaspeech.corpus.store import store_at
 from novaspeech.corpus.weights import at_hand, one_at_a_time
 from novaspeech.entry import Model
 from novaspeech.errors import ModelError, NovaspeechError, RecordingError, RequestError, first_line
-from novaspeech.hooks import Log, Progress, ignore_progress
+from novaspeech.hooks import Log
 from novaspeech.result import Result
 
 # What is wrong with the recording, or with what is asked of it, and would be so anywhere. Whatever else is raised is
@@ -48,63 +49,88 @@ class Worker:
             self._model.processor.log = lambda line: None  # of each recording there would be some
         return self._model
 
-    def run(self, row: Row, progress: Progress = ignore_progress) -> Ended:
-        """What became of a recording; nothing is done of one that has ended.
+    def run(self, rows: Sequence[Row]) -> list[Ended]:
+        """What became of recordings; nothing is done of those that have ended. Several share passes.
 
         Raises:
-            NovaspeechError, OSError: what is no fault of the recording. The attempt is counted, and this process is to
+            NovaspeechError, OSError: what is no fault of a recording. The attempts are counted, and this process is to
                 end.
         """
-        known = self._ledger.ended(row.id)
-        if known:
-            return known
-        before = self._ledger.attempts(row.id)
-        if len(before) >= MOST_ATTEMPTS:
-            ended = Ended(row.id, row.place, "failed", _given_up(before), attempts=len(before))
-        else:
-            self._ledger.begin(row, before, self._job.run)
-            try:
-                ended = self._done(row, len(before) + 1, progress)
-            except Exception as error:
-                reason = f"{type(error).__name__}: {first_line(error)}"
-                self._ledger.fault(row, reason)
-                if isinstance(error, (NovaspeechError, OSError)):
-                    raise
-                raise ModelError(f"{row.place}: {reason}") from error
-        self._ledger.end(ended)
-        return ended
+        found = {row.id: known for row in rows if (known := self._ledger.ended(row.id))}
+        tried = {row.id: self._ledger.attempts(row.id) for row in rows if row.id not in found}
+        fresh = [row for row in rows if row.id in tried and not tried[row.id]]
+        # One of those that were tried may have killed its process: each alone.
+        for group in (fresh, *([row] for row in rows if tried.get(row.id))):
+            for ended in self._tried(group, tried):
+                found[ended.id] = ended
+        return [found[row.id] for row in rows]
 
     def close(self) -> None:
         """Removes what is on its way."""
         self._store.close()
 
-    def _done(self, row: Row, attempts: int, progress: Progress) -> Ended:
-        began = time.monotonic()
+    def _tried(self, group: Sequence[Row], tried: Mapping[str, Attempts]) -> Iterator[Ended]:
+        """Does recordings that are to be done at once, if they were not tried too often."""
+        waiting = {row.id: row for row in group}
+        for row in group:
+            if len(tried[row.id]) >= MOST_ATTEMPTS:
+                reason = _given_up(tried[row.id])
+                del waiting[row.id]
+                yield self._end(Ended(row.id, row.place, "failed", reason, attempts=len(tried[row.id])))
+            else:
+                self._ledger.begin(row, tried[row.id], self._job.run)
         try:
-            with self._at_hand(row) as file, self._store.scratch() as folder:
-                result = self.load()(
-                    file,
-                    self._job.order.outputs,
-                    inputs=self._job.order.inputs,
-                    end=self._job.order.end,
-                    name=PurePosixPath(row.id).name,
-                    progress=progress,
-                )
-                result.save(folder, self._job.order.formats, self._job.order.dtype)
-                files = self._put(folder, row)
-        except _FAULTS as error:
-            took = round(time.monotonic() - began, 3)
-            return Ended(row.id, row.place, "failed", first_line(error), took=took, attempts=attempts)
-        return Ended(
-            row.id,
-            row.place,
-            "done",
-            files=files,
-            shapes=_shapes(result),
-            rate=result.rate,
-            seconds=result.seconds,
-            took=round(time.monotonic() - began, 3),
-            attempts=attempts,
+            for ended in self._done(list(waiting.values()), tried):
+                del waiting[ended.id]
+                yield self._end(ended)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            for row in waiting.values():
+                self._ledger.fault(row, reason)
+            if isinstance(error, (NovaspeechError, OSError)):
+                raise
+            raise ModelError(f"{', '.join(row.place for row in waiting.values())}: {reason}") from error
+
+    def _end(self, ended: Ended) -> Ended:
+        self._ledger.end(ended)
+        return ended
+
+    def _done(self, rows: Sequence[Row], tried: Mapping[str, Attempts]) -> Iterator[Ended]:
+        """What becomes of recordings as their results are in their places."""
+        began = time.monotonic()
+        with ExitStack() as stack:
+            files: dict[str, Path] = {}
+            results: dict[str, Result | NovaspeechError] = {}
+            for row in rows:
+                try:
+                    files[row.id] = stack.enter_context(self._at_hand(row))
+                except RecordingError as error:
+                    results[row.id] = error
+            results |= zip(files, self._results(files), strict=True)
+            shared = (time.monotonic() - began) / max(1, len(rows))
+            for row in rows:
+                began, result = time.monotonic(), results[row.id]
+                ended = Ended(row.id, row.place, "failed", attempts=len(tried[row.id]) + 1)
+                try:
+                    if isinstance(result, NovaspeechError):
+                        raise result
+                    ended = replace(
+                        ended,
+                        status="done",
+                        files=self._saved(result, row),
+                        shapes=_shapes(result),
+                        rate=result.rate,
+                        seconds=result.seconds,
+                    )
+                except _FAULTS as error:
+                    ended = replace(ended, reason=first_line(error))
+                yield replace(ended, took=round(shared + time.monotonic() - began, 3))
+
+    def _results(self, files: Mapping[str, Path]) -> list[Result | NovaspeechError]:
+        """Of each file, named by its id: what the model found, or what is wrong."""
+        order, names = self._job.order, [PurePosixPath(row_id).name for row_id in files]
+        return self.load().together(
+            list(files.values()), order.outputs, inputs=order.inputs, end=order.end, names=names
         )
 
     @contextmanager
@@ -122,14 +148,15 @@ class Worker:
                 raise RecordingError(f"there is no {row.place}") from error
             yield file
 
-    def _put(self, folder: Path, row: Row) -> tuple[str, ...]:
-        """Moves results to their place, a header after its data; gives their names."""
-        place = PurePosixPath(row.id).parent
-        files = sorted(folder.iterdir(), key=lambda file: (not file.name.endswith("~"), file.name))
-        names = [str(place / file.name) for file in files]
-        for file, name in zip(files, names, strict=True):
-            self._store.put(file, name)
-        return tuple(sorted(names))
+    def _saved(self, result: Result, row: Row) -> tuple[str, ...]:
+        """Writes results to their place, a header after its data; gives their names."""
+        order, place = self._job.order, PurePosixPath(row.id).parent
+        with self._store.scratch() as folder:
+            result.save(folder, order.formats, order.dtype)
+            files = sorted(folder.iterdir(), key=lambda file: (not file.name.endswith("~"), file.name))
+            for file in files:
+                self._store.put(file, str(place / file.name))
+        return tuple(sorted(str(place / file.name) for file in files))
 
 
 def _shapes(result: Result) -> dict[str, tuple[int, ...]]:
@@ -137,7 +164,7 @@ def _shapes(result: Result) -> dict[str, tuple[int, ...]]:
     return {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
 
 
-def _given_up(attempts: list[dict[str, object]]) -> str:
+def _given_up(attempts: Attempts) -> str:
     last = attempts[-1]
     why = last.get("reason", "it was killed, or its machine was lost")
     return f"given up: {len(attempts)} processes ended over it, the last one on {last['on']}: {why}"

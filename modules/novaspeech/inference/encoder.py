@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from typing_extensions import Self
@@ -89,6 +89,14 @@ class Encoder(ABC):
         return str(self.compute)
 
 
+class Clips(Protocol):
+    """What a `FrameEncoder` needs to know of whole recordings: `novaspeech.inference.together.ClipBatch`."""
+
+    @property
+    def batches(self) -> list[WindowBatch]:
+        """Those of one length as windows side by side."""
+
+
 class FrameEncoder(Encoder):
     """An encoder whose model gives a hidden state every `frame_hop` samples, and whose outputs are pooled from them.
 
@@ -155,8 +163,16 @@ class FrameEncoder(Encoder):
             batch: on the device of `compute`; windows, or after `for_chunks_of` chunks.
             names: the frames that must be there: `HIDDEN`, or what else the encoder has.
         """
-        states = list(self.model.hidden_states(batch, self.layers).values())
-        return {HIDDEN: states[0] if len(states) == 1 else torch.stack(states).mean(dim=0)}
+        return self._mean_of_layers(self.model.hidden_states(batch, self.layers))
+
+    def frames_of(self, clips: Clips, names: Collection[str]) -> dict[str, torch.Tensor]:
+        """`HIDDEN` → (B, F, D) float32 of whole recordings with the same number of frames F, in one pass."""
+        return self._mean_of_layers(self.model.hidden_states_of(clips.batches, self.layers))
+
+    @staticmethod
+    def _mean_of_layers(states: Mapping[int, torch.Tensor]) -> dict[str, torch.Tensor]:
+        layers = list(states.values())
+        return {HIDDEN: layers[0] if len(layers) == 1 else torch.stack(layers).mean(dim=0)}
 
     @abstractmethod
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import ModelError, RecordingError
 from novaspeech.hooks import Log
@@ -22,6 +21,23 @@ T = TypeVar("T")
 # What torch says when memory is full: of a GPU, of Linux and macOS, of Windows.
 _FULL = {"out of memory": "GPU memory", "can't allocate memory": "memory", "not enough memory": "memory"}
 LOUDEST = 2.0**31  # amplitude: full scale is 1, and of whole numbers that nobody has scaled 2**31 at the most
+
+
+class Batch(Protocol):
+    """What goes through a model in parts: a `WindowBatch`, or whole recordings.
+
+    Attributes:
+        length: samples of the longest signal in it.
+    """
+
+    @property
+    def length(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> Any: ...
+
+    def to(self, device: torch.device) -> Any: ...
 
 
 @dataclass
@@ -37,14 +53,14 @@ class Passes:
         log: takes a line when memory was full.
     """
 
-    run_model: Callable[[WindowBatch, Collection[str]], dict[str, torch.Tensor]]
+    run_model: Callable[[Any, Collection[str]], dict[str, torch.Tensor]]
     compute: Compute
     names: Collection[str]
     size: int
     unit: str
     log: Log
 
-    def run(self, first: int, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
+    def run(self, first: int, batch: Batch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
         """Rows of each part, and what the model gives of it, float32 on its device; `first` is the batch's first row.
 
         Raises:
@@ -65,7 +81,7 @@ class Passes:
             yield slice(first + done, first + done + len(part)), outputs
             done += len(part)
 
-    def _attempt(self, part: WindowBatch) -> dict[str, torch.Tensor] | str:
+    def _attempt(self, part: Batch) -> dict[str, torch.Tensor] | str:
         """The model's outputs; which memory is full if a smaller part may fit."""
         try:
             with self.compute.active():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,6 +111,10 @@ class FrameModel:
 
     def hidden_states(self, batch: WindowBatch, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Number of each layer wanted, or `END` → its hidden states (B, F, D) float32."""
-        states = self.network(self.front(batch), wanted)
-        count = self.front.frame_count(batch.length)
+        return self.hidden_states_of([batch], wanted)
+
+    def hidden_states_of(self, batches: Sequence[WindowBatch], wanted: Collection[int]) -> dict[int, torch.Tensor]:
+        """`hidden_states` of several batches in one pass; their windows have the same number of frames."""
+        states = self.network(torch.cat([self.front(batch) for batch in batches]), wanted)
+        count = self.front.frame_count(batches[0].length)
         return {layer: rows[:, :count].float() for layer, rows in states.items()}

@@ -13,9 +13,9 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.models.convolutions import FirstConvolution, frame_geometry
 
-# Samples that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200 steps of 512
-# channels, 6.5 MB: many windows at once only fall out of its caches.
-AT_ONCE = 80_000
+# Samples, times channels, that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200
+# steps of 512 channels, 6.5 MB: many windows at once only fall out of its caches.
+AT_ONCE = 80_000 * 512
 
 
 class SignalFront:
@@ -49,6 +49,7 @@ class SignalFront:
     ) -> None:
         self.sampling_rate = int(extractor.sampling_rate)
         self.frame_hop, self.frame_length = frame_geometry(config)
+        self._at_once = AT_ONCE // max(config.conv_dim)
         self.convolutions, self.first = convolutions, first
         self._standardised, self._device, self._dtype = bool(extractor.do_normalize), device, dtype
         if first is not None and device.type != "mps":  # which has no float64
@@ -85,7 +86,7 @@ class SignalFront:
             signal = standardise(signal)
         if self._device.type != "cpu":
             return self._convolve(signal)
-        parts = torch.split(signal, max(1, AT_ONCE // batch.length))
+        parts = torch.split(signal, max(1, self._at_once // batch.length))
         return torch.cat([self._convolve(part) for part in parts])
 
     def _convolve(self, signal: torch.Tensor) -> torch.Tensor:
@@ -96,7 +97,7 @@ class SignalFront:
             count = len(signal)
             first = weight.to(self._dtype).expand(count, -1, -1), shift.to(self._dtype).expand(count, -1)
         signal, count = signal.to(self._dtype), self.frame_count(signal.shape[1])
-        step, rest = max(1, AT_ONCE // self.frame_hop), self.frame_length - self.frame_hop
+        step, rest = max(1, self._at_once // self.frame_hop), self.frame_length - self.frame_hop
         pieces = []
         for begin in range(0, count, step):
             end = min(begin + step, count)

@@ -42,8 +42,10 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         options: the job's options.
         encoder: the model, loaded once for all sessions of the job.
         log: takes a line about what the user should know.
+        shares_passes: whether short recordings can share passes: `process` takes outputs from `session.encode`.
     """
 
+    shares_passes: ClassVar[bool] = True
     options_class: ClassVar[type[Options]] = Options
     outputs: tuple[Output, ...]
 

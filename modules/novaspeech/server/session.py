@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -39,6 +39,7 @@ class Session:
         inference: runs the job's encoder, and takes log lines and progress.
         requests: what a server's request says of each output; none without a server.
         classes: id of each discrete output → names of its classes; see `name_classes`.
+        ahead: outputs of the job's encoder that are there before the session begins; see `encode_together`.
     """
 
     name: str
@@ -51,13 +52,14 @@ class Session:
     inference: Inference
     requests: Sequence[OutputRequest] = ()
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ahead: Mapping[str, Windows] = field(default_factory=dict)
 
     @property
     def log(self) -> Log:
         """Takes a line about what was found."""
         return self.inference.log
 
-    def encode(self, names: Collection[str], encoder: Encoder | None = None) -> dict[str, Windows]:
+    def encode(self, names: Set[str], encoder: Encoder | None = None) -> dict[str, Windows]:
         """The windows of the grid, each encoded on its own, or of the recording encoded once, as the job wants it.
 
         Args:
@@ -67,6 +69,8 @@ class Session:
         Raises:
             RequestError, RecordingError, ModelError: as `Inference.encode`.
         """
+        if self.ahead and names <= self.ahead.keys() and encoder in (None, self.inference.encoder):
+            return {name: self.ahead[name] for name in names}
         inference = self.inference if encoder is None else replace(self.inference, encoder=encoder)
         return inference.encode(self.recording, self.grid, names)
 

@@ -175,10 +175,10 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
     def faulty(error: Exception) -> None:
         done = Worker._done
 
-        def fail(self: Worker, row: Any, *more: Any) -> Any:
-            if row.id == "a":
+        def fail(self: Worker, rows: Any, *more: Any) -> Any:
+            if "a" in [row.id for row in rows]:
                 raise error
-            return done(self, row, *more)
+            return done(self, rows, *more)
 
         monkeypatch.setattr(Worker, "_done", fail)
 
@@ -201,6 +201,23 @@ def test_what_is_no_fault_of_a_recording_ends_the_run_and_three_times_are_enough
     assert row["reason"].startswith("given up: 3 processes ended over it, the last one on ")
     assert row["reason"].endswith(": RuntimeError: CUDA error: an illegal memory access")
     assert row["attempts"] == 3
+
+
+def test_short_recordings_share_passes_and_one_that_is_at_fault_costs_the_others_nothing(
+    corpus: Command, faulty: Callable[[Exception], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert corpus("--together", "4", "--format", "npy") == 1
+    assert corpus("--format", "npy", out="plain") == 1
+    assert statuses() == DONE
+    for file in Path("plain").rglob("*.npy"):
+        np.testing.assert_allclose(np.load(Path("out", file.relative_to("plain"))), np.load(file), atol=1e-4)
+    faulty(RuntimeError("CUDA error"))
+    for _ in range(3):
+        capsys.readouterr()
+        assert corpus("--together", "4", "--format", "npy", out="other") == 1
+        assert "RuntimeError: CUDA error" in capsys.readouterr().err
+    assert corpus("--together", "4", "--format", "npy", out="other") == 1
+    assert statuses("other/report.jsonl") == DONE | {"a": "failed"}
 
 
 def test_a_model_that_cannot_be_had_ends_the_run(
@@ -253,6 +270,7 @@ def test_killed_at_any_moment_it_goes_on_and_leaves_nothing_in_part(corpus: Comm
         (("--shard", "3"), "--shard is '3'; it must be I/N"),
         (("--shard", "1/2", "--engine", "ray"), "--shard and --engine ray both hand out the work; take one of them"),
         (("--workers-per-gpu", "0"), "--workers-per-gpu is 0; it must be 1 or more"),
+        (("--together", "0"), "--together is 0; it must be 1 or more"),
         (("--dtype", "float16"), "--dtype float16 is for --format npy; NOVA's streams hold float32"),
         (("--set", "contxt=window"), "unknown option 'contxt'"),
     ],

@@ -17,7 +17,7 @@ import soundfile
 from discover_utils.scripts import process
 
 from demo.standins import make_standin
-from novaspeech.entry import open_audio
+from novaspeech.given import open_audio
 from tests.conftest import ROOT, SPEECH
 from tests.server.nova_database import write_annotation
 from tests.wav2vec2_kws.conftest import RATE
