@@ -24,7 +24,7 @@ from novaspeech.corpus.job import Job
 from novaspeech.corpus.ledger import Ended
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.worker import Worker
-from novaspeech.errors import NovaspeechError, PackageError
+from novaspeech.errors import NovaspeechError, PackageError, WeightsError
 from novaspeech.hooks import Log
 
 _BLOCK_ROWS = 16  # what Ray takes for a block, some 50 ms, is then little for each recording
@@ -32,6 +32,7 @@ _BLOCKS = 50  # of a worker at the least, so that all workers end at about the s
 _PAUSE_S = 30.0  # before a process ends over a fault
 _LONGEST_PAUSE_S = 900.0
 _COLUMNS = ("id", "place", "size")
+_ENDED, _REFUSED = "ended", "refused"  # kinds of lines that workers give
 
 
 def ray_engine(workers_per_gpu: int = 2, pause_s: float = _PAUSE_S) -> Engine:
@@ -68,7 +69,10 @@ def _run_on_ray(
             **share,
         )
         for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
-            yield from (Ended.from_json(line) for line in batch["ended"])
+            for kind, line in zip(batch["kind"], batch["line"], strict=True):
+                if kind == _REFUSED:
+                    raise WeightsError(line)
+                yield Ended.from_json(line)
 
 
 @contextmanager
@@ -130,33 +134,33 @@ def _table(block: Sequence[Row]) -> Any:
 
 
 class _Actor:
-    """A worker, as Ray Data calls it.
-
-    Raises:
-        NovaspeechError: the model cannot be had, here or anywhere; it ends the run.
-    """
+    """A worker, as Ray Data calls it; where its model cannot be had, that is all it says."""
 
     def __init__(self, job: Job, pause_s: float) -> None:
         self._job, self._worker, self._pause_s = job, Worker(job), pause_s
-        with self._ending(but=NovaspeechError):
-            self._worker.load()
+        self._refused = ""
+        with self._ending():
+            try:
+                self._worker.load()
+            except NovaspeechError as error:
+                self._refused = str(error)
 
     def __call__(self, block: Mapping[str, Any]) -> dict[str, list[str]]:
-        lines = []
+        if self._refused:
+            return {"kind": [_REFUSED], "line": [self._refused]}
+        lines: list[str] = []
         rows = map(Row, *(block[name].tolist() for name in _COLUMNS))
         for group in self._job.groups(rows):
             with self._ending():
                 lines += [ended.to_json() for ended in self._worker.run(group)]
             _faults_file().unlink(missing_ok=True)
-        return {"ended": lines}
+        return {"kind": [_ENDED] * len(lines), "line": lines}
 
     @contextmanager
-    def _ending(self, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-        """What is raised inside, `but` for this, ends the process after a pause; Ray starts another in its place."""
+    def _ending(self) -> Iterator[None]:
+        """What is raised inside ends the process after a pause; Ray starts another in its place."""
         try:
             yield
-        except but:
-            raise
         except Exception:  # noqa: BLE001 - whatever it is, another process may do better
             traceback.print_exc()
             file = _faults_file()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from demo.standins import lay_out_as_cached
 from novaspeech.command.main import main
 from novaspeech.corpus.worker import Worker
 from novaspeech.errors import WeightsError
@@ -131,6 +132,26 @@ def test_another_model_at_the_same_place_is_another_job(
     finally:
         os.utime(file, (stamp.st_atime, stamp.st_mtime))
     assert f"differs in files.{model} (" in capsys.readouterr().err
+
+
+def test_a_model_of_the_hub_is_the_commit_that_was_there_when_the_job_began(
+    corpus: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    snapshot = lay_out_as_cached("emow2v", tmp_path, "owner/name")
+    commit = snapshot.rename(snapshot.with_name("a" * 40)).name
+    (snapshot.parents[1] / "refs/main").write_text(commit)
+    given = ("--set", "model=owner/name")
+    assert corpus(*given, inputs=["talks/e.wav"]) == 0
+    assert json.loads(Path("out/.corpus/job.json").read_text())["options"]["model"] == f"owner/name@{commit}"
+    snapshot.with_name(commit).rename(snapshot.with_name("b" * 40))
+    (snapshot.parents[1] / "refs/main").write_text("b" * 40)
+    assert corpus(*given, inputs=["talks/a.wav"]) == 1
+    assert f"options.model ('owner/name@{commit}' there, 'owner/name@{'b' * 40}' here)" in capsys.readouterr().err
+    assert corpus("--set", "model=owner/other", out="other") == 1
+    assert "model 'owner/other' is not in " in capsys.readouterr().err
 
 
 def test_shards_share_the_work(corpus: Command) -> None:

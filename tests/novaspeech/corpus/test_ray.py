@@ -13,9 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
+from novaspeech.batch.order import Order
+from novaspeech.corpus.job import Job
+from novaspeech.corpus.ledger import Ended
+from novaspeech.corpus.on_ray import _Actor, _share_of_a_worker, blocks_of
+from novaspeech.corpus.rows import Row
+from novaspeech.corpus.worker import Worker
 from tests.conftest import ROOT
 from tests.novaspeech.corpus.conftest import content
 from tests.novaspeech.corpus.test_corpus import DONE, Command, report, statuses
@@ -86,6 +93,67 @@ def listening(process: int) -> set[str]:
     return found
 
 
+def a_job(model: Path, **options: str) -> Job:
+    return Job.of(Order("emow2v", {"model": str(model), **options}), "out", 1, lambda line: None)
+
+
+def test_blocks_are_small_beside_what_a_worker_does_and_keep_the_order() -> None:
+    rows = [Row(str(number), "", size) for number, size in enumerate([3600.0] * 3 + [10.0] * 997)]
+    blocks = blocks_of(rows, workers=4, together=1)
+    assert [row for block in blocks for row in block] == rows
+    assert [len(block) for block in blocks[:4]] == [1, 1, 1, 10]  # 20,770 s in 4 × 50 parts
+    assert {len(block) for block in blocks[3:-1]} == {10}
+    assert max(map(len, blocks_of(rows[3:], workers=1, together=1))) == 16
+    assert max(map(len, blocks_of(rows[3:], workers=1, together=64))) == 19
+
+
+def test_two_workers_share_a_gpu_and_on_cpus_each_has_its_threads(
+    model: Path, talks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    there = {"GPU": 8.0, "CPU": 64.0}
+    assert _share_of_a_worker(a_job(model), there, 2) == ({"num_gpus": 0.5, "num_cpus": 1}, 16)
+    assert _share_of_a_worker(a_job(model, device="cpu"), there, 2) == ({"num_cpus": 4}, 16)
+    assert _share_of_a_worker(a_job(model), {"CPU": 2.0}, 2) == ({"num_cpus": 4}, 1)
+
+
+def test_a_process_that_ends_over_a_fault_waits_longer_each_time(
+    model: Path, talks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, which goes on where the real one would end."""
+    waited: list[float] = []
+
+    class Over(BaseException):
+        pass
+
+    def leave(status: int) -> None:
+        raise Over
+
+    def run(self: Worker, rows: Sequence[Row]) -> list[Ended]:
+        if rows[0].id == "broken":
+            raise RuntimeError("CUDA error")
+        return [Ended(row.id, row.place, "done") for row in rows]
+
+    monkeypatch.setattr("tempfile.tempdir", str(Path.cwd()))
+    monkeypatch.setattr("novaspeech.corpus.on_ray.os._exit", leave)
+    monkeypatch.setattr("novaspeech.corpus.on_ray.time.sleep", waited.append)
+    monkeypatch.setattr(Worker, "run", run)
+    actor = _Actor(a_job(model), 30.0)
+
+    def block(row_id: str) -> dict[str, np.ndarray]:
+        return {"id": np.array([row_id]), "place": np.array(["a.wav"]), "size": np.array([1.0])}
+
+    for _ in range(7):
+        with pytest.raises(Over):
+            actor(block("broken"))
+    assert waited == [30, 60, 120, 240, 480, 900, 900]
+    [line] = actor(block("good"))["line"]
+    assert Ended.from_json(line.encode()).id == "good"
+    with pytest.raises(Over):
+        actor(block("broken"))
+    assert waited[-1] == 30
+
+
 def test_a_recording_that_kills_its_process_is_given_up_and_nobody_else_can_listen(
     whole: dict[str, bytes], talks: Path, model: Path
 ) -> None:
@@ -108,7 +176,9 @@ def test_a_recording_that_kills_its_process_is_given_up_and_nobody_else_can_list
     assert content() == whole
 
 
-def test_a_driver_that_is_killed_leaves_no_process_and_nothing_in_part(whole: dict[str, bytes], model: Path) -> None:
+def test_a_driver_that_is_killed_leaves_no_process_and_nothing_in_part(
+    whole: dict[str, bytes], corpus: Command, model: Path
+) -> None:
     with driver(model) as process:
         until(lambda: ended() >= 1)
         family = psutil.Process(process.pid).children(recursive=True)
@@ -116,10 +186,17 @@ def test_a_driver_that_is_killed_leaves_no_process_and_nothing_in_part(whole: di
     agents = {"ray::RuntimeEnvAgent", "ray::DashboardAgent"}  # they take a minute to see that Ray is gone
     psutil.wait_procs([one for one in family if name_of(one) not in agents], timeout=30)
     assert {name_of(one) for one in family} - {""} <= agents
-    with driver(model) as process:
-        assert process.wait(120) == 1
+    assert corpus() == 1  # anybody may go on
     assert statuses() == DONE
     assert content() == whole
+
+
+def test_a_model_that_cannot_be_had_is_said_and_nothing_is_tried(model: Path, talks: Path) -> None:
+    with driver(Path("nowhere")) as process:
+        _, said = process.communicate(timeout=120)
+    assert said.splitlines()[-1].startswith("novaspeech: model 'nowhere' is neither a folder on this machine nor a Hub")
+    assert not BEGUN.exists()
+    assert set(statuses().values()) == {"not begun"}
 
 
 def test_a_machine_that_is_lost_costs_nothing(
