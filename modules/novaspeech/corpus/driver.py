@@ -51,7 +51,8 @@ class Corpus:
 
     @property
     def todo(self) -> list[Row]:
-        return [row for row in self.rows if row.id not in self._ended - self._again]
+        left_out = self._ended - self._again
+        return [row for row in self.rows if row.id not in left_out]
 
     def retry_failed(self) -> None:
         """Takes what failed before among what is to be done."""

@@ -28,7 +28,7 @@ from novaspeech.errors import NovaspeechError, PackageError, WeightsError
 from novaspeech.hooks import Log
 
 _BLOCK_ROWS = 16  # what Ray takes for a block, some 50 ms, is then little for each recording
-_BLOCKS = 50  # of a worker at the least, so that all workers end at about the same time
+_PARTS = 4  # of what is left for a worker a block is at most such a part, so that all end at about the same time
 _PAUSE_S = 30.0  # before a process ends over a fault
 _LONGEST_PAUSE_S = 900.0
 _COLUMNS = ("id", "place", "size")
@@ -114,16 +114,20 @@ def _share_of_a_worker(job: Job, resources: Mapping[str, float], workers_per_gpu
 
 
 def blocks_of(rows: Sequence[Row], workers: int, together: int) -> list[list[Row]]:
-    """Rows, the longest first, in blocks that are small beside what a worker has to do."""
-    most = sum(row.size for row in rows) / (workers * _BLOCKS)
+    """Rows, the longest first, in blocks that get smaller towards the end (Polychronopoulos and Kuck 1987).
+
+    A row of which nobody knows the size counts as 1.
+    """
+    sizes = [row.size or 1.0 for row in rows]
+    left, size, most = sum(sizes), 0.0, 0.0
     blocks: list[list[Row]] = []
-    size = 0.0
-    for row in rows:
-        if not blocks or len(blocks[-1]) == max(_BLOCK_ROWS, together) or size + row.size > most:
+    for row, its_size in zip(rows, sizes, strict=True):
+        if not blocks or len(blocks[-1]) == max(_BLOCK_ROWS, together) or size + its_size > most:
+            left -= size
+            size, most = 0.0, left / (workers * _PARTS)
             blocks.append([])
-            size = 0.0
         blocks[-1].append(row)
-        size += row.size
+        size += its_size
     return blocks
 
 
