@@ -40,8 +40,8 @@ class Corpus:
     def __init__(
         self, entries: Sequence[str], order: Order, out: str, log: Log, *, shard: str = "", together: int = 1
     ) -> None:
-        self._job, self._shard = Job.of(order, out, together, log), shard
         rows = read_rows(entries, log)
+        self._job, self._shard = Job.of(order, out, together, log), shard
         self.rows = shard_of(rows, shard) if shard else rows
         self._store = store_at(out)
         self._ledger = Ledger(self._store)

@@ -43,6 +43,12 @@ def test_a_folder_is_taken_as_it_is(small_model: Path) -> None:
     assert weights.model_folder(str(small_model), ["wav2vec2-bert"]) == small_model
 
 
+@pytest.mark.parametrize("url", ["s3://lab/model", "https://127.0.0.1/model", "memory://model", "file:///model"])
+def test_a_url_is_no_model(url: str) -> None:
+    with pytest.raises(WeightsError, match="is neither a folder on this machine nor a Hub id"):
+        weights.model_folder(url, ["wav2vec2"])
+
+
 def test_a_cached_model_is_taken_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
