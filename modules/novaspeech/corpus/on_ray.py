@@ -71,7 +71,7 @@ def _run_on_ray(
         for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
             for kind, line in zip(batch["kind"], batch["line"], strict=True):
                 if kind == _REFUSED:
-                    raise WeightsError(line)
+                    raise WeightsError(f"a worker says: {line}")
                 yield Ended.from_json(line)
 
 

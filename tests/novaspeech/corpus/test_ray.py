@@ -197,7 +197,7 @@ def test_a_driver_that_is_killed_leaves_no_process_and_nothing_in_part(
 def test_a_model_that_cannot_be_had_is_said_and_nothing_is_tried(model: Path, talks: Path) -> None:
     with driver(Path("nowhere")) as process:
         _, said = process.communicate(timeout=120)
-    assert said.splitlines()[-1].startswith("novaspeech: model 'nowhere' is neither a folder on this machine nor a Hub")
+    assert said.splitlines()[-1].startswith("novaspeech: a worker says: model 'nowhere' is neither a folder on this")
     assert not BEGUN.exists()
     assert set(statuses().values()) == {"not begun"}
 
