@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import NovaspeechError, RequestError
@@ -24,6 +23,9 @@ from novaspeech.server.session import Session
 
 # "40ms", "1.5s", a whole number of milliseconds, or a fraction of seconds.
 Time: TypeAlias = "str | int | float"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def load(
@@ -117,9 +119,8 @@ class Model:
         further = FurtherInputs(self.module, inputs or {})
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
         name = _name_of(recording) if name is None else name
-        with self._lock, naming(name):
-            session = self._session(recording, name, chosen, further, end, progress)
-            return Result(session, self.processor.run(session), chosen)
+        with self._lock:
+            return self._result(self._session(recording, name, chosen, further, end, progress), chosen)
 
     def together(
         self,
@@ -132,10 +133,10 @@ class Model:
     ) -> list[Result | NovaspeechError]:
         """Runs the model over short recordings, of which many share a pass; else each would hardly fill one.
 
-        The numbers differ from those of a call for each by rounding. What does not fit together is run alone: long or
-        damaged recordings, those with NaN, and modules that take something from the whole of a recording.
+        The numbers differ from those of a call for each by rounding. Long or damaged recordings and those with NaN are
+        run alone, and so is all by modules that take something from the whole of a recording.
 
-        >>> for clip, result in zip(clips, model.together(clips), strict=True): ...
+        >>> results = model.together(clips, outputs=["embedding"])
 
         Args:
             recordings, outputs, inputs, end: as of a call, for all of them.
@@ -150,18 +151,14 @@ class Model:
         further = FurtherInputs(self.module, inputs or {})
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
         with self._lock:
-            sessions: list[Session | NovaspeechError] = []
-            for recording, name in zip(recordings, names or map(_name_of, recordings), strict=True):
-                with _kept(sessions, name):
-                    sessions.append(self._session(recording, name, chosen, further, end, ignore_progress))
-            results: list[Result | NovaspeechError] = []
-            for session in self._ahead(sessions, {output.id for output in chosen}):
-                if isinstance(session, Session):
-                    with _kept(results, session.name):
-                        results.append(Result(session, self.processor.run(session), chosen))
-                else:
-                    results.append(session)
-        return results
+            sessions = [
+                _or_error(self._session, recording, name, chosen, further, end, ignore_progress)
+                for recording, name in zip(recordings, names or map(_name_of, recordings), strict=True)
+            ]
+            return [
+                _or_error(self._result, one, chosen) if isinstance(one, Session) else one
+                for one in self._ahead(sessions, {output.id for output in chosen})
+            ]
 
     def _ahead(self, sessions: Sequence[Session | NovaspeechError], asked: Set[str]) -> list[Session | NovaspeechError]:
         """The same sessions with what they can share encoded."""
@@ -169,8 +166,7 @@ class Model:
         opened = [session for session in sessions if isinstance(session, Session)]
         if len(opened) < 2 or not (names and self.processor.shares_passes):
             return list(sessions)
-        inference = self.processor.inference()
-        encoded = encode_together(inference, [(one.recording, one.grid) for one in opened], names)
+        encoded = encode_together(self.processor.inference(), [(one.recording, one.grid) for one in opened], names)
         ready = (replace(one, ahead=found or {}) for one, found in zip(opened, encoded, strict=True))
         return [next(ready) if isinstance(session, Session) else session for session in sessions]
 
@@ -183,27 +179,30 @@ class Model:
         end: Time | None,
         progress: Progress,
     ) -> Session:
-        opened = open_audio(recording, name)
-        end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
-        frame, stride, left, right = (self._times[name] for name in ("frame", "stride", "left", "right"))
-        grid = WindowGrid.fit(frame, stride, left, right, end_ms, opened.name)
-        inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
-        asked = frozenset(output.id for output in chosen)
-        return Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
+        with naming(name):
+            opened = open_audio(recording, name)
+            end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
+            frame, stride, left, right = (self._times[name] for name in ("frame", "stride", "left", "right"))
+            grid = WindowGrid.fit(frame, stride, left, right, end_ms, opened.name)
+            inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
+            asked = frozenset(output.id for output in chosen)
+            return Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
+
+    def _result(self, session: Session, chosen: Sequence[Output]) -> Result:
+        with naming(session.name):
+            return Result(session, self.processor.run(session), chosen)
 
 
 def _name_of(recording: Audio) -> str:
     return "recording" if isinstance(recording, tuple) else Path(recording).stem
 
 
-@contextmanager
-def _kept(found: list[Any], name: str) -> Iterator[None]:
-    """What is raised inside about a recording goes to its place."""
+def _or_error(make: Callable[P, T], *given: P.args, **more: P.kwargs) -> T | NovaspeechError:
+    """What is made, or what is wrong with it."""
     try:
-        with naming(name):
-            yield
+        return make(*given, **more)
     except NovaspeechError as error:
-        found.append(error)
+        return error
 
 
 def window_times(trainer: Trainer, given: Mapping[str, Time]) -> dict[str, int]:

@@ -164,21 +164,20 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         | eaf | NAME.eaf for ELAN, the same; NAME_tsconf.xml, which shows ELAN the scores | segments; scores |
         | srt, vtt | NAME.ID.srt, subtitles | segments |
 
-        What belongs together appears whole or not at all. An earlier one is there until then. A format leaves out what
-        it cannot hold.
+        What belongs together appears whole or not at all. A format leaves out what it cannot hold.
 
         Args:
             folder: where to; made if need be.
             formats: of the above.
-            dtype: "float32", or "float16" for half of the bytes, of npy.
+            dtype: of npy: "float32", or half of it, "float16".
 
         Returns:
             the files' paths, without those that end in "~" and lie beside them.
 
         Raises:
             OptionError: an unknown format.
-            RequestError: a format that can hold none of the outputs; a file's name is too long; said before any is
-                written. A number is too large for float16.
+            RequestError: a format that can hold none of the outputs, or a too long name, before any is written; a
+                number too large for float16.
             PackageError: what writes a format is missing.
             OSError: a file cannot be written, such as on a full disk (`SavingError`).
         """
