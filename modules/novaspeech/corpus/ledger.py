@@ -119,4 +119,7 @@ class Ledger:
             self._store.remove(f"{_ENDED}/{row_id}.json")
 
     def _write(self, row_id: str, attempts: Attempts) -> None:
-        self._store.write(f"{_BEGUN}/{row_id}.json", json.dumps(attempts).encode())
+        if attempts:
+            self._store.write(f"{_BEGUN}/{row_id}.json", json.dumps(attempts).encode())
+        else:
+            self._store.remove(f"{_BEGUN}/{row_id}.json")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import signal
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -97,7 +99,10 @@ def _connected() -> Iterator[Any]:
         yield ray
         return
     here: dict[str, Any] = {"num_cpus": cores(), "_node_ip_address": "127.0.0.1"} if alone else {}
+    handler = signal.getsignal(signal.SIGTERM)
     ray.init(logging_level=logging.WARNING, **here)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray puts its own there, which ends the process at once
     try:
         yield ray
     finally:

@@ -194,6 +194,18 @@ def test_a_driver_that_is_killed_leaves_no_process_and_nothing_in_part(
     assert content() == whole
 
 
+def test_a_driver_that_is_told_to_end_writes_its_report_and_counts_no_attempt(model: Path, talks: Path) -> None:
+    with driver(model) as process:
+        until(lambda: ended() >= 1)
+        process.send_signal(signal.SIGTERM)  # as schedulers do before they kill
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "novaspeech: stopped; the same command goes on where it was"
+    assert statuses().keys() == DONE.keys()
+    assert "not begun" in statuses().values()
+    assert not list(BEGUN.rglob("*.json"))
+
+
 def test_a_model_that_cannot_be_had_is_said_and_nothing_is_tried(model: Path, talks: Path) -> None:
     with driver(Path("nowhere")) as process:
         _, said = process.communicate(timeout=120)
