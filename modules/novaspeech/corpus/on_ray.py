@@ -98,7 +98,8 @@ def _connected() -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    here: dict[str, Any] = {"num_cpus": cores(), "_node_ip_address": "127.0.0.1"} if alone else {}
+    own = {"address": "local", "num_cpus": cores(), "_node_ip_address": "127.0.0.1"}  # not one that runs here already
+    here: dict[str, Any] = own if alone else {}
     handler = signal.getsignal(signal.SIGTERM)
     ray.init(logging_level=logging.WARNING, **here)
     if threading.current_thread() is threading.main_thread():
