@@ -3,13 +3,14 @@
     python benchmarks/corpus.py [efficiency] [kills] [--recordings 200] [--kills 20] [--seed 0]
 
 efficiency: recordings of three lengths, the small stand-in of emow2v, context=recording; processor time of all
-processes, Ray's own among them; how much of it is Ray's start, from a run of two recordings; the share of two workers'
-time that was spent in work between the first result and the last. Both ways must write the same bytes.
+processes, Ray's own among them; how much of it is each way's start, from a run of two recordings; the share of two
+workers' time that was spent in work between the first result and the last. Both ways must write the same bytes.
 
 kills: SIGKILL at a random moment, in turn to a worker, the driver, and a machine of a simulated cluster; results in a
-folder or in a bucket of a server (moto) of whose answers a twentieth fails. Then the command runs again, in one
-process. Each output must have the bytes of a plain run, each recording stand in the report once, nothing be left in
-part, and no process in the end.
+folder or in a bucket of a server (moto) of whose answers a twentieth fails. What is left of a command must end by
+itself; then it runs again, in half of the trials on Ray, else in one process. Each output must have the bytes of a
+plain run, each recording stand in the report once, as failed if it is broken, nothing be left in part, and no process
+in the end.
 """
 
 from __future__ import annotations

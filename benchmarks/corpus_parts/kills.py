@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import psutil
@@ -21,12 +22,32 @@ from benchmarks.corpus_parts.material import Material, environment, results_in
 from benchmarks.hardships_parts.base import files_below, until
 from tests.novaspeech.corpus.flaky_s3 import Flaky, flaky_s3
 
-_RECORDINGS, _SECONDS = 24, 8.0
-# Up to here lies the moment of a kill: of a driver after its start, else after that of the first worker.
+_RECORDINGS, _SECONDS = 24, 16.0
+# Up to here lies the moment of a kill: of a driver after its start, else after the first recording was begun.
 _LONGEST_S = {"a worker": 8.0, "the driver": 14.0, "a machine": 8.0}
 _AGENTS_S = 90.0  # Ray's agents take a minute to see that their driver was killed
 _FAILING = 0.05  # of the bucket's answers
+_PATIENCE_S = 180.0  # for a command to end
+_EVERY_S = 0.1  # between two looks at the processes
+_SILENT: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 _WHOM, _WHERE = ("a worker", "the driver", "a machine"), ("a folder", "a bucket")
+
+
+@dataclass
+class Trial:
+    """What was killed where, and what came of it.
+
+    Attributes:
+        kind: what was to be killed, and where the results lie.
+        struck: whether it was there, and the command at work, when the kill came.
+        again: recordings that were tried more than once.
+        short: what fell short.
+    """
+
+    kind: tuple[str, str]
+    struck: bool = False
+    again: int = 0
+    short: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -35,20 +56,21 @@ class Campaign:
 
     Attributes:
         plain: what a plain run gives.
-        known: all processes that trials had.
-        struck: trials in which the command was still at work when the kill came.
+        statuses: of each recording in its report.
+        known: all processes that were ever below this one.
     """
 
     material: Material
     talks: Path
     plain: dict[str, bytes]
+    statuses: dict[str, str]
     server: Flaky
     chance: random.Random
-    known: list[psutil.Process]
-    struck: int = 0
+    known: set[psutil.Process] = field(default_factory=set)
 
-    def trial(self, number: int, whom: str, where: str) -> list[str]:
-        """What fell short."""
+    def trial(self, number: int, whom: str, where: str) -> Trial:
+        """Kills, runs again, in half of the trials on Ray, and looks at what is there."""
+        trial = Trial((whom, where))
         out = Path(self.material.folder, f"out{number}")
         talks, place = (
             (str(self.talks), str(out)) if where == _WHERE[0] else ("s3://lab/talks", f"s3://lab/out{number}")
@@ -56,57 +78,74 @@ class Campaign:
         scratch = Path(self.material.folder, f"tmp{number}")
         scratch.mkdir()
         self.server.share = _FAILING
-        self._killed(self.material.command(talks, place, "--engine", "ray"), whom, scratch)
-        again = subprocess.run(
-            self.material.command(talks, place), env=environment(TMPDIR=str(scratch)), capture_output=True, check=False
-        )
+        on_ray = ["--engine", "ray"]
+        self._killed(self.material.command(talks, place, *on_ray), trial, scratch)
+        command = self.material.command(talks, place, *(on_ray if self.chance.random() < 0.5 else []))
+        process = subprocess.Popen(command, env=environment(TMPDIR=str(scratch)), **_SILENT)
+        trial.short += _ended(process, "the second run")
         self.server.share = 0.0
         if where == _WHERE[1]:
             fsspec.filesystem("s3").invalidate_cache()
             fsspec.filesystem("s3").get(f"lab/out{number}", str(out), recursive=True)
-        return [*([again.stderr.decode()[-300:]] if again.returncode else []), *self._short(out, scratch)]
+        trial.short += self._short(out, scratch)
+        with suppress(OSError, ValueError):
+            trial.again = sum(row["attempts"] > 1 for row in _report(out))
+        return trial
 
-    def _killed(self, command: list[str], whom: str, scratch: Path) -> None:
-        """Runs the command, and kills at a random moment; a worker or machine that is lost leaves the rest at work."""
+    def _killed(self, command: list[str], trial: Trial, scratch: Path) -> None:
+        """Runs the command, and kills at a random moment; without a worker or a machine the rest has to go on."""
+        whom = trial.kind[0]
         with _cluster(whom == _WHOM[2]) as (more, lose):
-            process = subprocess.Popen(
-                command,
-                env=environment(TMPDIR=str(scratch), **more),
-                stderr=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
+            process = subprocess.Popen(command, env=environment(TMPDIR=str(scratch), **more), **_SILENT)
             if whom != _WHOM[1]:  # the driver may be killed before there is anything else
-                until(lambda: bool(_workers()) or process.poll() is not None, 60)
+                place = command[command.index("--out") + 1]
+                until(lambda: _begun(place) or process.poll() is not None, 60)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(self.chance.uniform(0, _LONGEST_S[whom]))
-            self.struck += process.poll() is None
-            with suppress(psutil.Error):
-                self.known += psutil.Process(process.pid).children(recursive=True)
-            if whom == _WHOM[0]:
-                for worker in _workers()[:1]:
-                    os.kill(worker.pid, signal.SIGKILL)
-            elif whom == _WHOM[1]:
+            workers, trial.struck = _workers(), process.poll() is None
+            if whom == _WHOM[1]:
                 process.kill()
-            elif process.poll() is None:
+                process.wait()
+                return
+            if whom == _WHOM[2] and trial.struck:
                 lose()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(180)
-            process.kill()
+            elif whom == _WHOM[0]:
+                trial.struck = trial.struck and bool(workers)
+                for worker in self.chance.sample(workers, min(1, len(workers))):
+                    worker.kill()
+            trial.short += _ended(process, "what was left")
 
     def _short(self, out: Path, scratch: Path) -> Iterator[str]:
-        files = files_below(out)
-        results = results_in(files)
-        if results != self.plain:
-            wrong = sorted(results.keys() ^ self.plain.keys())
-            yield f"other files: {wrong[:4]}" if wrong else "other bytes"
-        rows = [json.loads(line) for line in files.get("report.jsonl", b"").splitlines()]
-        if Counter(row["id"] for row in rows) != Counter(file.stem for file in self.talks.iterdir()):
-            yield "the report has not each recording once"
-        if any(row["status"] != "done" for row in rows):
-            yield f"the report says {Counter(row['status'] for row in rows)}"
-        left = [file.name for file in scratch.glob("novaspeech-*") if not file.name.startswith("novaspeech-faults")]
+        results = results_in(files_below(out))
+        wrong = sorted(results.keys() ^ self.plain.keys())
+        if wrong:
+            yield f"other files: {wrong[:4]}"
+        elif results != self.plain:
+            yield "other bytes"
+        rows = _report(out)
+        if len(rows) != len(self.statuses) or {row["id"]: row["status"] for row in rows} != self.statuses:
+            yield f"the report has {len(rows)} lines, {dict(Counter(row['status'] for row in rows))}"
+        left = [*scratch.glob("novaspeech-*"), *(out / ".corpus" / "scratch").glob("*")]
         if left:
-            yield f"left on the way: {left}"
+            yield f"left on the way: {[file.name for file in left]}"
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Inside, each process that starts below this one gets known, those of Ray and of lost machines, too."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_EVERY_S):
+                with suppress(psutil.Error):
+                    self.known.update(psutil.Process().children(recursive=True))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
 
     def left(self) -> list[str]:
         """Names of the processes that are still there after a while."""
@@ -119,25 +158,57 @@ def kills(count: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder, flaky_s3(0.0) as (address, server):
         keys = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_DEFAULT_REGION": "us-east-1"}
         os.environ.update(keys, AWS_ENDPOINT_URL=address)
-        material = Material(Path(folder), ("--set", "device=cpu"))
-        talks = material.record([_SECONDS] * _RECORDINGS)
-        fsspec.filesystem("s3").mkdir("lab")
-        fsspec.filesystem("s3").put(str(talks), "lab/talks", recursive=True)
-        subprocess.run(material.command(str(talks), f"{folder}/plain"), env=environment(), check=True)
-        plain = results_in(files_below(Path(folder, "plain")))
-        campaign = Campaign(material, talks, plain, server, random.Random(seed), [])  # noqa: S311 - no secret
-        tried, short = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-        for number in range(count):
-            kind = _WHOM[number % 3], _WHERE[number // 3 % 2] if number % 3 < 2 else _WHERE[0]
-            found = campaign.trial(number, *kind)
-            tried[kind] += 1
-            short[kind] += bool(found)
-            print(f"{number + 1}: {', '.join(kind)}: {'; '.join(found) or 'all there, once, whole'}", flush=True)
-        print("\n| killed | results in | trials | fell short |\n|---|---|---|---|")
-        for (whom, where), trials in sorted(tried.items()):
-            print(f"| {whom} | {where} | {trials} | {short[whom, where]} |")
-        print(f"\nStill at work when the kill came: {campaign.struck} of {count}.")
-        print(f"{server.failed} of the bucket's answers failed. Processes left: {campaign.left() or 'none'}.")
+        campaign = _campaign(Path(folder), server, seed)
+        trials: list[Trial] = []
+        with campaign.watched():
+            for number in range(count):
+                where = _WHERE[number // 3 % 2] if number % 3 < 2 else _WHERE[0]
+                trials.append(campaign.trial(number, _WHOM[number % 3], where))
+                said = "; ".join(trials[-1].short) or "all there, once, whole"
+                print(f"{number + 1}: {', '.join(trials[-1].kind)}: {said}", flush=True)
+        print("\n| killed | results in | trials | at work | recordings tried again | fell short | why |")
+        print("|---|---|---|---|---|---|---|")
+        for kind in sorted({trial.kind for trial in trials}):
+            mine = [trial for trial in trials if trial.kind == kind]
+            why = "; ".join(sorted({text for trial in mine for text in trial.short})) or "–"
+            print(
+                f"| {kind[0]} | {kind[1]} | {len(mine)} | {sum(trial.struck for trial in mine)} | "
+                f"{sum(trial.again for trial in mine)} | {sum(bool(trial.short) for trial in mine)} | {why} |"
+            )
+        print(f"\n{server.failed} of the bucket's answers failed.")
+        print(f"Of {len(campaign.known)} processes left: {', '.join(campaign.left()) or 'none'}.")
+
+
+def _campaign(folder: Path, server: Flaky, seed: int) -> Campaign:
+    """Recordings in a folder and a bucket, of which one is broken, and what a plain run gives."""
+    material = Material(folder, ("--set", "device=cpu"))
+    talks = material.record([_SECONDS] * _RECORDINGS)
+    material.spoil()
+    fsspec.filesystem("s3").mkdir("lab")
+    fsspec.filesystem("s3").put(str(talks), "lab/talks", recursive=True)
+    plain = folder / "plain"
+    process = subprocess.Popen(material.command(str(talks), str(plain)), env=environment(), **_SILENT)
+    statuses = dict.fromkeys((file.stem for file in talks.iterdir()), "done") | {"broken": "failed"}
+    if _ended(process, "") or {row["id"]: row["status"] for row in _report(plain)} != statuses:
+        raise SystemExit("the plain run does not do what it has to")
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    return Campaign(material, talks, results_in(files_below(plain)), statuses, server, chance)
+
+
+def _ended(process: subprocess.Popen[bytes], which: str) -> list[str]:
+    """Waits for the end of a command; what is wrong with it. One recording is broken, so it has to be 1."""
+    try:
+        status = process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return [f"{which} did not end in {_PATIENCE_S:.0f} s"]
+    return [] if status == 1 else [f"{which} ended with {status}"]
+
+
+def _report(out: Path) -> list[dict[str, Any]]:
+    file = out / "report.jsonl"
+    return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
 
 
 @contextmanager
@@ -155,6 +226,13 @@ def _cluster(wanted: bool) -> Iterator[tuple[dict[str, str], Callable[[], None]]
         yield {"RAY_ADDRESS": cluster.address}, lambda: cluster.remove_node(machines[0], allow_graceful=False)
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _begun(place: str) -> bool:
+    """Whether a recording is in hand, or was."""
+    files, path = fsspec.core.url_to_fs(place)
+    files.invalidate_cache()
+    return any(files.find(f"{path}/.corpus/{part}") for part in ("begun", "ended"))
 
 
 def _workers() -> list[psutil.Process]:

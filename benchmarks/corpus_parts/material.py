@@ -48,6 +48,10 @@ class Material:
             soundfile.write(talks / f"{number:04}.wav", sound[number : number + round(length * RATE)], RATE)
         return talks
 
+    def spoil(self) -> None:
+        """Adds a recording that is none, which has to fail."""
+        (self.folder / "talks" / "broken.wav").write_bytes(b"RIFF" + bytes(2000))
+
     def command(self, place: str, out: str, *more: str) -> list[str]:
         """The command over recordings at a place."""
         words = [sys.executable, "-m", "novaspeech", "corpus", "emow2v", place, "--out", out, "--output", "arousal"]
