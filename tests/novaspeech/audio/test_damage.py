@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soxr
 
-from novaspeech.audio import ffmpeg
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RecordingError
 from tests.novaspeech.audio.sounds import LONG, RATE, heard, lag_ms, noise, run
