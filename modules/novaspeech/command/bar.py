@@ -38,7 +38,33 @@ def progress_bar(name: str, **look: Any) -> Iterator[Progress]:
         yield show
 
 
-class BatchBar:
+class _Bar:
+    """A bar on standard error, or without a terminal lines now and then.
+
+    Args:
+        quiet: shows neither bar nor lines of the log.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._terminal = quiet, sys.stderr.isatty() and not quiet
+        self._bar: Any = None
+
+    def log(self, line: str) -> None:
+        """Takes a line for people."""
+        if not self._quiet:
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """Writes a line above the bar."""
+        tqdm.write(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Ends the bar with its line; more lines may follow."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class BatchBar(_Bar):
     """One bar on standard error for all recordings of a batch, or without a terminal a line a minute.
 
     Args:
@@ -47,25 +73,16 @@ class BatchBar:
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._quiet, self._verbose = quiet, verbose
+        super().__init__(quiet=quiet)
+        self._verbose = verbose
         self._shares: dict[Task, float] = {}  # done of each task, 0 to 1
         self._done = 0.0  # seconds of all
-        self._bar: Any = None
-        self._terminal = sys.stderr.isatty()
-
-    def log(self, line: str) -> None:
-        if not self._quiet:
-            self.say(line)
-
-    def say(self, line: str) -> None:
-        """Writes a line above the bar."""
-        tqdm.write(line, file=sys.stderr)
 
     def began(self, tasks: Sequence[Task]) -> None:
         self._count, self._ended = len(tasks), 0
         self._seconds = max(0.001, sum(task.seconds for task in tasks))
         self._began = self._told = time.monotonic()
-        if self._terminal and not self._quiet:
+        if self._terminal:
             self._bar = tqdm(total=round(self._seconds, 3), bar_format=_LOOK, dynamic_ncols=True, file=sys.stderr)
 
     def progress(self, task: Task, share: float) -> None:
@@ -86,11 +103,6 @@ class BatchBar:
         if outcome.state == "failed":
             self.say(f"novaspeech: {outcome.reason}")
 
-    def close(self) -> None:
-        """Ends the bar with its line; more lines may follow."""
-        if self._bar is not None:
-            self._bar.close()
-
     def _show(self, task: Task) -> None:
         done = self._done
         if self._bar is not None:
@@ -104,7 +116,7 @@ class BatchBar:
             self.say(f"{self._ended} of {self._count} recordings, {done / self._seconds:.0%}{rest}")
 
 
-class CorpusBar:
+class CorpusBar(_Bar):
     """One line on standard error for a corpus, or without a terminal a line a minute.
 
     Args:
@@ -113,14 +125,9 @@ class CorpusBar:
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._quiet, self._every_s = quiet, 0 if verbose else _LINE_EVERY_S
-        self._bar: Any = None
-        self._terminal = sys.stderr.isatty() and not quiet
+        super().__init__(quiet=quiet)
+        self._every_s = 0 if verbose else _LINE_EVERY_S
         self._told = time.monotonic()
-
-    def log(self, line: str) -> None:
-        if not self._quiet:
-            tqdm.write(line, file=sys.stderr)
 
     def show(self, counted: Counted) -> None:
         """Shows how far it is."""
@@ -133,11 +140,6 @@ class CorpusBar:
         elif time.monotonic() - self._told >= self._every_s:
             self._told = time.monotonic()
             self.log(line)
-
-    def close(self) -> None:
-        """Ends the line; more may follow."""
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _line_of(counted: Counted) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.command.arguments import add_order_arguments, new_command, order_of
@@ -101,9 +102,9 @@ def _engine(given: argparse.Namespace) -> Engine:
     from novaspeech.corpus.driver import run_here
 
     if given.engine == "ray":
-        from novaspeech.corpus.on_ray import ray_engine
+        from novaspeech.corpus.on_ray import run_on_ray
 
-        return ray_engine(given.workers_per_gpu)
+        return partial(run_on_ray, workers_per_gpu=given.workers_per_gpu)
     return run_here
 
 

@@ -48,6 +48,7 @@ class Corpus:
         self._job.check(self._store)
         self._ended = self._ledger.ended_ids()
         self._again: set[str] = set()
+        self._told: dict[str, Ended] = {}
 
     @property
     def todo(self) -> list[Row]:
@@ -76,6 +77,7 @@ class Corpus:
             with closing(engine(todo, self._job, log)) as ended:
                 for one in ended:
                     counted.add(one)
+                    self._told[one.id] = one
                     status.show()
                     yield counted
         except (KeyboardInterrupt, GeneratorExit):
@@ -87,7 +89,7 @@ class Corpus:
 
     def report(self) -> list[Ended]:
         """Writes `report.jsonl` and gives what it says, a line a row."""
-        return write_report(self.rows, self._ledger, self._store, self._shard)
+        return write_report(self.rows, self._told, self._ledger, self._store, self._shard)
 
     def close(self) -> None:
         """Removes what is on its way."""

@@ -16,12 +16,10 @@ import time
 import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from novaspeech.batch.workers import cores
-from novaspeech.corpus.driver import Engine
 from novaspeech.corpus.job import Job
 from novaspeech.corpus.ledger import Ended
 from novaspeech.corpus.rows import Row
@@ -37,20 +35,20 @@ _COLUMNS = ("id", "place", "size")
 _ENDED, _REFUSED = "ended", "refused"  # kinds of lines that workers give
 
 
-def ray_engine(workers_per_gpu: int = 2, pause_s: float = _PAUSE_S) -> Engine:
-    """Ray as the one who hands out work.
+def run_on_ray(
+    rows: Sequence[Row], job: Job, log: Log, *, workers_per_gpu: int = 2, pause_s: float = _PAUSE_S
+) -> Generator[Ended, None, None]:
+    """Has rows done by workers that Ray starts.
 
     Args:
         workers_per_gpu: processes that share a GPU: while one reads or writes, the other computes.
         pause_s: seconds that a process waits before it ends over a fault that is no recording's, twice as many after
             each further one on its machine: a broken GPU must not use up the attempts of many recordings.
+
+    Raises:
+        PackageError: Ray is missing.
+        WeightsError: the model cannot be had.
     """
-    return partial(_run_on_ray, workers_per_gpu=workers_per_gpu, pause_s=pause_s)
-
-
-def _run_on_ray(
-    rows: Sequence[Row], job: Job, log: Log, *, workers_per_gpu: int, pause_s: float
-) -> Generator[Ended, None, None]:
     if not rows:
         return
     with _connected() as ray:

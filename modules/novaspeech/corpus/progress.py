@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,10 +103,17 @@ class StatusFile:
         self._store.write(self._name, content.encode())
 
 
-def write_report(rows: Iterable[Row], ledger: Ledger, store: Store, shard: str) -> list[Ended]:
-    """Writes `report.jsonl`, a line for each row in their order; gives what it says."""
-    rows = list(rows)
-    known = {ended.id: ended for ended in ledger.all_ended([row.id for row in rows])}
+def write_report(
+    rows: Sequence[Row], told: Mapping[str, Ended], ledger: Ledger, store: Store, shard: str
+) -> list[Ended]:
+    """Writes `report.jsonl`, a line for each row in their order; gives what it says.
+
+    Args:
+        told: what this run was told of, by id; the rest is read.
+    """
+    there = ledger.ended_ids()  # more than that: of a run that was stopped, not all is told
+    read = ledger.all_ended([row.id for row in rows if row.id in there and row.id not in told])
+    known = {**told, **{ended.id: ended for ended in read}}
     report = [known.get(row.id) or Ended(row.id, row.place, "not begun", attempts=0) for row in rows]
     content = "".join(f"{ended.to_json()}\n" for ended in report)
     store.write(f"report{part_of(shard)}.jsonl", content.encode())

@@ -79,9 +79,8 @@ def _of_entry(entry: str, log: Log) -> Iterator[Row]:
         yield from _at_url(entry, log)
     else:
         for found in find_recordings([entry], log):
-            file = found.file.absolute()
-            size = file.stat().st_size / _BYTES_PER_SECOND if file.is_file() else 0.0
-            yield Row(_checked_id((found.below / file.stem).as_posix(), entry), str(file), size)
+            file = str(found.file.absolute())
+            yield Row(_checked_id((found.below / found.file.stem).as_posix(), entry), file, _size_of(file))
 
 
 def _at_url(entry: str, log: Log) -> Iterator[Row]:

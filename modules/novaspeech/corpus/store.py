@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from novaspeech.corpus.rows import is_url, opened
+from novaspeech.server.saving import flush
 
 # Stores in which an upload appears when it is complete. In others a file is written beside its place and renamed.
 _WHOLE_BY_THEMSELVES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
@@ -52,12 +53,11 @@ class Store(ABC):
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a small file. Raises OSError if it cannot."""
-        with self.scratch() as folder, (folder / "file").open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            self.put(folder / "file", name)
+        with self.scratch() as folder:
+            file = folder / "file"
+            file.write_bytes(content)
+            flush(file)
+            self.put(file, name)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import NovaspeechError
 from novaspeech.inference.encoder import Encoder, FrameEncoder
-from novaspeech.inference.engine import CPU_SECONDS, Inference, Windows
+from novaspeech.inference.engine import Inference, Windows
 from novaspeech.inference.passes import Passes, read_ahead, refuse_absurd, to_numpy
 from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
 
@@ -80,11 +80,9 @@ class _Windows:
     """Windows of several recordings, each encoded on its own."""
 
     def __init__(self, inference: Inference, clips: Sequence[Clip], names: Collection[str]) -> None:
-        encoder, length_ms = inference.encoder, clips[0][1].length_ms
-        self._inference, self._clips, self._names, self._encoder = inference, clips, names, encoder
-        self._size = min(inference.batch_size, encoder.max_batch or inference.batch_size)
-        if encoder.compute.on_cpu:
-            self._size = min(self._size, max(1, CPU_SECONDS * 1000 // length_ms))
+        encoder = inference.encoder
+        self._clips, self._names, self._encoder = clips, names, encoder
+        self._size = inference.windows_at_once(clips[0][1].length_ms)
         self._passes = Passes(encoder.encode, encoder.compute, names, self._size, "windows", inference.log)
 
     def run(self) -> list[Encoded | None]:

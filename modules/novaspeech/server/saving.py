@@ -165,7 +165,7 @@ def _move(partial: Path, folder: Path) -> None:
     """Moves new files to their place, and what was there out of the way; all, or none if one cannot be."""
     new = sorted(partial.iterdir(), key=lambda file: not file.name.endswith("~"))  # the header last
     for file in new:
-        _flush(file)
+        flush(file)
     old = Path(partial, "old")
     old.mkdir()
     places = [folder / file.name for file in new]
@@ -186,7 +186,7 @@ def _move(partial: Path, folder: Path) -> None:
             raise
 
 
-def _flush(file: Path) -> None:
+def flush(file: Path) -> None:
     """Waits until a file is on the disk: a header must not outlive a power cut that its data do not.
 
     Some file systems say only then that there is no room.
