@@ -89,7 +89,9 @@ class Inference:
         usable = np.zeros(grid.count, bool)
         if names:
             self._check_length(grid)
-            encoder, size = self._prepared(recording), self.windows_at_once(grid.length_ms)
+            with self.encoder.compute.active():
+                encoder = self.encoder.prepared_for(recording, self.log)
+            size = self.windows_at_once(grid.length_ms)
             passes = Passes(encoder.encode, encoder.compute, names, size, "windows", self.log)
             blocks = refuse_absurd(recording, encoder.sampling_rate)
             batches = window_batches(blocks, grid, encoder.sampling_rate, self.batch_size, padding=encoder.padding)
@@ -135,7 +137,7 @@ class Inference:
             encoder = self.encoder.for_chunks_of(recording)
         per_second, hop = encoder.sampling_rate / encoder.frame_hop, encoder.frame_hop
         context, length = (round(seconds * per_second) for seconds in (self.chunks.overlap, self.chunks.seconds))
-        step, size = length - 2 * context, min(self.batch_size, encoder.max_chunks)
+        step, size = length - 2 * context, self._size(encoder.max_chunks)
         passes = Passes(encoder.frames, encoder.compute, names, size, "chunks", self.log)
         blocks = refuse_absurd(recording, encoder.sampling_rate)
         for first, batch, last in read_ahead(chunk_batches(blocks, length * hop, step * hop, size)):
@@ -198,13 +200,12 @@ class Inference:
                     outputs = encoder.head(found.values.to(encoder.compute.device), names)
                 yield found, {name: outputs[name].float() for name in names}
 
-    def _prepared(self, recording: Recording) -> Encoder:
-        with self.encoder.compute.active():
-            return self.encoder.prepared_for(recording, self.log)
+    def _size(self, most: int | None) -> int:
+        return min(self.batch_size, most or self.batch_size)
 
     def windows_at_once(self, length_ms: int) -> int:
         """The most windows of a length in one pass."""
-        size = min(self.batch_size, self.encoder.max_batch or self.batch_size)
+        size = self._size(self.encoder.max_batch)
         return min(size, max(1, CPU_SECONDS * 1000 // length_ms)) if self.encoder.compute.on_cpu else size
 
     def _check_length(self, grid: WindowGrid) -> None:
