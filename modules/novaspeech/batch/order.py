@@ -9,7 +9,7 @@ from pathlib import Path
 from novaspeech.audio.recording import Recording
 from novaspeech.batch.inputs import Found
 from novaspeech.entry import Model, chosen_outputs, window_times
-from novaspeech.errors import RequestError
+from novaspeech.errors import RecordingError, RequestError
 from novaspeech.formats.files import SSI, check_formats, left_out
 from novaspeech.hooks import Log
 from novaspeech.result import files_for, kind_of
@@ -17,6 +17,8 @@ from novaspeech.server import host
 from novaspeech.server.catalogue import Trainer, load_trainer, processor_class
 from novaspeech.server.options import Options
 from novaspeech.server.outputs import Output
+
+_AUDIO = "stream:Audio"  # what a trainer says of an input that is a recording
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Order:
             log: takes a line for each format that leaves something out.
 
         Raises:
-            RequestError: no such module, output or input, an input that no output uses or that is no file, a time that
+            RequestError: no such module, output or input, an input that no output uses or cannot be read, a time that
                 is none.
             OptionError: an unknown option or format, or a wrong value.
         """
@@ -58,9 +60,15 @@ class Order:
         self.parsed_options(trainer)
         self.milliseconds(trainer)
         outputs = chosen_outputs(trainer, processor_class(trainer).outputs, self.outputs, self.inputs)
+        recordings = {entry.io_id for entry in trainer.inputs if entry.io_data == _AUDIO}
         for name, file in self.inputs.items():
             if not Path(file).expanduser().is_file():
                 raise RequestError(f"--input {name}={file}: there is no such file")
+            if name in recordings:  # one that cannot be read would fail each recording of the batch
+                try:
+                    Recording.open(Path(file).expanduser())
+                except RecordingError as error:
+                    raise RequestError(f"--input {name}={file}: {error}") from error
         kinds = {output.id: kind_of(output) for output in outputs}
         check_formats(self.formats, kinds)
         for form in self.formats:

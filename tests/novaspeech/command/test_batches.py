@@ -345,11 +345,14 @@ def test_what_is_wrong_with_an_order_is_said_before_anything_is_done(
     assert not Path("out").exists()
 
 
-def test_inputs_that_no_chosen_output_uses_or_that_are_not_there() -> None:
+def test_inputs_that_no_chosen_output_uses_or_that_are_no_recordings(speech: Callable[..., Path]) -> None:
     with pytest.raises(
         ValueError, match=r"^the input 'reference' is for the outputs similarity, same_speaker, and onl"
     ):
         Order("wav2vec2_sv", outputs=["embeddings"], inputs={"reference": __file__}).check(print)
     with pytest.raises(ValueError, match=r"^--input reference=no\.wav: there is no such file"):
         Order("wav2vec2_sv", outputs=["similarity"], inputs={"reference": "no.wav"}).check(print)
-    assert Order("wav2vec2_sv", outputs=["similarity"], inputs={"reference": __file__}).check(print)
+    with pytest.raises(ValueError, match=rf"^--input reference={__file__}: .*{Path(__file__).name}"):
+        Order("wav2vec2_sv", outputs=["similarity"], inputs={"reference": __file__}).check(print)
+    voice = str(speech("voice.wav", seconds=1))
+    assert Order("wav2vec2_sv", outputs=["similarity"], inputs={"reference": voice}).check(print)
