@@ -1,0 +1,101 @@
+"""Speech of Kokoro's voices with the times of its words: python -m training.voices FOLDER --hours 6.
+
+A file and a table for each fifty sentences; what is there is not made again, so it goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from training.kokoro import HELD_OUT, Kokoro, phonemes_of
+from training.packages import fetch_all
+from training.speech import RATE
+from training.texts import Texts
+
+_BLOCK = 50  # sentences
+_SECONDS = 2.9  # of a sentence, about
+_MIXTURES = 60  # voices between two others, of 79 that can be
+
+
+def speakers_of(voices: tuple[str, ...]) -> list[str]:
+    """The voices to train on: those that are not held out, and mixtures of two of one sex and language."""
+    generator = np.random.default_rng(0)
+    known = [voice for voice in voices if voice not in HELD_OUT]
+    english = [voice for voice in known if voice[0] in "ab"]
+    mixtures = set[str]()
+    while len(mixtures) < _MIXTURES:
+        one, other = sorted(generator.choice(english, 2, replace=False))
+        if one[:2] == other[:2]:
+            mixtures.add(f"{one}+{other}")
+    # English ones twice as often: the others speak with an accent.
+    return english * 2 + known + sorted(mixtures)
+
+
+def make_block(block: int, folder: Path, packages: Path, held_out: Path | None, test: bool) -> float:
+    """Makes one file and its table; gives its seconds."""
+    name = folder / f"{'test' if test else 'kokoro'}-{block:05d}"
+    if name.with_suffix(".json").exists():
+        return 0.0
+    texts, kokoro = _loaded(packages, held_out)
+    generator = np.random.default_rng((int(test), block))
+    speakers = list(HELD_OUT) if test else speakers_of(kokoro.voices)
+    rows = [
+        (texts.draw(generator), str(generator.choice(speakers)), float(generator.uniform(0.8, 1.25)))
+        for _ in range(_BLOCK)
+    ]
+    phonemes = {language: phonemes_of([text for text, _, _ in rows], language) for language in ("en-us", "en-gb")}
+    sounds, table, position = [], [], 0
+    for index, (text, voice, speed) in enumerate(rows):
+        spelt = phonemes["en-gb" if voice[0] == "b" else "en-us"][index]
+        if spelt is None:
+            continue
+        said = kokoro.say(text, spelt, voice, speed)
+        samples = np.clip(said.signal, -1, 1)
+        sounds.append(samples)
+        table.append({"speaker": voice, "start": position, "end": position + len(samples), "words": said.words})
+        position += len(samples)
+    soundfile.write(name.with_suffix(".flac"), np.concatenate(sounds), RATE, subtype="PCM_16")
+    name.with_suffix(".part").write_text("\n".join(map(json.dumps, table)))
+    name.with_suffix(".part").rename(name.with_suffix(".json"))
+    return position / RATE
+
+
+_here: dict[Path, tuple[Texts, Kokoro]] = {}
+
+
+def _loaded(packages: Path, held_out: Path | None) -> tuple[Texts, Kokoro]:
+    if packages not in _here:
+        lines = held_out.read_text().splitlines() if held_out else []
+        _here[packages] = Texts(packages, lines), Kokoro(packages)
+    return _here[packages]
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where speech is written, and packages are unpacked")
+    parser.add_argument("--hours", type=float, default=6.0)
+    parser.add_argument("--held-out", type=Path, help="texts that are tested on, one in a line: none of them is spoken")
+    parser.add_argument("--test", action="store_true", help="speech of the voices that are held out, to test on")
+    given = parser.parse_args()
+    packages = given.folder / "packages"
+    fetch_all(packages)
+    blocks = range(round(given.hours * 3600 / _SECONDS / _BLOCK))
+    make = partial(make_block, folder=given.folder, packages=packages, held_out=given.held_out, test=given.test)
+    seconds = 0.0
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for number, made in enumerate(pool.map(make, blocks), 1):
+            seconds += made
+            print(f"{number} of {len(blocks)} blocks, {seconds / 3600:.2f} h made", flush=True)
+
+
+if __name__ == "__main__":
+    main()
