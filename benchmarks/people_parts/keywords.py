@@ -1,0 +1,127 @@
+"""Keywords and word times in recordings of people."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.people_parts.encoders import load, run_reference
+from benchmarks.people_parts.material import RATE, Talk, asterisk, mfa
+from novaspeech.entry import Model
+
+KEYWORDS = (
+    "conference", "please", "pound", "enter", "message", "number", "record", "leader", "password", "again",
+    "currently", "press",
+)  # fmt: skip
+LOWEST = 0.01  # score of a hit that is looked at
+ALLOWED = 1.0  # false alarms per keyword and ten minutes
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A keyword that was found: seconds, and how sure."""
+
+    word: str
+    start: float
+    end: float
+    score: float
+
+
+def report(folder: Path, models: Mapping[str, str], packages: str | None) -> list[str]:
+    """Rows of a table: recall at the usual threshold, and at one false alarm per keyword and ten minutes."""
+    talk = asterisk(folder)
+    found = {name: by_words(load("wav2vec2_kws", place, _OPTIONS), talk) for name, place in models.items()}
+    if packages:
+        found["pocketsphinx"] = by_pocketsphinx(packages, talk)
+    rows = [
+        "| model | said | recall at 0.5 | false alarms | recall at 1 false alarm | error of starts, ends: median, ms |"
+    ]
+    rows += ["|---" * 6 + "|"]
+    return rows + [f"| {name} | {judge(hits, talk)} |" for name, hits in found.items()]
+
+
+_OPTIONS = {"keywords": ", ".join(KEYWORDS), "threshold": str(LOWEST)}
+
+
+def by_words(model: Model, talk: Talk) -> list[Hit]:
+    """Hits of `method=words`."""
+    segments = model((talk.signal, RATE), ["keywords"])["keywords"]
+    return [Hit(one.name, one.start_ms / 1000, one.end_ms / 1000, one.confidence) for one in segments]
+
+
+def by_pocketsphinx(packages: str, talk: Talk) -> list[Hit]:
+    """Hits of pocketsphinx's keyword search; the strictest threshold that finds one orders them."""
+    found = run_reference("pocketsphinx", packages, [talk.signal], *KEYWORDS)["hits"]
+    return [
+        Hit(KEYWORDS[int(word)], start, end, 1 + np.log10(threshold) / 51) for _, word, start, end, threshold in found
+    ]
+
+
+def judge(hits: Sequence[Hit], talk: Talk) -> str:
+    """Cells of a table; a hit counts if its middle lies in the word, each word once."""
+    truth = [word for word in talk.words if word[0] in KEYWORDS]
+    trials = len(KEYWORDS) * talk.seconds / 600
+    taken: set[int] = set()
+    right, errors, scores = [], [], []
+    for hit in sorted(hits, key=lambda hit: -hit.score):
+        middle = (hit.start + hit.end) / 2
+        match = [
+            index for index, (word, start, end) in enumerate(truth)
+            if word == hit.word and start <= middle < end and index not in taken
+        ]  # fmt: skip
+        taken.update(match[:1])
+        right.append(bool(match))
+        scores.append(hit.score)
+        if match:
+            _, start, end = truth[match[0]]
+            errors.append((abs(hit.start - start), abs(hit.end - end)))
+    recall, alarms = np.cumsum(right) / len(truth), np.cumsum(np.logical_not(right)) / trials
+    inside = np.flatnonzero(alarms <= ALLOWED)
+    own = np.array(scores) >= 0.5
+    at_own = int(own.sum()) - 1
+    usual = f"{recall[at_own]:.2f} | {alarms[at_own]:.2f}" if at_own >= 0 else "0 | 0"
+    best = f"{recall[inside[-1]]:.2f} at {scores[inside[-1]]:.2f}" if len(inside) else "0"
+    times = f"{1000 * np.median(errors, axis=0)[0]:.0f}, {1000 * np.median(errors, axis=0)[1]:.0f}" if errors else "–"
+    return f"{len(truth)} | {usual} | {best} | {times}"
+
+
+def times(folder: Path, models: Mapping[str, str]) -> list[str]:
+    """Rows of a table: errors of the starts and ends of words, aligned with what is said, and recognised."""
+    talks = mfa(folder)
+    rows = [
+        "| model | words | aligned: starts, ends, median ms | recognised | starts, ends, median ms |",
+        "|---" * 5 + "|",
+    ]
+    for name, place in models.items():
+        aligned, heard, count = list[tuple[float, float]](), list[tuple[float, float]](), 0
+        for talk in talks:
+            count += len(talk.words)
+            model = load("wav2vec2_kws", place)
+            aligned += _aligned(model, talk)
+            for segment in model((talk.signal, RATE), ["words"])["words"]:
+                middle = (segment.start_ms + segment.end_ms) / 2000
+                for word, start, end in talk.words:
+                    if word == segment.name.lower() and start <= middle < end:
+                        heard.append((segment.start_ms / 1000 - start, segment.end_ms / 1000 - end))
+        rows.append(f"| {name} | {count} | {_medians(aligned)} | {len(heard) / count:.2f} | {_medians(heard)} |")
+    return rows
+
+
+def _medians(errors: Sequence[tuple[float, float]]) -> str:
+    if not errors:
+        return "–"
+    start, end = 1000 * np.median(np.abs(errors), axis=0)
+    return f"{start:.0f}, {end:.0f}"
+
+
+def _aligned(model: Model, talk: Talk) -> list[tuple[float, float]]:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(" ".join(word for word, *_ in talk.words))
+        file.flush()
+        segments = model((talk.signal, RATE), ["alignment"], inputs={"transcript": file.name})["alignment"]
+    pairs = zip(segments, talk.words, strict=True)
+    return [(one.start_ms / 1000 - start, one.end_ms / 1000 - end) for one, (_, start, end) in pairs]

@@ -1,0 +1,67 @@
+"""The speech to learn from: what `training.voices` and `training.people` left in a folder, in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from novaspeech.arrays import FloatArray
+from training.speech import RATE
+
+Word = tuple[str, float, float, list[float]]
+
+
+@dataclass(frozen=True)
+class Speech:
+    """An utterance.
+
+    Attributes:
+        samples: (N,) int16 at `RATE`.
+        speaker: whose it is.
+        words: with their first and last second and the ends of their phonemes; empty where only the text is known.
+        text: what is said.
+    """
+
+    samples: np.ndarray
+    speaker: str
+    words: list[Word]
+    text: str
+
+    @property
+    def signal(self) -> FloatArray:
+        return self.samples.astype(np.float32) / 32768
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / RATE
+
+
+def voices(folder: Path, kind: str = "kokoro") -> list[Speech]:
+    """What `training.voices` made; `kind` "test" is that of the voices that are held out."""
+    found = []
+    for table in sorted(folder.glob(f"{kind}-*.json")):
+        samples, _ = soundfile.read(table.with_suffix(".flac"), dtype="int16")
+        for line in table.read_text().splitlines():
+            row = json.loads(line)
+            words = [(word.lower(), start, end, ends) for word, start, end, ends in row["words"]]
+            mine = samples[row["start"] : row["end"]]
+            found.append(Speech(mine, row["speaker"], words, " ".join(word for word, *_ in words)))
+    return found
+
+
+def people(table: Path) -> list[Speech]:
+    """What `training.people` wrote down; only of whom there is a text."""
+    found = []
+    for line in table.read_text().splitlines():
+        row = json.loads(line)
+        if row["text"]:
+            samples, rate = soundfile.read(row["file"], dtype="int16")
+            if rate != RATE:
+                samples = soxr.resample(samples, rate, RATE)
+            found.append(Speech(samples, row["speaker"], [], row["text"]))
+    return found
