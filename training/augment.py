@@ -17,7 +17,12 @@ _SLOWEST, _FASTEST = 0.85, 1.18
 def at_another_speed(signal: FloatArray, generator: np.random.Generator) -> tuple[FloatArray, float]:
     """The signal at another speed, its pitch with it, and how much shorter it is."""
     factor = float(generator.uniform(_SLOWEST, _FASTEST))
-    return np.asarray(soxr.resample(signal, RATE * factor, RATE, quality="LQ"), np.float32), factor
+    return at_speed(signal, factor), factor
+
+
+def at_speed(signal: FloatArray, factor: float) -> FloatArray:
+    """The signal so many times as fast, its pitch with it."""
+    return np.asarray(soxr.resample(signal, RATE * factor, RATE, quality="LQ"), np.float32)
 
 
 def degraded(signal: FloatArray, others: Sequence[FloatArray], generator: np.random.Generator) -> FloatArray:
@@ -65,9 +70,9 @@ def noise_for(
     count = len(signal)
     kind = generator.choice(["coloured", "murmur", "hum"], p=[0.6, 0.3, 0.1])
     if kind == "murmur" and others:
-        noise = np.zeros(count, np.float32)
+        noise = np.zeros(count)
         for _ in range(generator.integers(1, 6)):
-            other = others[generator.integers(len(others))]
+            other = others[int(generator.integers(len(others)))]
             noise += generator.uniform(0.3, 1) * np.resize(np.roll(other, generator.integers(len(other))), count)
     elif kind == "hum":
         times = np.arange(count) / RATE

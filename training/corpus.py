@@ -34,7 +34,7 @@ class Speech:
 
     @property
     def signal(self) -> FloatArray:
-        return self.samples.astype(np.float32) / 32768
+        return np.asarray(self.samples / 32768, np.float32)
 
     @property
     def seconds(self) -> float:

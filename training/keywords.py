@@ -8,9 +8,9 @@ CTC alone finds in hours, and keeps the letters where the word is. Stopped and s
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,16 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
-from novaspeech.models.convolutions import ChannelsLastConvolutions
 from novaspeech.models.signal import standardise
 from training.augment import at_another_speed, degraded
 from training.corpus import Speech, people, voices
 from training.espeak import espeak_voices
+from training.resumable import Training, keep_memory
 from training.speech import RATE
 from training.utterances import BLANK, DELIMITER, HOP, IGNORED, LENGTH, LETTERS, VOCABULARY
 from wav2vec2_kws.standin import save_speller
 
-_BATCH_SECONDS = 56.0
+_BATCH_SECONDS = 64.0  # with what examples are padded by
 _LENGTHS = (2.0, 18.0)  # seconds that utterances are put together to
 _FRAME_SHARE = 0.5  # of the cross-entropy, beside CTC
 _SAVE = 500  # steps
@@ -64,16 +64,22 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
             # The first batches are of short examples: they are easier to align.
             longest = min(_LENGTHS[1], 4 + number / 200)
             wanted = float(generator.uniform(_LENGTHS[0], longest))
-            count = max(2, round(_BATCH_SECONDS / wanted))
-            yield collate([self._draw(wanted, generator) for _ in range(count)])
+            examples, samples = list[Example](), 0
+            while True:
+                example = self._draw(wanted, generator)
+                samples = max(samples, len(example.signal))
+                if examples and (len(examples) + 1) * samples > _BATCH_SECONDS * RATE:
+                    break
+                examples.append(example)
+            yield collate(examples)
 
     def _draw(self, seconds: float, generator: np.random.Generator) -> Example:
-        speech = self._known[generator.choice(len(self._known), p=self._shares)]
+        speech = self._known[int(generator.choice(len(self._known), p=self._shares))]
         pieces: list[FloatArray] = []
         words: list[tuple[str, float, float, list[float]]] = []
         text, position, timed = [], 0, True
         while position < seconds * RATE:
-            one = speech[generator.integers(len(speech))]
+            one = speech[int(generator.integers(len(speech)))]
             if pieces and position / RATE + one.seconds > seconds + 2:
                 break
             sound, factor = at_another_speed(one.signal, generator)
@@ -89,7 +95,7 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
             text.append(one.text)
             position += len(gap) + len(sound)
         signal = np.concatenate(pieces)
-        others = [speech[generator.integers(len(speech))].signal for _ in range(3)]
+        others = [speech[int(generator.integers(len(speech)))].signal for _ in range(3)]
         signal = degraded(signal, others, generator)
         count = (len(signal) - LENGTH) // HOP + 1
         frames = frames_of(words, count) if timed else np.full(count, IGNORED)
@@ -137,6 +143,7 @@ def collate(examples: Sequence[Example]) -> tuple[torch.Tensor, ...]:
 
 def small_model() -> Wav2Vec2ForCTC:
     """An untrained model of the published architecture, with the layer norms of its large variant."""
+    torch.manual_seed(0)
     config = Wav2Vec2Config(
         vocab_size=len(LETTERS), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768,
         conv_dim=(32, 64, 64, 96, 128, 128, 192), feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True,
@@ -182,74 +189,12 @@ def errors(model: Wav2Vec2ForCTC, speech: Sequence[Speech]) -> tuple[float, floa
     return float(letters), float(words)
 
 
-class Training:
-    """A model on its way, and how far it is.
-
-    Args:
-        folder: of the result; what is needed to go on lies beside it, in `FOLDER.training`.
-        steps: in all.
-        rate: highest learning rate.
-    """
-
-    def __init__(self, folder: Path, steps: int, rate: float) -> None:
-        torch.manual_seed(0)
-        self._folder, self._state = folder, folder.with_name(f"{folder.name}.training")
-        self.model = small_model()
-        self._plain = self.model.wav2vec2.feature_extractor
-        # Biases and norms are the same objects in both; a third of the time.
-        self.model.wav2vec2.feature_extractor = ChannelsLastConvolutions(self._plain, self.model.config)
-        self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, rate, total_steps=steps, pct_start=0.1)
-        self.step, self.seconds = 0, 0.0
-        if self._state.exists():
-            state = torch.load(self._state, weights_only=True)
-            self.model.load_state_dict(state["model"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._schedule.load_state_dict(state["schedule"])
-            self.step, self.seconds = state["step"], state["seconds"]
-
-    def learn(self, batch: Sequence[torch.Tensor]) -> float:
-        """One step; gives the loss."""
-        torch.manual_seed(self.step)
-        start = time.perf_counter()
-        loss = loss_of(self.model, batch)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
-        self._optimizer.step()
-        self._schedule.step()
-        self.step += 1
-        self.seconds += time.perf_counter() - start
-        return loss.item()
-
-    def save(self) -> None:
-        """Writes the model with tokenizer and feature extractor, and what is needed to go on."""
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        part = self._state.with_name(f"{self._state.name}.part")
-        torch.save(state, part)
-        part.replace(self._state)
-        fast = self.model.wav2vec2.feature_extractor
-        with torch.no_grad():
-            for layer, trained in zip(self._plain.conv_layers, fast.layers, strict=True):
-                width, channels, kernel = layer.conv.weight.shape
-                layer.conv.weight.copy_(trained.weight.reshape(kernel, channels, width).permute(2, 1, 0))
-        self.model.wav2vec2.feature_extractor = self._plain
-        save_speller(self.model, LETTERS, self._folder)
-        self.model.wav2vec2.feature_extractor = fast
-
-
 def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     """Trains a model, or goes on training it."""
     spoken, heard = voices(speech), people(speech / "people.jsonl")
     dev_people, train_people = heard[::25], [one for index, one in enumerate(heard) if index % 25]
     test = voices(speech, "test")[:100]
-    training = Training(folder, steps, rate)
+    training = Training(small_model(), folder, steps, rate)
     sources = [(0.6, spoken), (0.25, train_people), (0.15, espeak_voices(speech))]
     hours = [sum(one.seconds for one in source) / 3600 for _, source in sources]
     parameters = sum(weight.numel() for weight in training.model.parameters())
@@ -257,14 +202,14 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     losses = []
     training.model.train()
     for batch in DataLoader(Examples(sources, training.step, steps), batch_size=None, num_workers=1, prefetch_factor=4):
-        losses.append(training.learn(batch))
+        losses.append(training.learn(partial(loss_of, training.model, batch)))
         if training.step % 100 == 0 or training.step == steps:
             line = f"{training.step} steps, {training.seconds:.0f} s: loss {np.mean(losses[-100:]):.3f}"
             if training.step % _SAVE == 0 or training.step == steps:
                 for name, some in (("new voices", test), ("new people", dev_people)):
                     if some:
                         line += ", {}: letters {:.3f} words {:.3f} wrong".format(name, *errors(training.model, some))
-                training.save()
+                training.save(lambda model: save_speller(model, LETTERS, folder))
             print(line, flush=True)
 
 
@@ -276,7 +221,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     given = parser.parse_args()
-    torch.set_num_threads(2)
+    keep_memory()
     train(given.speech, given.folder, given.steps, given.rate)
 
 

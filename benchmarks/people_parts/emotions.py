@@ -45,7 +45,7 @@ def positions(folder: Path, places: Mapping[str, str]) -> list[str]:
         told = [model((utterance.signal, RATE), ["arousal", "valence"]) for utterance in spoken]
         cells = []
         for output, where in (("arousal", AROUSAL), ("valence", VALENCE)):
-            values = [float(np.nanmean(one[output])) for one in told]
+            values = [float(np.nanmean(np.asarray(one[output]))) for one in told]
             cells.append(f"{np.corrcoef(values, [where[one.label] for one in spoken])[0, 1]:.2f}")
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import librosa
 import numpy as np
@@ -54,12 +56,12 @@ def by_module(module: str, place: str, output: str = "embeddings") -> Embed:
 
     def embed(signals: Sequence[FloatArray]) -> FloatArray:
         padded = [np.pad(signal, (0, max(0, _SHORTEST - len(signal)))) for signal in signals]
-        return np.array([np.nanmean(model((signal, RATE), [output])[output], axis=0) for signal in padded])
+        return np.array([np.nanmean(np.asarray(model((signal, RATE), [output])[output]), axis=0) for signal in padded])
 
     return embed
 
 
-def load(module: str, place: str, options: Mapping[str, object] = {}) -> Model:
+def load(module: str, place: str, options: Mapping[str, Any] = MappingProxyType({})) -> Model:
     """A module with a model; "random" makes one of the module's architecture with random weights."""
     if place != "random":
         return novaspeech.load(module, model=place, **options)
@@ -85,23 +87,21 @@ def resemblyzer(packages: str) -> Embed:
     """
 
     def embed(signals: Sequence[FloatArray]) -> FloatArray:
-        found = run_reference("resemblyzer", packages, signals)
-        return np.array(found["vectors"])
+        return np.asarray(run_reference("resemblyzer", packages, signals), np.float32)
 
     return embed
 
 
-def run_reference(what: str, packages: str, signals: Sequence[FloatArray], *words: str) -> dict[str, np.ndarray]:
+def run_reference(what: str, packages: str, signals: Sequence[FloatArray], *words: str) -> np.ndarray:
     """What reference.py finds, in a process that has its packages."""
     script = Path(__file__).with_name("reference.py")
     with tempfile.TemporaryDirectory() as folder:
-        given, told = Path(folder, "given.npz"), Path(folder, "told.npz")
+        given, told = Path(folder, "given.npz"), Path(folder, "told.npy")
         np.savez(given, *signals)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join((packages, os.environ.get("PYTHONPATH", "")))}
         command = [sys.executable, str(script), what, str(given), str(told), *words]
         subprocess.run(command, check=True, env=environment)
-        with np.load(told, allow_pickle=False) as loaded:
-            return dict(loaded)
+        return np.asarray(np.load(told, allow_pickle=False))
 
 
 def unit(vectors: FloatArray) -> FloatArray:

@@ -55,7 +55,7 @@ def by_words(model: Model, talk: Talk) -> list[Hit]:
 
 def by_pocketsphinx(packages: str, talk: Talk) -> list[Hit]:
     """Hits of pocketsphinx's keyword search; the strictest threshold that finds one orders them."""
-    found = run_reference("pocketsphinx", packages, [talk.signal], *KEYWORDS)["hits"]
+    found = run_reference("pocketsphinx", packages, [talk.signal], *KEYWORDS)
     return [
         Hit(KEYWORDS[int(word)], start, end, 1 + np.log10(threshold) / 51) for _, word, start, end, threshold in found
     ]

@@ -1,6 +1,6 @@
-"""Runs a public package on signals, in a process of its own: reference.py WHAT GIVEN.npz TOLD.npz [WORD …].
+"""Runs a public package on signals, in a process of its own: reference.py WHAT GIVEN.npz TOLD.npy [WORD …].
 
-resemblyzer: vectors (n, 256) of its speaker encoder. pocketsphinx: keywords in each signal, at several thresholds.
+resemblyzer: a vector of its speaker encoder for each signal. pocketsphinx: keywords, at several thresholds.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ RATE = 16000
 THRESHOLDS = tuple(10.0**power for power in range(-30, 1, 3))
 
 
-def resemblyzer(signals: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def resemblyzer(signals: Sequence[np.ndarray]) -> np.ndarray:
     """A vector each."""
     from resemblyzer import VoiceEncoder, preprocess_wav
 
     encoder = VoiceEncoder("cpu", verbose=False)
-    return {"vectors": np.array([encoder.embed_utterance(preprocess_wav(signal, RATE)) for signal in signals])}
+    return np.array([encoder.embed_utterance(preprocess_wav(signal, RATE)) for signal in signals])
 
 
-def pocketsphinx(signals: Sequence[np.ndarray], words: Sequence[str]) -> dict[str, np.ndarray]:
+def pocketsphinx(signals: Sequence[np.ndarray], words: Sequence[str]) -> np.ndarray:
     """Rows of (signal, word, seconds of start and end, the strictest threshold at which it is found)."""
     from pocketsphinx import Decoder
 
@@ -40,14 +40,14 @@ def pocketsphinx(signals: Sequence[np.ndarray], words: Sequence[str]) -> dict[st
             for part in decoder.seg() or []:
                 word, start, end = part.word.strip(), part.start_frame / 100, (part.end_frame + 1) / 100
                 rows[number, word, round(start, 1)] = [number, words.index(word), start, end, threshold]
-    return {"hits": np.array(list(rows.values())).reshape(-1, 5)}
+    return np.array(list(rows.values())).reshape(-1, 5)
 
 
 def main(what: str, given: str, told: str, *words: str) -> None:
     """Reads signals, writes what was found."""
     with np.load(given) as loaded:
         signals = [loaded[name] for name in loaded.files]
-    np.savez(told, **(resemblyzer(signals) if what == "resemblyzer" else pocketsphinx(signals, words)))
+    np.save(told, resemblyzer(signals) if what == "resemblyzer" else pocketsphinx(signals, words))
 
 
 if __name__ == "__main__":

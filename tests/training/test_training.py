@@ -1,0 +1,155 @@
+"""The kitchen of the small checkpoints: a few steps of each script, from nothing, stopped and started again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.numpy import load_file
+
+from tests.wav2vec2_kws.conftest import TAKES
+from training import keywords, speakers
+from training.augment import degraded
+from training.keywords import frames_of
+from training.kokoro import phonemes_of
+from training.speech import RATE
+from training.texts import plain
+from training.utterances import BLANK, DELIMITER, VOCABULARY
+from training.voices import speakers_of
+
+STEPS = 4
+
+
+@pytest.fixture
+def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the scripts before the trainings leave it: takes of espeak-ng in place of Kokoro's and of people."""
+    folder = tmp_path / "speech"
+    folder.mkdir()
+    rows, sounds, position = [], [], 0
+    for (word, voice), sound in TAKES.items():
+        end = len(sound) / RATE
+        rows.append(
+            {"speaker": voice, "start": position, "end": position + len(sound), "words": [[word, 0.0, end, [end]]]}
+        )
+        sounds.append(sound)
+        position += len(sound)
+    text = "\n".join(map(json.dumps, rows))
+    for name in ("kokoro-00000", "test-00000"):
+        soundfile.write(folder / f"{name}.flac", np.concatenate(sounds), RATE)
+        (folder / f"{name}.json").write_text(text)
+    people = []
+    for index, ((word, voice), sound) in enumerate(list(TAKES.items())[:8]):
+        file = folder / f"{index}-{voice}.flac"
+        soundfile.write(file, sound, RATE)
+        people.append({"file": str(file), "speaker": voice, "text": word})
+    (folder / "people.jsonl").write_text("\n".join(map(json.dumps, people)))
+    for module in (keywords, speakers):
+        monkeypatch.setattr(module, "_SAVE", 2)
+        monkeypatch.setattr(module, "espeak_voices", lambda folder: [])
+    return folder
+
+
+def stopped_and_whole(
+    train: Callable[[Path], object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Weights after a training that was stopped after three steps and went on, and after one in one go."""
+    from training.resumable import Training
+
+    learn = Training.learn
+
+    def stopped(self: Training, loss_of: Callable[[], Any]) -> float:
+        if self.step == 3:
+            raise KeyboardInterrupt
+        return learn(self, loss_of)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "learn", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(folder / "stopped")
+    train(folder / "stopped")
+    train(folder / "whole")
+    return tuple(load_file(folder / name / "model.safetensors") for name in ("stopped", "whole"))  # type: ignore[return-value]
+
+
+def test_keywords_are_trained_and_go_on_where_they_were_stopped(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keywords, "_BATCH_SECONDS", 6.0)
+    stopped, whole = stopped_and_whole(
+        lambda folder: keywords.train(speech, folder, STEPS, 1e-3), tmp_path, monkeypatch
+    )
+    assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
+
+
+def test_speakers_are_trained_and_go_on_where_they_were_stopped(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Teacher:
+        """In place of Resemblyzer's, which is in a package: the loudest 256 samples."""
+
+        def of(self, signals: Any) -> np.ndarray:
+            cut = np.stack([np.sort(signal)[-speakers.WIDTH :] for signal in signals])
+            return np.asarray(cut / np.linalg.norm(cut, axis=1, keepdims=True))
+
+    monkeypatch.setattr(speakers, "Teacher", lambda packages: Teacher())
+    monkeypatch.setattr(speakers, "_BATCH", 4)
+    monkeypatch.setattr(speakers, "_PIECE", 20000)
+    monkeypatch.setattr(speakers, "_LONGEST_S", 1.25)
+    recordings = tmp_path / "people"
+    recordings.mkdir()
+    sounds = list(TAKES.values())
+    for person in range(12):
+        soundfile.write(
+            recordings / f"{person:02d}-x.flac", np.tile(np.concatenate(sounds[person : person + 3]), 8), RATE
+        )
+    stopped, whole = stopped_and_whole(
+        lambda folder: speakers.train(speech, recordings, folder, STEPS, 1e-3), tmp_path, monkeypatch
+    )
+    assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
+
+
+def test_the_letters_of_frames_follow_the_phonemes_of_a_word() -> None:
+    words = [("money", 0.2, 0.7, [0.3, 0.5, 0.6, 0.7]), ("all", 0.8, 1.1, [0.9, 1.1])]
+    frames = frames_of(words, 60).tolist()
+    spelt = "".join(VOCABULARY.write([letter]) if letter != DELIMITER else "|" for letter in frames if letter != BLANK)
+    squeezed = "".join(letter for place, letter in enumerate(spelt) if not place or letter != spelt[place - 1])
+    assert squeezed.lower() == "money|al"  # a blank parts the two l's
+    assert frames.index(DELIMITER) * 0.02 == pytest.approx(0.7, abs=0.03)
+    l_frames = [place for place, letter in enumerate(frames) if letter == VOCABULARY.spell("l")[0]]
+    assert BLANK in frames[l_frames[0] : l_frames[-1]]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_done_to_speech_moves_nothing(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    signal = np.concatenate([np.zeros(4000), TAKES["money", "en-us+f1"], np.zeros(4000)]).astype(np.float32)
+    changed = degraded(signal, [signal[::-1]], generator)
+    assert len(changed) == len(signal)
+    both = np.fft.irfft(np.fft.rfft(changed, 65536) * np.conj(np.fft.rfft(signal, 65536)))
+    lag = int(np.argmax(np.abs(both)))
+    assert min(lag, 65536 - lag) <= 8  # samples
+
+
+def test_phonemes_are_told_apart_by_words_where_espeak_runs_them_together() -> None:
+    [sentence] = phonemes_of(["He was in the house, and of the others none."], "en-us")
+    assert sentence is not None
+    assert " ".join(sentence.words) == "He was in the house and of the others none"
+    owners = [owner for group in sentence.of_marks for owner, _ in group if owner >= 0]
+    assert owners == sorted(owners)
+    assert set(owners) == set(range(len(sentence.words)))
+
+
+def test_voices_that_are_held_out_are_in_no_mixture() -> None:
+    names = [f"{sex}_{index}" for sex in ("af", "am", "bf", "bm") for index in range(8)]
+    known = speakers_of((*names, "af_sarah", "bm_lewis"))
+    assert not any("af_sarah" in name or "bm_lewis" in name for name in known)
+    assert any("+" in name for name in known)
+
+
+def test_a_text_is_letters_and_apostrophes() -> None:
+    assert plain("“Don’t,” she said; wait--!") == "don't she said wait"

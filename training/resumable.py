@@ -1,0 +1,92 @@
+"""A training that goes on where it was stopped."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from novaspeech.models.convolutions import ChannelsLastConvolutions
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+
+
+class Training:
+    """A wav2vec 2.0 on its way, and how far it is.
+
+    Args:
+        model: of transformers, with random weights; it has a `wav2vec2`.
+        folder: of the result; what is needed to go on lies beside it, in `FOLDER.training`.
+        steps: in all.
+        rate: highest learning rate.
+
+    Attributes:
+        model: its convolutions are the faster ones until it is saved.
+        step: how many are done.
+        seconds: that they took.
+    """
+
+    def __init__(self, model: Any, folder: Path, steps: int, rate: float) -> None:
+        self.model = model
+        self._state = folder.with_name(f"{folder.name}.training")
+        self._plain = model.wav2vec2.feature_extractor
+        # Biases and norms are the same objects in both; a third of the time.
+        model.wav2vec2.feature_extractor = ChannelsLastConvolutions(self._plain, model.config)
+        self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, rate, total_steps=steps, pct_start=0.1)
+        self.step, self.seconds = 0, 0.0
+        if self._state.exists():
+            state = torch.load(self._state, weights_only=True)
+            model.load_state_dict(state["model"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._schedule.load_state_dict(state["schedule"])
+            self.step, self.seconds = state["step"], state["seconds"]
+
+    def learn(self, loss_of: Callable[[], torch.Tensor]) -> float:
+        """One step; gives the loss."""
+        torch.manual_seed(self.step)
+        np.random.seed(self.step)  # noqa: NPY002 - transformers draws its masks from there
+        start = time.perf_counter()
+        loss = loss_of()
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self._optimizer.step()
+        self._schedule.step()
+        self.step += 1
+        self.seconds += time.perf_counter() - start
+        return loss.item()
+
+    def save(self, write: Callable[[Any], None]) -> None:
+        """Keeps what is needed to go on, and has the model written, with its convolutions as transformers has them."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        part = self._state.with_name(f"{self._state.name}.part")
+        torch.save(state, part)
+        part.replace(self._state)
+        fast = self.model.wav2vec2.feature_extractor
+        with torch.no_grad():
+            for layer, trained in zip(self._plain.conv_layers, fast.layers, strict=True):
+                width, channels, kernel = layer.conv.weight.shape
+                layer.conv.weight.copy_(trained.weight.reshape(kernel, channels, width).permute(2, 1, 0))
+        self.model.wav2vec2.feature_extractor = self._plain
+        write(self.model)
+        self.model.wav2vec2.feature_extractor = fast
+
+
+def keep_memory() -> None:
+    """Has glibc keep what is freed: batches of other lengths else make it ask for fresh pages all the time."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            libc.mallopt(option, 2**30)

@@ -1,0 +1,213 @@
+"""Trains wav2vec2_sv/small: python -m training.speakers SPEECH RECORDINGS OUT.
+
+A wav2vec 2.0 with an x-vector head, of the published architecture in a small size. It learns from 226 people, Kokoro's
+and espeak-ng's voices, each also slower and faster, as if that were somebody else. It is to give the vectors of
+Resemblyzer's encoder, of which it hears a cut, noisy or narrow copy, and to tell the speakers apart by an additive
+angular margin (Deng et al. 2019). 25 people and four voices are held out. Stopped and started again, it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+from transformers import Wav2Vec2Config, Wav2Vec2ForXVector
+
+from novaspeech.arrays import FloatArray
+from novaspeech.models.signal import standardise
+from training.augment import at_speed, degraded
+from training.corpus import Speech, voices
+from training.espeak import espeak_voices
+from training.resumable import Training, keep_memory
+from training.speech import RATE
+from training.teacher import WIDTH, Teacher
+from wav2vec2_sv.standin import save_speaker_model
+from wav2vec2_sv.trials import equal_error_rate, error_rates
+
+_BATCH = 48  # pieces of speech
+_PIECE = round(3.2 * RATE)  # samples, of which the teacher hears all
+_SHORTEST_S, _LONGEST_S = 1.2, 3.2  # of what is learnt from
+_SPEEDS = (0.9, 1.0, 1.1)
+_MARGIN, _SCALE = 0.2, 30.0
+_TEACHER_SHARE = 10.0  # of 1 - cosine, beside the cross-entropy
+_HELD_OUT_EVERY = 10  # of the people
+_SAVE = 500  # steps
+_Shelf = Mapping[str, Sequence[FloatArray]]  # speaker → what he or she says
+
+
+def people_in(folder: Path) -> dict[str, list[FloatArray]]:
+    """Speaker → recordings, of files that are named SPEAKER-*.flac."""
+    found = defaultdict(list)
+    for file in sorted(folder.rglob("*.flac")):
+        found[file.stem.split("-")[0]].append(soundfile.read(file, dtype="int16")[0])
+    return dict(found)
+
+
+def by_speaker(speech: Sequence[Speech]) -> dict[str, list[FloatArray]]:
+    """Speaker → samples (N,) int16, of those who say much."""
+    found = defaultdict(list)
+    for one in speech:
+        found[one.speaker].append(one.samples)
+    return {name: some for name, some in found.items() if sum(map(len, some)) > 4 * _PIECE}
+
+
+class Pieces(IterableDataset):  # type: ignore[type-arg]
+    """Batches of (what is heard (B, N), the teacher's vectors (B, 256), who it is (B,)), each of its number alone."""
+
+    def __init__(self, shelves: Sequence[tuple[float, _Shelf]], teacher: Teacher, first: int, last: int) -> None:
+        self._shelves = [shelf for _, shelf in shelves if shelf]
+        shares = np.array([share for share, shelf in shelves if shelf])
+        self._shares = shares / shares.sum()
+        self._teacher, self._first, self._last = teacher, first, last
+        names = [name for shelf in self._shelves for name in shelf]
+        self.numbers = {name: number for number, name in enumerate(names)}
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        torch.set_num_threads(1)
+        for number in range(self._first, self._last):
+            generator = np.random.default_rng((8, number))
+            length = round(generator.uniform(_SHORTEST_S, _LONGEST_S) * RATE)
+            clean, heard, who = [], [], []
+            for _ in range(_BATCH):
+                shelf = self._shelves[int(generator.choice(len(self._shelves), p=self._shares))]
+                name = list(shelf)[generator.integers(len(shelf))]
+                speed = int(generator.integers(len(_SPEEDS)))
+                piece = piece_of(shelf[name], _SPEEDS[speed], generator)
+                others = [piece_of(next(iter(shelf.values())), 1.0, generator)]
+                start = int(generator.integers(_PIECE - length + 1))
+                clean.append(piece)
+                heard.append(degraded(piece[start : start + length], others, generator))
+                who.append(self.numbers[name] * len(_SPEEDS) + speed)
+            vectors = torch.from_numpy(self._teacher.of(clean))
+            yield standardise(torch.from_numpy(np.stack(heard))), vectors, torch.tensor(who)
+
+
+def piece_of(recordings: Sequence[FloatArray], speed: float, generator: np.random.Generator) -> FloatArray:
+    """(`_PIECE`,) of what somebody says, from one place on, at another speed; short recordings follow each other."""
+    wanted = round(_PIECE * speed) + 2
+    found: list[FloatArray] = []
+    while sum(map(len, found)) < wanted:
+        samples = recordings[int(generator.integers(len(recordings)))]
+        start = int(generator.integers(max(1, len(samples) - wanted)))
+        found.append(samples[start : start + wanted])
+    signal = np.asarray(np.concatenate(found)[:wanted] / 32768, np.float32)
+    return at_speed(signal, speed)[:_PIECE]
+
+
+def small_model() -> Wav2Vec2ForXVector:
+    """An untrained speaker model."""
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=192, num_hidden_layers=3, num_attention_heads=4, intermediate_size=512,
+        conv_dim=(32, 64, 64, 96, 128, 128, 160), feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True,
+        num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=16, hidden_dropout=0.0, attention_dropout=0.0,
+        activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0, layerdrop=0.0, apply_spec_augment=False,
+        tdnn_dim=(192, 192, 192, 192, 512), xvector_output_dim=WIDTH, num_labels=2,
+    )  # fmt: skip
+    return Wav2Vec2ForXVector(config)
+
+
+def margin_loss(cosines: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of cosines (B, C), where the angle to the right centre counts as larger by a margin."""
+    angle = torch.acos(cosines.clamp(-1 + 1e-6, 1 - 1e-6))
+    right = functional.one_hot(who, cosines.shape[1]).bool()
+    return functional.cross_entropy(_SCALE * torch.where(right, torch.cos(angle + _MARGIN), cosines), who)
+
+
+class Learner(nn.Module):
+    """The model, and the centres of its speakers, which nobody needs afterwards."""
+
+    def __init__(self, model: Wav2Vec2ForXVector, speakers: int) -> None:
+        super().__init__()
+        self.model = model
+        self.centres = nn.Parameter(functional.normalize(torch.randn(speakers * len(_SPEEDS), WIDTH), dim=1))
+
+    @property
+    def wav2vec2(self) -> Any:
+        return self.model.wav2vec2
+
+    @property
+    def config(self) -> Wav2Vec2Config:
+        return self.model.config
+
+    def forward(self, signals: torch.Tensor) -> torch.Tensor:
+        """Unit vectors (B, 256)."""
+        with torch.autocast("cpu", torch.bfloat16):
+            embeddings = self.model(signals).embeddings
+        return functional.normalize(embeddings.float(), dim=-1)
+
+    def loss(self, signals: torch.Tensor, vectors: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
+        found = self(signals)
+        taught = 1 - (found * vectors).sum(dim=1).mean()
+        loss: torch.Tensor = _TEACHER_SHARE * taught
+        return loss + margin_loss(found @ functional.normalize(self.centres, dim=1).T, who)
+
+
+@torch.inference_mode()
+def judge(learner: Learner, shelf: _Shelf, seconds: float = 3.0) -> tuple[float, float]:
+    """Equal error rate of all pairs of pieces of people who were held out, and the cosine at which it is reached."""
+    length = round(seconds * RATE)
+    pieces, owners = [], []
+    for name, recordings in shelf.items():
+        whole = np.concatenate(list(recordings)).astype(np.float32) / 32768
+        for start in range(0, min(len(whole), 8 * length) - length + 1, length):
+            pieces.append(standardise(torch.from_numpy(whole[start : start + length])[None]))
+            owners.append(name)
+    learner.eval()
+    vectors = torch.cat([learner(torch.cat(pieces[at : at + 32])) for at in range(0, len(pieces), 32)])
+    learner.train()
+    scores = (vectors @ vectors.T).numpy().astype(np.float64)
+    one, other = np.triu_indices(len(owners), 1)
+    names = np.array(owners)
+    return equal_error_rate(*error_rates(scores[one, other], names[one] == names[other]))
+
+
+def train(speech: Path, recordings: Path, folder: Path, steps: int, rate: float) -> None:
+    """Trains a model, or goes on training it."""
+    everybody = people_in(recordings)
+    held_out = dict(list(everybody.items())[::_HELD_OUT_EVERY])
+    people = {name: some for name, some in everybody.items() if name not in held_out}
+    shelves = [(0.55, people), (0.35, by_speaker(voices(speech))), (0.10, by_speaker(espeak_voices(speech)))]
+    pieces = Pieces(shelves, Teacher(speech / "packages"), 0, steps)
+    training = Training(Learner(small_model(), len(pieces.numbers)), folder, steps, rate)
+    pieces = Pieces(shelves, Teacher(speech / "packages"), training.step, steps)
+    parameters = sum(weight.numel() for weight in training.model.model.parameters())
+    print(f"{parameters / 1e6:.2f} M parameters, {len(pieces.numbers)} speakers", flush=True)
+    losses = []
+    training.model.train()
+    for batch in DataLoader(pieces, batch_size=None, num_workers=1, prefetch_factor=4):
+        losses.append(training.learn(partial(training.model.loss, *batch)))
+        if training.step % 100 == 0 or training.step == steps:
+            line = f"{training.step} steps, {training.seconds:.0f} s: loss {np.mean(losses[-100:]):.3f}"
+            if training.step % _SAVE == 0 or training.step == steps:
+                rate_now, cosine = judge(training.model, held_out)
+                line += f", new people: equal error rate {100 * rate_now:.2f} % at {cosine:.3f}"
+                training.save(lambda learner: save_speaker_model(learner.model, folder))
+            print(line, flush=True)
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("speech", type=Path, help="the folder that training.voices wrote to")
+    parser.add_argument("recordings", type=Path, help="recordings of people, SPEAKER-*.flac")
+    parser.add_argument("folder", type=Path, help="where the model is written")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    given = parser.parse_args()
+    keep_memory()
+    train(given.speech, given.recordings, given.folder, given.steps, given.rate)
+
+
+if __name__ == "__main__":
+    main()
