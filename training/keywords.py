@@ -21,7 +21,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
-from training.augment import at_another_speed, degraded
+from training.augment import SLOWEST, at_another_speed, degraded
 from training.corpus import Speech, people, voices
 from training.espeak import espeak_voices
 from training.resumable import Training, keep_memory
@@ -29,9 +29,10 @@ from training.speech import RATE
 from training.utterances import BLANK, DELIMITER, HOP, IGNORED, LENGTH, LETTERS, VOCABULARY
 from wav2vec2_kws.standin import save_speller
 
-_BATCH_SECONDS = 64.0  # with what examples are padded by
-_LENGTHS = (2.0, 18.0)  # seconds that utterances are put together to
-_FRAME_SHARE = 0.5  # of the cross-entropy, beside CTC
+# Seconds that utterances are put together to and padded to. They are few: the products of each new shape are compiled.
+_LENGTHS = (4, 6, 9, 13, 18)
+_BATCH_SECONDS = 64.0
+_FRAME_SHARE = 1.0  # of the cross-entropy, beside CTC
 _SAVE = 500  # steps
 
 
@@ -53,38 +54,32 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
     """
 
     def __init__(self, sources: Sequence[tuple[float, Sequence[Speech]]], first: int, last: int) -> None:
-        self._sources, self._first, self._last = sources, first, last
-        shares = np.array([share for share, speech in sources if speech])
-        self._known = [speech for _, speech in sources if speech]
-        self._shares = shares / shares.sum()
+        self._first, self._last = first, last
+        self._fitting = {length: _fitting(sources, length) for length in _LENGTHS}
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
         for number in range(self._first, self._last):
             generator = np.random.default_rng((7, number))
             # The first batches are of short examples: they are easier to align.
-            longest = min(_LENGTHS[1], 4 + number / 200)
-            wanted = float(generator.uniform(_LENGTHS[0], longest))
-            examples, samples = list[Example](), 0
-            while True:
-                example = self._draw(wanted, generator)
-                samples = max(samples, len(example.signal))
-                if examples and (len(examples) + 1) * samples > _BATCH_SECONDS * RATE:
-                    break
-                examples.append(example)
-            yield collate(examples)
+            lengths = [length for length in _LENGTHS if length <= 4 + number / 200 and self._fitting[length][0]]
+            length = int(generator.choice(lengths))
+            count = max(1, int(_BATCH_SECONDS // length))
+            yield collate([self._draw(length, generator) for _ in range(count)], length * RATE)
 
-    def _draw(self, seconds: float, generator: np.random.Generator) -> Example:
-        speech = self._known[int(generator.choice(len(self._known), p=self._shares))]
+    def _draw(self, longest: int, generator: np.random.Generator) -> Example:
+        known, shares = self._fitting[longest]
+        speech = known[int(generator.choice(len(known), p=shares))]
+        seconds = generator.uniform(0.7, 1) * longest
         pieces: list[FloatArray] = []
         words: list[tuple[str, float, float, list[float]]] = []
         text, position, timed = [], 0, True
         while position < seconds * RATE:
             one = speech[int(generator.integers(len(speech)))]
-            if pieces and position / RATE + one.seconds > seconds + 2:
+            if pieces and position / RATE + one.seconds / SLOWEST + 1 > longest:
                 break
             sound, factor = at_another_speed(one.signal, generator)
             sound = sound * 10 ** (generator.uniform(-8, 4) / 20) / (np.sqrt(np.mean(sound**2)) + 1e-4) * 0.05
-            gap = np.zeros(int(generator.exponential(0.15) * RATE), np.float32)
+            gap = np.zeros(int(min(0.5, generator.exponential(0.15)) * RATE), np.float32)
             pieces += [gap, sound]
             start = (position + len(gap)) / RATE
             words += [
@@ -128,9 +123,20 @@ def frames_of(words: Sequence[tuple[str, float, float, list[float]]], count: int
     return frames
 
 
-def collate(examples: Sequence[Example]) -> tuple[torch.Tensor, ...]:
-    """Standardised signals (B, N), lengths (B,), all letters one after the other, how many each, frames (B, F)."""
-    longest = max(len(example.signal) for example in examples)
+def _fitting(sources: Sequence[tuple[float, Sequence[Speech]]], length: int) -> tuple[list[list[Speech]], FloatArray]:
+    """What of each source is no longer than an example, and the sources' shares."""
+    limit = (length - 1) * SLOWEST
+    found = [(share, [one for one in speech if one.seconds <= limit]) for share, speech in sources]
+    shares = np.array([share for share, some in found if some])
+    return [some for _, some in found if some], shares / max(1e-9, shares.sum())
+
+
+def collate(examples: Sequence[Example], longest: int) -> tuple[torch.Tensor, ...]:
+    """Standardised signals (B, N), lengths (B,), all letters one after the other, how many each, frames (B, F).
+
+    Args:
+        longest: samples N.
+    """
     signals = torch.zeros(len(examples), longest)
     frames = torch.full((len(examples), (longest - LENGTH) // HOP + 1), IGNORED)
     for index, example in enumerate(examples):

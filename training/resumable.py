@@ -38,7 +38,7 @@ class Training:
         # Biases and norms are the same objects in both; a third of the time.
         model.wav2vec2.feature_extractor = ChannelsLastConvolutions(self._plain, model.config)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, rate, total_steps=steps, pct_start=0.1)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, rate, total_steps=steps, pct_start=0.05)
         self.step, self.seconds = 0, 0.0
         if self._state.exists():
             state = torch.load(self._state, weights_only=True)
