@@ -40,8 +40,8 @@ class Network(nn.Module, ABC):
     """
 
     sample_rate: ClassVar[int] = SAMPLE_RATE
-    scene_embedding_size: ClassVar[int] = 2048
-    timestamp_embedding_size: ClassVar[int] = 2048
+    scene_embedding_size: int = 2048
+    timestamp_embedding_size: int = 2048
     min_frames: ClassVar[int] = 1
     stride: ClassVar[int]
     margin: ClassVar[int | None] = None

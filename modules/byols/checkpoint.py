@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 from byols.base import Network
-from byols.network import NETWORKS, build
+from byols.network import NETWORKS, AudioNTT, build
 from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.models.weights import local_path
 
 QUOTES = "'\""  # which messages leave out around paths and names of entries
 Shapes = dict[str, torch.Size]
+_LAST = "fc.3.weight"  # of AudioNTT: as many rows as an embedding has values
 
 
 def load_model(path: str | Path, name: str | None = None) -> Network:
@@ -40,10 +41,16 @@ def load_model(path: str | Path, name: str | None = None) -> Network:
         )
     entries = _read(path)
     found = {key: value.shape for key, value in entries.items()}
-    network = build(name or _nearest(found))
+    network = _network(name or _nearest(found), found)
     _check(path, found, network, name)
     network.load_state_dict(entries, strict=False)
     return network.eval()
+
+
+def _network(name: str, found: Shapes) -> Network:
+    """An encoder as wide as a checkpoint's, where the encoder has several widths."""
+    shape = found.get(_LAST, torch.Size())
+    return AudioNTT(shape[0]) if name == "default" and len(shape) == 2 else build(name)
 
 
 def _read(path: Path) -> Mapping[str, torch.Tensor]:

@@ -15,15 +15,19 @@ from novaspeech.errors import OptionError
 
 
 class AudioNTT(Network):
-    """BYOL-A's own encoder (Niizumi et al. 2021, arXiv 2103.06695)."""
+    """BYOL-A's own encoder (Niizumi et al. 2021, arXiv 2103.06695).
+
+    Args:
+        width: values D of an embedding: 2048 in what BYOL-S publishes; BYOL-A has 512 and 1024, too.
+    """
 
     min_frames = 8
     stride = 8
     margin = 1
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 2048) -> None:
         super().__init__()
-        width = self.scene_embedding_size
+        self.scene_embedding_size = self.timestamp_embedding_size = width
         layers: list[nn.Module] = []
         for channels in (1, 64, 64):
             # The maximum first: it commutes with ReLU, which then has a quarter of the work.

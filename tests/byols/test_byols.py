@@ -14,7 +14,7 @@ from discover_utils.data.handler.file_handler import FileHandler
 
 import byols
 from byols.byols import BYOLSOptions
-from byols.network import NETWORKS
+from byols.network import NETWORKS, AudioNTT
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, WeightsError
 from novaspeech.models import downloads
@@ -236,6 +236,17 @@ def test_checkpoints_of_another_encoder(run_module: Run, speech: Write, checkpoi
         run_module("byols", speech("a.wav"), options, ["embeddings"], "out")
     with pytest.raises(OptionError, match="option 'encoder' is 'vit'; it must be one of default, resnetish34"):
         run_module("byols", speech("a.wav"), {"encoder": "vit"}, ["embeddings"], "out")
+
+
+@pytest.mark.parametrize("name", ["default", None])
+def test_the_width_is_the_checkpoints(run_module: Run, speech: Write, tmp_path: Path, name: str | None) -> None:
+    torch.manual_seed(0)
+    file = tmp_path / "narrow.pth"
+    torch.save(AudioNTT(96).state_dict(), file)
+    network = byols.load_model(file, name)
+    assert (network.scene_embedding_size, network.timestamp_embedding_size) == (96, 96)
+    job = run_module("byols", speech("a.wav"), {"model": str(file)}, ["embeddings"], "out")
+    assert job.load().data.shape == (40, 96)
 
 
 def test_the_trainer_has_the_options() -> None:

@@ -252,12 +252,12 @@ def test_checkpoints_that_do_not_fit_say_how(tmp_path: Path, checkpoints: dict[s
     with pytest.raises(WeightsError, match=message):
         byols.load_model(checkpoints["default"], "cvt")
     entries = build("default").state_dict()
-    entries["fc.3.weight"] = torch.zeros(512, 512)
+    entries["fc.0.weight"] = torch.zeros(512, 512)
     del entries["fc.0.bias"]
     torch.save(entries, tmp_path / "narrow.pth")
     message = (
-        r"encoder 'default', of its entries 1 missing: fc\.0\.bias; 1 of another shape: fc\.3\.weight \(512, 512\) "
-        r"instead of \(2048, 2048\)$"
+        r"encoder 'default', of its entries 1 missing: fc\.0\.bias; 1 of another shape: fc\.0\.weight \(512, 512\) "
+        r"instead of \(2048, 512\)$"
     )
     with pytest.raises(WeightsError, match=message):
         byols.load_model(tmp_path / "narrow.pth")
