@@ -17,16 +17,16 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 class Training:
-    """A wav2vec 2.0 on its way, and how far it is.
+    """A model on its way, and how far it is.
 
     Args:
-        model: of transformers, with random weights; it has a `wav2vec2`.
+        model: with random weights; what it has of a `wav2vec2` is made faster.
         folder: of the result; what is needed to go on lies beside it, in `FOLDER.training`.
         steps: in all.
         rate: highest learning rate.
 
     Attributes:
-        model: its convolutions are the faster ones until it is saved.
+        model: the convolutions of a `wav2vec2` are the faster ones until it is saved.
         step: how many are done.
         seconds: that they took.
     """
@@ -34,9 +34,11 @@ class Training:
     def __init__(self, model: Any, folder: Path, steps: int, rate: float) -> None:
         self.model = model
         self._state = folder.with_name(f"{folder.name}.training")
-        self._plain = model.wav2vec2.feature_extractor
-        # Biases and norms are the same objects in both; a third of the time.
-        model.wav2vec2.feature_extractor = ChannelsLastConvolutions(self._plain, model.config)
+        self._wav2vec2 = getattr(model, "wav2vec2", None)
+        if self._wav2vec2 is not None:
+            self._plain = self._wav2vec2.feature_extractor
+            # Biases and norms are the same objects in both; a third of the time.
+            self._wav2vec2.feature_extractor = ChannelsLastConvolutions(self._plain, model.config)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, rate, total_steps=steps, pct_start=0.05)
         self.step, self.seconds = 0, 0.0
@@ -74,14 +76,17 @@ class Training:
         part = self._state.with_name(f"{self._state.name}.part")
         torch.save(state, part)
         part.replace(self._state)
-        fast = self.model.wav2vec2.feature_extractor
+        if self._wav2vec2 is None:
+            write(self.model)
+            return
+        fast = self._wav2vec2.feature_extractor
         with torch.no_grad():
             for layer, trained in zip(self._plain.conv_layers, fast.layers, strict=True):
                 width, channels, kernel = layer.conv.weight.shape
                 layer.conv.weight.copy_(trained.weight.reshape(kernel, channels, width).permute(2, 1, 0))
-        self.model.wav2vec2.feature_extractor = self._plain
+        self._wav2vec2.feature_extractor = self._plain
         write(self.model)
-        self.model.wav2vec2.feature_extractor = fast
+        self._wav2vec2.feature_extractor = fast
 
 
 def keep_memory() -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from safetensors.numpy import load_file
 
+from byols.checkpoint import load_model
 from tests.wav2vec2_kws.conftest import TAKES
-from training import keywords, speakers
+from training import byol, keywords, speakers
 from training.augment import degraded
 from training.keywords import frames_of
 from training.kokoro import phonemes_of
@@ -48,7 +50,7 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         soundfile.write(file, sound, RATE)
         people.append({"file": str(file), "speaker": voice, "text": word})
     (folder / "people.jsonl").write_text("\n".join(map(json.dumps, people)))
-    for module in (keywords, speakers):
+    for module in (byol, keywords, speakers):
         monkeypatch.setattr(module, "_SAVE", 2)
         monkeypatch.setattr(module, "espeak_voices", lambda folder: [])
     return folder
@@ -73,7 +75,13 @@ def stopped_and_whole(
             train(folder / "stopped")
     train(folder / "stopped")
     train(folder / "whole")
-    return tuple(load_file(folder / name / "model.safetensors") for name in ("stopped", "whole"))  # type: ignore[return-value]
+    return _weights(folder / "stopped"), _weights(folder / "whole")
+
+
+def _weights(place: Path) -> dict[str, Any]:
+    if place.is_dir():
+        return load_file(place / "model.safetensors")
+    return {name: value.numpy() for name, value in torch.load(place, weights_only=True).items()}
 
 
 def test_keywords_are_trained_and_go_on_where_they_were_stopped(
@@ -111,6 +119,16 @@ def test_speakers_are_trained_and_go_on_where_they_were_stopped(
         lambda folder: speakers.train(speech, recordings, folder, STEPS, 1e-3), tmp_path, monkeypatch
     )
     assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
+
+
+def test_byol_is_trained_and_goes_on_where_it_was_stopped(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byol, "_BATCH", 8)
+    stopped, whole = stopped_and_whole(lambda file: byol.train(speech, file, STEPS, 1e-3), tmp_path, monkeypatch)
+    assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
+    network = load_model(tmp_path / "whole")
+    assert network.timestamp_embedding_size == byol.WIDTH
 
 
 def test_the_letters_of_frames_follow_the_phonemes_of_a_word() -> None:

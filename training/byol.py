@@ -1,0 +1,152 @@
+"""Trains byols' small checkpoint: python -m training.byol SPEECH OUT.pth.
+
+AudioNTT of 512 values learns by BYOL's objective (Grill et al. 2020; for audio Niizumi et al. 2021, arXiv 2103.06695):
+of two views of a second of speech, mixed faintly with other speech, cut, stretched and faded, one's vector is to
+predict the other's by a slow copy of the network. Nobody says what is in the speech. Stopped and started again, it
+goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from byols.log_mel import LogMel
+from byols.network import AudioNTT
+from novaspeech.arrays import FloatArray
+from training.augment import at_another_speed, degraded
+from training.corpus import Speech, people, voices
+from training.espeak import espeak_voices
+from training.resumable import Training, keep_memory
+from training.speech import RATE
+
+WIDTH = 512
+_BATCH = 128  # pieces, of each two views
+_FRAMES = 96  # of a piece: 0.95 s
+_MIXED = 0.2  # the most that other speech is of a view, as the paper has it
+_AREA = (0.6, 1.5)  # of a cut of a view, of its own height and width; what is beyond is empty
+_SLOWNESS = 0.99  # of the copy
+_SAVE = 500  # steps
+
+
+class Views(IterableDataset):  # type: ignore[type-arg]
+    """Batches of pairs of views (2, B, 1, 64, 96), each of its number alone."""
+
+    def __init__(self, speech: Sequence[Speech], first: int, last: int) -> None:
+        self._speech, self._first, self._last = speech, first, last
+        self._log_mel = LogMel(torch.device("cpu"))
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        torch.set_num_threads(1)
+        for number in range(self._first, self._last):
+            generator = np.random.default_rng((9, number))
+            pieces = [self._piece(generator) for _ in range(_BATCH)]
+            order = generator.permutation(_BATCH)
+            pairs = [
+                [view_of(piece, pieces[order[index]], generator) for _ in range(2)]
+                for index, piece in enumerate(pieces)
+            ]
+            yield torch.from_numpy(np.array(pairs, np.float32)).transpose(0, 1).unsqueeze(2)
+
+    def _piece(self, generator: np.random.Generator) -> FloatArray:
+        """(64, 96) of a log-mel spectrogram, normalised as that of its recording."""
+        one = self._speech[int(generator.integers(len(self._speech)))]
+        signal, _ = at_another_speed(one.signal, generator)
+        signal = np.pad(signal[: 8 * RATE], (0, max(0, RATE - len(signal)))).astype(np.float32)
+        if generator.random() < 0.5:
+            signal = degraded(signal, [signal[::-1]], generator).astype(np.float32)
+        mel = self._log_mel.of_windows(torch.from_numpy(signal)[None])[0].numpy()
+        start = int(generator.integers(mel.shape[1] - _FRAMES + 1))
+        return np.asarray((mel[:, start : start + _FRAMES] - mel.mean()) / (mel.std() + 1e-5))
+
+
+def view_of(piece: FloatArray, other: FloatArray, generator: np.random.Generator) -> FloatArray:
+    """A view of a piece (64, 96): mixed in power with another, cut and stretched, faded."""
+    share = _MIXED * generator.random()
+    mixed = np.log((1 - share) * np.exp(piece) + share * np.exp(other) + 1e-9)
+    mels, frames = mixed.shape
+    height = min(mels, round(mels * generator.uniform(*_AREA)))
+    width = round(frames * generator.uniform(*_AREA))
+    canvas = np.zeros((mels, max(frames, width)), np.float32)
+    left = (canvas.shape[1] - frames) // 2
+    canvas[:, left : left + frames] = mixed
+    top, start = int(generator.integers(mels - height + 1)), int(generator.integers(canvas.shape[1] - width + 1))
+    cut = torch.from_numpy(canvas[top : top + height, start : start + width])[None, None]
+    stretched = functional.interpolate(cut, (mels, frames), mode="bicubic", align_corners=True)[0, 0].numpy()
+    first, last = generator.uniform(-1, 1, 2)
+    return np.asarray(stretched + np.linspace(first, last, frames, dtype=np.float32))
+
+
+def projector(width: int, inner: int = 1024, outer: int = 128) -> nn.Sequential:
+    """Two layers with a batch norm between them."""
+    return nn.Sequential(nn.Linear(width, inner), nn.BatchNorm1d(inner), nn.ReLU(inplace=True), nn.Linear(inner, outer))
+
+
+class Learner(nn.Module):
+    """The encoder with what only training needs: its projector and predictor, and the slow copy of the former two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder = AudioNTT(WIDTH)
+        self.projector, self.predictor = projector(WIDTH), projector(128)
+        self.slow = copy.deepcopy(nn.ModuleList([self.encoder, self.projector])).requires_grad_(False)
+
+    def loss(self, views: torch.Tensor) -> torch.Tensor:
+        """2 - 2 cosine between prediction and target, both ways."""
+        self._follow()
+        total = torch.zeros(())
+        for one, other in (views, views.flip(0)):
+            with torch.autocast("cpu", torch.bfloat16):
+                predicted = self.predictor(self.projector(self.encoder(one)))
+                with torch.no_grad():
+                    target = self.slow[1](self.slow[0](other))
+            total = total + 2 - 2 * functional.cosine_similarity(predicted.float(), target.float()).mean()
+        return total
+
+    def _follow(self) -> None:
+        """The slow copy takes a hundredth of the network."""
+        with torch.no_grad():
+            quick = nn.ModuleList([self.encoder, self.projector])
+            for mine, its in zip(self.slow.parameters(), quick.parameters(), strict=True):
+                mine.lerp_(its, 1 - _SLOWNESS)
+
+
+def train(speech: Path, file: Path, steps: int, rate: float) -> None:
+    """Trains a checkpoint, or goes on training it."""
+    spoken = [*voices(speech), *people(speech / "people.jsonl"), *espeak_voices(speech)]
+    training = Training(Learner(), file, steps, rate)
+    losses = []
+    training.model.train()
+    views = Views(spoken, training.step, steps)
+    for batch in DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4):
+        losses.append(training.learn(partial(training.model.loss, batch)))
+        if training.step % 100 == 0 or training.step == steps:
+            print(f"{training.step} steps, {training.seconds:.0f} s: loss {np.mean(losses[-100:]):.3f}", flush=True)
+            if training.step % _SAVE == 0 or training.step == steps:
+                training.save(lambda learner: torch.save(learner.encoder.state_dict(), file))
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("speech", type=Path, help="the folder that training.voices and training.people wrote to")
+    parser.add_argument("file", type=Path, help="where the checkpoint is written")
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
+    given = parser.parse_args()
+    keep_memory()
+    train(given.speech, given.file, given.steps, given.rate)
+
+
+if __name__ == "__main__":
+    main()
