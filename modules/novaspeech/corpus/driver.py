@@ -68,6 +68,7 @@ class Corpus:
         """
         self._job.claim(self._store)
         self._store.sweep()
+        self._ledger.tidy(self._ended)
         self._ledger.forget(self._again)
         todo = self.todo
         counted = Counted(todo, len(self.rows) - len(todo))

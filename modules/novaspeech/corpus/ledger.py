@@ -11,7 +11,7 @@ import datetime
 import json
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -88,6 +88,12 @@ class Ledger:
         """Writes down that a recording has ended; its results are all there."""
         self._store.write(f"{_ENDED}/{ended.id}.json", ended.to_json().encode())
         self._store.remove(f"{_BEGUN}/{ended.id}.json")
+
+    def tidy(self, ended: Collection[str]) -> None:
+        """Removes what tells of the beginning of recordings that have ended: a kill came between the two records."""
+        for row_id in [name.removesuffix(".json") for name in self._store.names(_BEGUN)]:
+            if row_id in ended:
+                self._store.remove(f"{_BEGUN}/{row_id}.json")
 
     def attempts(self, row_id: str) -> Attempts:
         """Those that began and did not end."""

@@ -154,6 +154,16 @@ def test_a_model_of_the_hub_is_the_commit_that_was_there_when_the_job_began(
     assert "model 'owner/other' is not in " in capsys.readouterr().err
 
 
+def test_a_kill_between_the_record_of_an_end_and_that_of_its_beginning_leaves_nothing(corpus: Command) -> None:
+    corpus(inputs=["talks/e.wav"])
+    before = content()
+    begun = Path("out/.corpus/begun/e.json")
+    begun.parent.mkdir(exist_ok=True)
+    begun.write_text('[{"at": "2026-11-28T09:54:17+00:00", "on": "vm", "process": 1, "run": "other"}]')
+    assert corpus(inputs=["talks/e.wav"]) == 0
+    assert content() == before
+
+
 def test_shards_share_the_work(corpus: Command) -> None:
     corpus(out="whole")
     assert corpus("--shard", "1/2") in (0, 1)
