@@ -47,7 +47,7 @@ class People:
         self._speech, self._models, self._packages = speech, models, packages
 
     def speakers(self) -> list[str]:
-        encoders: dict[str, Embed] = {name: by_module("wav2vec2_sv", place) for name, place in self._of("wav2vec2_sv")}
+        encoders: dict[str, Embed] = {name: speakers.by_verify(place) for name, place in self._of("wav2vec2_sv")}
         encoders["MFCC mean and deviation"] = speakers.standardised(self._speech)
         encoders["linear discriminant of these"] = speakers.discriminant(self._speech)
         return speakers.report(self._speech, encoders | self._resemblyzer())

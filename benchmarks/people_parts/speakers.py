@@ -10,10 +10,14 @@ import soxr
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.people_parts.encoders import Embed, mfcc_statistics, unit
+from benchmarks.people_parts.encoders import Embed, load, mfcc_statistics, unit
 from benchmarks.people_parts.material import RATE, training_speakers, trials
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.recording import Recording
+from novaspeech.audio.sources import ArraySource
 from training.speech import with_noise
+from wav2vec2_sv.commands import WINDOW_MS
+from wav2vec2_sv.encoder import speaker_of
 from wav2vec2_sv.trials import equal_error_rate, error_rates
 
 _PIECE = 3 * RATE  # samples of what a discriminant is trained on
@@ -48,6 +52,17 @@ CONDITIONS: Mapping[str, tuple[Callable[[FloatArray], FloatArray], bool]] = {
     "1 s": (_cut(1), True),
     "8 kHz": (_narrow, False),
 }
+
+
+def by_verify(place: str) -> Embed:
+    """The vectors that `novaspeech verify` compares."""
+    inference = load("wav2vec2_sv", place).processor.inference()
+
+    def embed(signals: Sequence[FloatArray]) -> FloatArray:
+        recordings = [Recording("utterance", ArraySource(signal, RATE)) for signal in signals]
+        return np.array([speaker_of(one, inference, min(WINDOW_MS, one.duration_ms)) for one in recordings])
+
+    return embed
 
 
 def discriminant(folder: Path) -> Embed:
