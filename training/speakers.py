@@ -178,11 +178,11 @@ def train(speech: Path, recordings: Path, folder: Path, steps: int, rate: float)
     held_out = dict(list(everybody.items())[::_HELD_OUT_EVERY])
     people = {name: some for name, some in everybody.items() if name not in held_out}
     shelves = [(0.55, people), (0.35, by_speaker(voices(speech))), (0.10, by_speaker(espeak_voices(speech)))]
-    pieces = Pieces(shelves, Teacher(speech / "packages"), 0, steps)
-    training = Training(Learner(small_model(), len(pieces.numbers)), folder, steps, rate)
+    speakers = sum(len(shelf) for _, shelf in shelves)
+    training = Training(Learner(small_model(), speakers), folder, steps, rate)
     pieces = Pieces(shelves, Teacher(speech / "packages"), training.step, steps)
     parameters = sum(weight.numel() for weight in training.model.model.parameters())
-    print(f"{parameters / 1e6:.2f} M parameters, {len(pieces.numbers)} speakers", flush=True)
+    print(f"{parameters / 1e6:.2f} M parameters, {speakers} speakers", flush=True)
     losses = []
     training.model.train()
     for batch in DataLoader(pieces, batch_size=None, num_workers=1, prefetch_factor=4):

@@ -72,7 +72,7 @@ class Ledger:
 
     def ended_ids(self) -> set[str]:
         """Ids of all recordings that have ended."""
-        return {name.removesuffix(".json") for name in self._store.names(_ENDED)}
+        return self._ids(_ENDED)
 
     def ended(self, row_id: str) -> Ended | None:
         """What became of a recording; None if it has not ended."""
@@ -91,9 +91,8 @@ class Ledger:
 
     def tidy(self, ended: Collection[str]) -> None:
         """Removes what tells of the beginning of recordings that have ended: a kill came between the two records."""
-        for row_id in [name.removesuffix(".json") for name in self._store.names(_BEGUN)]:
-            if row_id in ended:
-                self._store.remove(f"{_BEGUN}/{row_id}.json")
+        for row_id in self._ids(_BEGUN) & set(ended):
+            self._store.remove(f"{_BEGUN}/{row_id}.json")
 
     def attempts(self, row_id: str) -> Attempts:
         """Those that began and did not end."""
@@ -112,8 +111,7 @@ class Ledger:
 
     def take_back(self, run: str) -> None:
         """Does not count the attempts of a run that had no end and no fault: somebody stopped it."""
-        for name in list(self._store.names(_BEGUN)):
-            row_id = name.removesuffix(".json")
+        for row_id in self._ids(_BEGUN):
             tried = self.attempts(row_id)
             if tried and tried[-1]["run"] == run and "reason" not in tried[-1]:
                 self._write(row_id, tried[:-1])
@@ -123,6 +121,9 @@ class Ledger:
         for row_id in row_ids:
             self._store.remove(f"{_BEGUN}/{row_id}.json")
             self._store.remove(f"{_ENDED}/{row_id}.json")
+
+    def _ids(self, folder: str) -> set[str]:
+        return {name.removesuffix(".json") for name in self._store.names(folder)}
 
     def _write(self, row_id: str, attempts: Attempts) -> None:
         if attempts:
