@@ -11,14 +11,13 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from byols.log_mel import LogMel
 from byols.network import AudioNTT
@@ -35,7 +34,6 @@ _FRAMES = 96  # of a piece: 0.95 s
 _MIXED = 0.2  # the most that other speech is of a view, as the paper has it
 _AREA = (0.6, 1.5)  # of a cut of a view, of its own height and width; what is beyond is empty
 _SLOWNESS = 0.99  # of the copy
-_SAVE = 500  # steps
 
 
 class Views(IterableDataset):  # type: ignore[type-arg]
@@ -125,15 +123,8 @@ def train(speech: Path, file: Path, steps: int, rate: float) -> None:
     """Trains a checkpoint, or goes on training it."""
     spoken = [*voices(speech), *people(speech / "people.jsonl"), *espeak_voices(speech)]
     training = Training(Learner(), file, steps, rate)
-    losses = []
-    training.model.train()
     views = Views(spoken, training.step, steps)
-    for batch in DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4):
-        losses.append(training.learn(partial(training.model.loss, batch)))
-        if training.step % 100 == 0 or training.step == steps:
-            print(f"{training.step} steps, {training.seconds:.0f} s: loss {np.mean(losses[-100:]):.3f}", flush=True)
-            if training.step % _SAVE == 0 or training.step == steps:
-                training.save(lambda learner: torch.save(learner.encoder.state_dict(), file))
+    training.go_on(views, training.model.loss, lambda learner: torch.save(learner.encoder.state_dict(), file))
 
 
 def main() -> None:

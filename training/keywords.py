@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
@@ -33,7 +33,6 @@ from wav2vec2_kws.standin import save_speller
 _LENGTHS = (4, 6, 9, 13, 18)
 _BATCH_SECONDS = 64.0
 _FRAME_SHARE = 1.0  # of the cross-entropy, beside CTC
-_SAVE = 500  # steps
 
 
 @dataclass(frozen=True)
@@ -205,18 +204,19 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     hours = [sum(one.seconds for one in source) / 3600 for _, source in sources]
     parameters = sum(weight.numel() for weight in training.model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters; hours: {', '.join(f'{each:.2f}' for each in hours)}", flush=True)
-    losses = []
-    training.model.train()
-    for batch in DataLoader(Examples(sources, training.step, steps), batch_size=None, num_workers=1, prefetch_factor=4):
-        losses.append(training.learn(partial(loss_of, training.model, batch)))
-        if training.step % 100 == 0 or training.step == steps:
-            line = f"{training.step} steps, {training.seconds:.0f} s: loss {np.mean(losses[-100:]):.3f}"
-            if training.step % _SAVE == 0 or training.step == steps:
-                for name, some in (("new voices", test), ("new people", dev_people)):
-                    if some:
-                        line += ", {}: letters {:.3f} words {:.3f} wrong".format(name, *errors(training.model, some))
-                training.save(lambda model: save_speller(model, LETTERS, folder))
-            print(line, flush=True)
+
+    def judged() -> str:
+        some = {"new voices": test, "new people": dev_people}
+        return "".join(
+            ", {}: letters {:.3f} words {:.3f} wrong".format(name, *errors(training.model, speech))
+            for name, speech in some.items()
+            if speech
+        )
+
+    examples = Examples(sources, training.step, steps)
+    training.go_on(
+        examples, partial(loss_of, training.model), lambda model: save_speller(model, LETTERS, folder), judged
+    )
 
 
 def main() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from novaspeech.models.convolutions import ChannelsLastConvolutions
 
+_SAY, _SAVE = 100, 500  # steps; the latter a multiple of the former
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
@@ -32,7 +35,7 @@ class Training:
     """
 
     def __init__(self, model: Any, folder: Path, steps: int, rate: float) -> None:
-        self.model = model
+        self.model, self._steps = model, steps
         self._state = folder.with_name(f"{folder.name}.training")
         self._wav2vec2 = getattr(model, "wav2vec2", None)
         if self._wav2vec2 is not None:
@@ -48,6 +51,33 @@ class Training:
             self._optimizer.load_state_dict(state["optimizer"])
             self._schedule.load_state_dict(state["schedule"])
             self.step, self.seconds = state["step"], state["seconds"]
+
+    def go_on(
+        self,
+        batches: Any,
+        loss_of: Callable[[Any], torch.Tensor],
+        write: Callable[[Any], None],
+        judged: Callable[[], str] = str,
+    ) -> None:
+        """Learns from all batches; says every hundred steps how far it is, and now and then keeps what there is.
+
+        Args:
+            batches: an `IterableDataset` of those that are left, made in a process of its own.
+            loss_of: of a batch.
+            write: see `save`.
+            judged: what is said of the model when it is kept.
+        """
+        losses = []
+        self.model.train()
+        for batch in DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4):
+            losses.append(self.learn(partial(loss_of, batch)))
+            last = self.step == self._steps
+            if self.step % _SAY == 0 or last:
+                line = f"{self.step} steps, {self.seconds:.0f} s: loss {np.mean(losses[-_SAY:]):.3f}"
+                if self.step % _SAVE == 0 or last:
+                    line += judged()
+                    self.save(write)
+                print(line, flush=True)
 
     def learn(self, loss_of: Callable[[], torch.Tensor]) -> float:
         """One step; gives the loss."""

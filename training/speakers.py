@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import soundfile
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 from transformers import Wav2Vec2Config, Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
@@ -41,7 +40,6 @@ _SPEEDS = (0.9, 1.0, 1.1)
 _MARGIN, _SCALE = 0.2, 30.0
 _TEACHER_SHARE = 10.0  # of 1 - cosine, beside the cross-entropy
 _HELD_OUT_EVERY = 10  # of the people
-_SAVE = 500  # steps
 _Shelf = Mapping[str, Sequence[FloatArray]]  # speaker → what he or she says
 
 
@@ -183,17 +181,17 @@ def train(speech: Path, recordings: Path, folder: Path, steps: int, rate: float)
     pieces = Pieces(shelves, Teacher(speech / "packages"), training.step, steps)
     parameters = sum(weight.numel() for weight in training.model.model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters, {speakers} speakers", flush=True)
-    losses = []
-    training.model.train()
-    for batch in DataLoader(pieces, batch_size=None, num_workers=1, prefetch_factor=4):
-        losses.append(training.learn(partial(training.model.loss, *batch)))
-        if training.step % 100 == 0 or training.step == steps:
-            line = f"{training.step} steps, {training.seconds:.0f} s: loss {np.mean(losses[-100:]):.3f}"
-            if training.step % _SAVE == 0 or training.step == steps:
-                rate_now, cosine = judge(training.model, held_out)
-                line += f", new people: equal error rate {100 * rate_now:.2f} % at {cosine:.3f}"
-                training.save(lambda learner: save_speaker_model(learner.model, folder))
-            print(line, flush=True)
+
+    def judged() -> str:
+        share, cosine = judge(training.model, held_out)
+        return f", new people: equal error rate {100 * share:.2f} % at {cosine:.3f}"
+
+    training.go_on(
+        pieces,
+        lambda batch: training.model.loss(*batch),
+        lambda learner: save_speaker_model(learner.model, folder),
+        judged,
+    )
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from byols.checkpoint import load_model
 from tests.wav2vec2_kws.conftest import TAKES
-from training import byol, keywords, speakers
+from training import byol, keywords, resumable, speakers
 from training.augment import degraded
 from training.keywords import frames_of
 from training.kokoro import phonemes_of
@@ -50,8 +50,9 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         soundfile.write(file, sound, RATE)
         people.append({"file": str(file), "speaker": voice, "text": word})
     (folder / "people.jsonl").write_text("\n".join(map(json.dumps, people)))
+    monkeypatch.setattr(resumable, "_SAY", 2)
+    monkeypatch.setattr(resumable, "_SAVE", 2)
     for module in (byol, keywords, speakers):
-        monkeypatch.setattr(module, "_SAVE", 2)
         monkeypatch.setattr(module, "espeak_voices", lambda folder: [])
     return folder
 
