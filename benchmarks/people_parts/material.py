@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
+from praatio import textgrid
 
 from novaspeech.arrays import FloatArray
 
@@ -64,7 +64,9 @@ def mfa(folder: Path) -> list[Talk]:
     """Montreal Forced Aligner's recordings; times by people."""
     found = []
     for file in sorted((folder / "mfa").glob("*.TextGrid")):
-        words = [(text.strip().lower(), start, end) for start, end, text in _first_tier(file.read_text())]
+        grid = textgrid.openTextgrid(str(file), includeEmptyIntervals=False)
+        entries = grid.getTier(grid.tierNames[0]).entries
+        words = [(entry.label.strip().lower(), entry.start, entry.end) for entry in entries]
         spoken = [word for word in words if re.fullmatch("[a-z']+", word[0])]
         found.append(Talk(file.stem, read(file.with_suffix(".flac")), spoken))
     return found
@@ -105,11 +107,3 @@ def texts(folder: Path) -> list[str]:
     said = [" ".join(word for word, *_ in words) for words in prompts.values()]
     talks = [" ".join(word for word, *_ in talk.words) for talk in mfa(folder)]
     return [*said, *heard.values(), *talks]
-
-
-def _first_tier(content: str) -> Sequence[tuple[float, float, str]]:
-    """Intervals of the first tier of a TextGrid in Praat's short or long format."""
-    tier = re.split(r'"IntervalTier"', content)[1]
-    values = re.findall(r'"((?:[^"]|"")*)"|(?<![\w.\[])(-?\d+(?:\.\d+)?)(?![\w.\]])', tier)
-    flat = [text if not number else float(number) for text, number in values][4:]  # after name, first, last and count
-    return [(flat[at], flat[at + 1], flat[at + 2]) for at in range(0, len(flat) - 2, 3)]  # type: ignore[misc]
