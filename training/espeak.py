@@ -21,8 +21,7 @@ def espeak_voices(folder: Path, sentences: int = _SENTENCES) -> list[Speech]:
     """Sentences of any words, and as many of the words that the tests' recordings are made of."""
     table, sound = folder / "espeak.json", folder / "espeak.flac"
     if not table.exists():
-        held_out = folder / "held_out.txt"
-        texts = Texts(folder / "packages", held_out.read_text().splitlines() if held_out.exists() else [])
+        texts = Texts(folder)
         generator = np.random.default_rng(3)
         rows = []
         for index in range(sentences):

@@ -35,7 +35,7 @@ _LETTERS = (
 _AMERICAN = (("oʊ", "O"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ː", ""))
 _BRITISH = (("eə", "ɛː"), ("iə", "ɪə"), ("əʊ", "Q"))
 # Never in any training: two women and two men, two of each accent.
-HELD_OUT = ("af_sarah", "am_michael", "bf_emma", "bm_lewis")
+HELD_OUT_VOICES = ("af_sarah", "am_michael", "bf_emma", "bm_lewis")
 
 
 @dataclass(frozen=True)

