@@ -27,7 +27,9 @@ def add_commands(commands: Any) -> None:
     verify.add_argument("--trials", type=Path, metavar="FILE", help="a list, lines as `1 a.wav b.wav` (1: the same)")
     verify.add_argument("--root", type=Path, metavar="DIR", help="where the list's paths start (default: its folder)")
     verify.add_argument("--out", type=Path, metavar="PNG", help="the DET curve of a list (default: beside it)")
-    verify.add_argument("--threshold", type=float, help="cosine from which on it is the same speaker (0.86)")
+    verify.add_argument(
+        "--threshold", type=float, help="cosine from which on it is the same speaker (default: the model's)"
+    )
     add_model_arguments(verify)
 
 
@@ -59,14 +61,17 @@ def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, 
     """Prints the cosine of two speakers, each known by one or several recordings, and what it means; gives 0.
 
     Args:
-        threshold: from -1 to 1; None for the module's.
+        inference: of a `SpeakerEncoder`.
+        threshold: from -1 to 1; None for the model's.
 
     Raises:
         RecordingError, RequestError: a recording that cannot be used.
     """
-    from wav2vec2_sv.network import THRESHOLD
+    from wav2vec2_sv.encoder import SpeakerEncoder
 
-    threshold = THRESHOLD if threshold is None else threshold
+    if threshold is None:
+        assert isinstance(inference.encoder, SpeakerEncoder)
+        threshold = inference.encoder.threshold
     cosine = float(_vector(first, inference) @ _vector(second, inference))
     answer = "the same speaker" if cosine >= threshold else "different speakers"
     print(f"cosine {cosine:.4f}: {answer}")

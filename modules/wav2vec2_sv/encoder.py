@@ -31,6 +31,7 @@ class SpeakerEncoder(Encoder):
         compute: where and in which number format wav2vec 2.0 computes; the head stays in float32.
 
     Attributes:
+        threshold: cosine from which on two voices count as one, as the model has it.
         reference: (D,) of unit length, which `similarity` is the cosine to; see `with_reference`.
     """
 
@@ -40,6 +41,7 @@ class SpeakerEncoder(Encoder):
         compute = compute or Compute()
         self._speaker = SpeakerModel(folder, compute)
         self.model, self.pretrained = self._speaker.frames, self._speaker.pretrained
+        self.threshold = self._speaker.threshold
         super().__init__(
             sampling_rate=self.model.front.sampling_rate,
             min_length=self._speaker.min_length,

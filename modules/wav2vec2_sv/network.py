@@ -10,13 +10,15 @@ from torch.nn import functional
 from transformers import Wav2Vec2ForXVector
 
 from novaspeech.audio.buffer import WindowBatch
+from novaspeech.errors import WeightsError
 from novaspeech.models.compute import Compute
 from novaspeech.models.convolutions import frame_geometry
 from novaspeech.models.frames import END
 from novaspeech.models.wav2vec2 import load_wav2vec2
 
 PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
-THRESHOLD = 0.86  # of the cosine from which on two voices count as one
+# Cosine from which on two voices count as one: what a model's config.json says, or one for those that say nothing.
+THRESHOLD = 0.86
 
 
 class SpeakerModel:
@@ -34,6 +36,10 @@ class SpeakerModel:
         frames: its wav2vec 2.0.
         min_length: samples of the shortest window that has an x-vector.
         width: its number of values D.
+        threshold: cosine from which on two voices count as one.
+
+    Raises:
+        WeightsError: the folder cannot be used, or its config.json has a threshold that is no cosine.
     """
 
     def __init__(self, folder: Path, compute: Compute) -> None:
@@ -41,6 +47,7 @@ class SpeakerModel:
         self.pretrained, self.frames = loaded.model.to(compute.device), loaded.frames(compute)
         self.min_length = shortest_window(loaded.config)
         self.width = int(loaded.config.xvector_output_dim)
+        self.threshold = _threshold(loaded.config, folder)
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """Unit vectors (B, D) float32, one a window."""
@@ -60,6 +67,15 @@ class SpeakerModel:
 
 # The loss's centres and the layer before it: only training uses them.
 _NOT_USED = ("objective.weight", "classifier.weight", "classifier.bias")
+
+
+def _threshold(config: Any, folder: Path) -> float:
+    said = getattr(config, "same_speaker_threshold", THRESHOLD)
+    if not isinstance(said, (int, float)) or not -1 <= said <= 1:
+        raise WeightsError(
+            f"{folder}: same_speaker_threshold in its config.json is {said!r}; it must be a cosine, from -1 to 1"
+        )
+    return float(said)
 
 
 def shortest_window(config: Any) -> int:

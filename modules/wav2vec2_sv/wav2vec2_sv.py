@@ -22,7 +22,7 @@ from novaspeech.server.outputs import Output
 from novaspeech.server.processor import SpeechProcessor
 from novaspeech.server.session import Results, Session
 from wav2vec2_sv.encoder import SpeakerEncoder, speaker_of, weighted_mean
-from wav2vec2_sv.network import PUBLISHED, THRESHOLD
+from wav2vec2_sv.network import PUBLISHED
 
 SAME = "same_speaker"
 
@@ -32,7 +32,13 @@ class Wav2Vec2SVOptions(BackendOptions):
     """The options of the module."""
 
     reference: str = option("", text="where to hear the person sought, in place of the input `reference`", file=True)
-    threshold: float = option(THRESHOLD, text="similarity from which on it is the same speaker", minimum=-1, maximum=1)
+    threshold: float | None = option(
+        None,
+        kind=float,
+        text="similarity from which on it is the same speaker; empty: the model's",
+        minimum=-1,
+        maximum=1,
+    )
     min_gap: int = option(1000, text="shorter gaps between segments of the same speaker are closed, in ms", minimum=0)
     min_duration: int = option(1000, text="shorter segments are left out, in ms", minimum=0)
     model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with an x-vector head", file=True)
@@ -99,11 +105,12 @@ class Wav2Vec2SV(SpeechProcessor):
 
     def _same_speaker(self, similarity: Windows, session: Session) -> list[Segment]:
         scores, step_ms = similarity.values[:, 0], session.grid.stride_ms
+        threshold = self.encoder.threshold if self.options.threshold is None else self.options.threshold
         places = find_segments(
             scores,
             similarity.usable,
             step_ms,
-            threshold=self.options.threshold,
+            threshold=threshold,
             min_gap_ms=self.options.min_gap,
             min_duration_ms=self.options.min_duration,
         )
@@ -111,5 +118,5 @@ class Wav2Vec2SV(SpeechProcessor):
             Segment(begin * step_ms, end * step_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
             for begin, end in places
         ]
-        session.log(f"{len(segments)} segments of the same speaker")
+        session.log(f"{len(segments)} segments of the same speaker, from a similarity of {threshold:g} on")
         return segments

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.command.pictures import draw_picture
-from novaspeech.errors import OptionError
+from novaspeech.errors import OptionError, WeightsError
 from novaspeech.models.compute import Compute
 from novaspeech.reading import read_tracks
 from novaspeech.server.catalogue import load_trainer
@@ -261,6 +262,21 @@ def test_each_session_has_its_own_reference(
         found = FileHandler().load(tmp_path / f"{name}.found.annotation").data["score"]
         np.testing.assert_array_equal(found, expected)
     assert np.abs(alone["somebody"] - alone["other"]).max() > 0.2
+
+
+def test_the_threshold_is_the_models_where_none_is_given(
+    run_sv: Run, models: dict[str, Path], talk: Path, somebody: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(models["demo"], tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    for said, rows in ((0.1, 1), (1, 0)):
+        (folder / "config.json").write_text(json.dumps(config | {"same_speaker_threshold": said}))
+        for given in ({}, {"threshold": ""}):
+            job = run_sv(talk, ("same_speaker",), somebody, options={"model": str(folder), "min_gap": 600, **given})
+            assert f"{rows} segments of the same speaker, from a similarity of {said} on" in job.printed
+    (folder / "config.json").write_text(json.dumps(config | {"same_speaker_threshold": "high"}))
+    with pytest.raises(WeightsError, match="same_speaker_threshold in its config.json is 'high'; it must be a cosine"):
+        run_sv(talk, ("same_speaker",), somebody, options={"model": str(folder)})
 
 
 def test_no_segment_is_an_annotation_without_rows(run_sv: Run, talk: Path, somebody: Path) -> None:

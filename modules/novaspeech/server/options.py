@@ -21,9 +21,10 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 def option(
-    default: int | float | str | bool,
+    default: int | float | str | bool | None,
     *,
     text: str,
+    kind: type | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
@@ -32,15 +33,23 @@ def option(
     """A field of an `Options` class.
 
     Args:
-        default: value when the request does not give one; its type is the option's type.
+        default: value when the request does not give one; None if it depends on the model, and stands empty in forms.
         text: what it does, one line for people.
+        kind: the option's type; left out, it is that of the default.
         minimum, maximum: the range allowed, both ends included (numbers only).
         choices: the strings allowed; empty allows any.
         file: whether it may name a file or folder, on whose content results depend.
     """
     return dataclasses.field(
         default=default,
-        metadata={"text": text, "minimum": minimum, "maximum": maximum, "choices": choices, "file": file},
+        metadata={
+            "text": text,
+            "kind": kind or type(default),
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": choices,
+            "file": file,
+        },
     )
 
 
@@ -81,7 +90,7 @@ class Options:
 
         Args:
             given: names and values as the server hands them over, None or nothing ("") for none. None as a value means
-                the default.
+                the default, and so does nothing where the default is None.
 
         Raises:
             OptionError: no names and values, unknown name, wrong type, value out of range or not among the choices.
@@ -97,7 +106,7 @@ class Options:
         for name, value in given.items():
             if not isinstance(name, str) or name not in fields:
                 raise OptionError(f"unknown option {quoted(name)}; this module's options are {', '.join(fields)}")
-            if value is not None:
+            if value is not None and (value != "" or fields[name].default is not None):
                 values[name] = _convert(fields[name], value)
         return cls(**values)  # type: ignore[arg-type]
 
@@ -109,16 +118,16 @@ class Options:
             if field.metadata["choices"]:
                 kind, default = "LIST", ",".join(field.metadata["choices"])
             else:
-                kind, default = ("BOOL" if isinstance(field.default, bool) else "STRING"), str(field.default)
+                kind = "BOOL" if field.metadata["kind"] is bool else "STRING"
+                default = "" if field.default is None else str(field.default)
             entries.append(f"{{{field.name}:{kind}:{default}}}")
         return ";".join(entries)
 
 
 def _convert(field: dataclasses.Field[Any], value: object) -> object:
     """`value` as the type of `field`, within its range and choices."""
-    wanted = type(field.default)
     try:
-        converted = _CONVERTERS[wanted](value)
+        converted = _CONVERTERS[field.metadata["kind"]](value)
     except (TypeError, ValueError, OverflowError):  # a number with more digits than a float holds
         raise OptionError(f"option {field.name!r} is {quoted(value)}; it must be {_allowed(field)}") from None
     low, high, choices = (field.metadata[key] for key in ("minimum", "maximum", "choices"))
@@ -133,7 +142,7 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
     if field.metadata["choices"]:
         return "one of " + ", ".join(field.metadata["choices"])
     low, high = field.metadata["minimum"], field.metadata["maximum"]
-    noun = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}[type(field.default)]
+    noun = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}[field.metadata["kind"]]
     if low is not None and high is not None:
         return f"{noun} from {low:g} to {high:g}"
     return (

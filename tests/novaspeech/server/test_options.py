@@ -64,6 +64,18 @@ def test_wrong_values_are_answered_with_what_is_allowed(name: str, value: object
     assert f"option {name!r} is {value!r}; it must be {allowed}" in str(caught.value)
 
 
+def test_an_option_whose_default_depends_on_the_model_may_be_left_empty() -> None:
+    @dataclass(frozen=True)
+    class Other(Options):
+        threshold: float | None = option(None, kind=float, text="a number", minimum=-1, maximum=1)
+
+    assert Other.parse({"threshold": ""}).threshold is None
+    assert Other.parse({"threshold": "-0.25"}).threshold == -0.25
+    assert "{threshold:STRING:}" in Other.optstr()
+    with pytest.raises(OptionError, match="it must be a number from -1 to 1"):
+        Other.parse({"threshold": "high"})
+
+
 def test_unknown_option_lists_the_known() -> None:
     with pytest.raises(OptionError, match="unknown option 'speed'.*model, threshold, loud, device, precision"):
         Example.parse({"speed": 2})
