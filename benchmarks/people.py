@@ -97,8 +97,7 @@ QUESTIONS: dict[str, Callable[[People], list[str]]] = {
 
 def small_models() -> dict[str, str]:
     """The project's own trained models."""
-    trained = [module for module, standin in standins().items() if standin.trained]
-    return {module: str(Path(__file__).resolve().parents[1] / "modules" / module / "small") for module in trained}
+    return {module: str(standin.small) for module, standin in standins().items() if standin.small}
 
 
 def main() -> None:

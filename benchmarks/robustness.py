@@ -101,8 +101,9 @@ def encoders(models: Mapping[str, str], folder: Path, modules: list[str]) -> dic
                 options = {"model": str(folder / f"{name}.pth"), "encoder": name}
                 found[f"{module}, {name} (random)"] = module, options
         else:
-            meaning = "small checkpoint" if standin.trained else "small, random"
-            found[f"{module} ({meaning})"] = module, {"model": str(make_standin(module, folder / module))}
+            meaning = "small checkpoint" if standin.small else "small, random"
+            place = standin.small or make_standin(module, folder / module)
+            found[f"{module} ({meaning})"] = module, {"model": str(place)}
     return found
 
 

@@ -131,14 +131,16 @@ def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
         print(f"{module}: {published} from {hub.hub_cache()} or {hub.asset_cache().parent}.")
         return dict(standin.options)
     meaning = (
-        "(trained on synthetic voices) takes its place. For the real\n  one"
-        if standin.trained
+        f"(it learnt from {standin.learnt_from}) takes its place. For the real\n  one"
+        if standin.small
         else "with RANDOM weights shows that everything runs; its numbers mean nothing. For the real\n  ones"
     )
     print(
         f"{module}: {published} is not on this machine. A small stand-in of the\n"
         f"  same architecture {meaning}: make demo MODEL={published}, or MODEL={module}=/path/to/it."
     )
+    if standin.small:
+        return {**standin.options, "model": str(standin.small)}
     place = out / "stand-ins" / module
     place.parent.mkdir(exist_ok=True)
     return {**standin.options, **standin.own_options, "model": str(make_standin(module, place))}

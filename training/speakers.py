@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from wav2vec2_sv.standin import save_speaker_model
 from wav2vec2_sv.trials import equal_error_rate, error_rates
 
 _BATCH = 32  # pieces of speech
+_PIECES = 16_000  # that there are in all, each to be heard in many ways
 _PIECE = round(3.2 * RATE)  # samples, of which the teacher hears all
 _LENGTHS_S = (1.3, 2.2, 3.2)  # of what is learnt from. They are few: the products of each new shape are compiled.
 _SPEEDS = (0.9, 1.0, 1.1)
@@ -60,34 +61,58 @@ def by_speaker(speech: Sequence[Speech]) -> dict[str, list[FloatArray]]:
 
 
 class Pieces(IterableDataset):  # type: ignore[type-arg]
-    """Batches of (what is heard (B, N), the teacher's vectors (B, 256), who it is (B,)), each of its number alone."""
+    """Batches of (what is heard (B, N), the teacher's vectors (B, 256), who it is (B,)), each of its number alone.
 
-    def __init__(self, shelves: Sequence[tuple[float, _Shelf]], teacher: Teacher, first: int, last: int) -> None:
+    Args:
+        shelves: speech, with the share of the pieces that are of it.
+        vectors: file of the teacher's vectors (`_PIECES`, 256); made if it is not there, which takes minutes.
+        teacher: gives a vector for each piece (N,) that it hears.
+        first, last: numbers of the batches.
+    """
+
+    def __init__(
+        self,
+        shelves: Sequence[tuple[float, _Shelf]],
+        vectors: Path,
+        teacher: Callable[[Sequence[FloatArray]], FloatArray],
+        first: int,
+        last: int,
+    ) -> None:
         self._shelves = [shelf for _, shelf in shelves if shelf]
         shares = np.array([share for share, shelf in shelves if shelf])
         self._shares = shares / shares.sum()
-        self._teacher, self._first, self._last = teacher, first, last
+        self._first, self._last = first, last
         names = [name for shelf in self._shelves for name in shelf]
-        self.numbers = {name: number for number, name in enumerate(names)}
+        self._numbers = {name: number for number, name in enumerate(names)}
+        if not vectors.exists():
+            parts = [
+                teacher([self._piece(number)[0] for number in range(start, min(start + 64, _PIECES))])
+                for start in range(0, _PIECES, 64)
+            ]
+            np.save(vectors, np.concatenate(parts))
+        self._vectors = np.load(vectors)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         torch.set_num_threads(1)
         for number in range(self._first, self._last):
             generator = np.random.default_rng((8, number))
             length = round(float(generator.choice(_LENGTHS_S)) * RATE)
-            clean, heard, who = [], [], []
-            for _ in range(_BATCH):
-                shelf = self._shelves[int(generator.choice(len(self._shelves), p=self._shares))]
-                name, other = (list(shelf)[generator.integers(len(shelf))] for _ in range(2))
-                speed = int(generator.integers(len(_SPEEDS)))
-                piece = piece_of(shelf[name], _SPEEDS[speed], generator)
-                others = [piece_of(shelf[other], 1.0, generator)]
+            numbers = generator.integers(_PIECES, size=_BATCH)
+            pieces, who = zip(*map(self._piece, numbers), strict=True)
+            heard = []
+            for piece in pieces:
                 start = int(generator.integers(_PIECE - length + 1))
-                clean.append(piece)
-                heard.append(degraded(piece[start : start + length], others, generator))
-                who.append(self.numbers[name] * len(_SPEEDS) + speed)
-            vectors = torch.from_numpy(self._teacher.of(clean))
+                heard.append(degraded(piece[start : start + length], pieces, generator))
+            vectors = torch.from_numpy(self._vectors[numbers])
             yield standardise(torch.from_numpy(np.stack(heard))), vectors, torch.tensor(who)
+
+    def _piece(self, number: int) -> tuple[FloatArray, int]:
+        """What is said (`_PIECE`,), and the number of who says it at what speed."""
+        generator = np.random.default_rng((6, number))
+        shelf = self._shelves[int(generator.choice(len(self._shelves), p=self._shares))]
+        name = list(shelf)[generator.integers(len(shelf))]
+        speed = int(generator.integers(len(_SPEEDS)))
+        return piece_of(shelf[name], _SPEEDS[speed], generator), self._numbers[name] * len(_SPEEDS) + speed
 
 
 def piece_of(recordings: Sequence[FloatArray], speed: float, generator: np.random.Generator) -> FloatArray:
@@ -178,7 +203,7 @@ def train(speech: Path, recordings: Path, folder: Path, steps: int, rate: float)
     shelves = [(0.55, people), (0.35, by_speaker(voices(speech))), (0.10, by_speaker(espeak_voices(speech)))]
     speakers = sum(len(shelf) for _, shelf in shelves)
     training = Training(Learner(small_model(), speakers), folder, steps, rate)
-    pieces = Pieces(shelves, Teacher(speech / "packages"), training.step, steps)
+    pieces = Pieces(shelves, speech / "teacher.npy", Teacher(speech / "packages").of, training.step, steps)
     parameters = sum(weight.numel() for weight in training.model.model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters, {speakers} speakers", flush=True)
 

@@ -72,7 +72,7 @@ def load(module: str, place: str, options: Mapping[str, Any] = MappingProxyType(
 def make_random(module: str, place: Path) -> Path:
     """Writes the module's stand-in with random weights, however it was trained."""
     make_standin(module, place)
-    if standins()[module].trained:
+    if standins()[module].small:
         config = AutoConfig.from_pretrained(place)
         torch.manual_seed(0)
         getattr(transformers, config.architectures[0])(config).save_pretrained(place)

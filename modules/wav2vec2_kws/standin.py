@@ -28,4 +28,10 @@ def save_speller(model: Wav2Vec2ForCTC, letters: tuple[str, ...], folder: Path) 
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
 
 
-STANDIN = StandIn(make, options={"keywords": "thank you, money, question"}, recording="words.flac", trained=True)
+STANDIN = StandIn(
+    make,
+    options={"keywords": "thank you, money, question"},
+    recording="words.flac",
+    small=SMALL,
+    learnt_from="synthetic voices",
+)

@@ -107,6 +107,7 @@ def test_speakers_are_trained_and_go_on_where_they_were_stopped(
 
     monkeypatch.setattr(speakers, "Teacher", lambda packages: Teacher())
     monkeypatch.setattr(speakers, "_BATCH", 4)
+    monkeypatch.setattr(speakers, "_PIECES", 40)
     monkeypatch.setattr(speakers, "_PIECE", 20000)
     monkeypatch.setattr(speakers, "_LENGTHS_S", (1.0, 1.25))
     recordings = tmp_path / "people"

@@ -27,14 +27,15 @@ class StandIn:
     Its configuration files are those of the published model, only smaller.
 
     Attributes:
-        make: writes it to a place: a folder, with `uri` a file. Takes some speech (N,) at 16 kHz, too, on which random
+        make: writes one to a place: a folder, with `uri` a file. Takes some speech (N,) at 16 kHz, too, on which random
             weights can be centred.
         published: id of the published model, if it is no Hub id that the option `model` has by default.
         uri: id of the `<uri>` in the trainer that names the published file, if it is not on the Hub.
         recording: the demo's recording in which the module finds something.
         options: of a job on that recording, with any model.
-        own_options: with the stand-in only, where the published model's would show nothing.
-        trained: whether its numbers mean something.
+        own_options: with random weights only, of which the usual ones would show nothing.
+        small: the module's own trained checkpoint, if there is one: what it says means something.
+        learnt_from: what that one was trained on, in a few words.
     """
 
     make: Callable[[Path, torch.Tensor], None]
@@ -43,4 +44,5 @@ class StandIn:
     recording: str = "recording.flac"
     options: Mapping[str, str] = field(default_factory=dict)
     own_options: Mapping[str, str] = field(default_factory=dict)
-    trained: bool = False
+    small: Path | None = None
+    learnt_from: str = ""
