@@ -12,9 +12,9 @@ from novaspeech.server.catalogue import published_name, published_place, standin
 
 
 def speech() -> torch.Tensor:
-    """(N,) of the demo's recording, one voice louder, as if it were at 16 kHz."""
+    """(N,) of the demo's recording, at 16 kHz."""
     samples, _ = soundfile.read(Path(__file__).with_name("recording.flac"), dtype="float32")
-    return torch.from_numpy(samples[:, 0].copy())
+    return torch.from_numpy(samples)
 
 
 def make_standin(module: str, place: Path) -> Path:

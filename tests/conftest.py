@@ -26,7 +26,8 @@ from novaspeech.server.catalogue import Trainer, load_trainer
 from novaspeech.server.outputs import Output
 
 ROOT = Path(__file__).resolve().parents[1]
-SPEECH = ROOT / "demo" / "recording.flac"
+SYNTHETIC = ROOT / "tests" / "data" / "synthetic"  # two voices of espeak-ng
+SPEECH = SYNTHETIC / "recording.flac"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

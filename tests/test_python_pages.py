@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from demo.standins import lay_out
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SPEECH, SYNTHETIC
 
 PAGE = ROOT / "docs" / "python.md"
 NOTEBOOKS = ROOT / "docs" / "notebooks"
@@ -32,8 +32,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def desk(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A working directory with the recordings that the pages name."""
-    for name, source in (("interview", "recording"), ("somebody", "reference"), ("words", "words")):
-        shutil.copy(ROOT / "demo" / f"{source}.flac", tmp_path / f"{name}.flac")
+    sources = {"interview": SPEECH, "somebody": SYNTHETIC / "reference.flac", "words": ROOT / "demo" / "words.flac"}
+    for name, source in sources.items():
+        shutil.copy(source, tmp_path / f"{name}.flac")
     for name in ("HF_HUB_CACHE", "HF_ASSETS_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(home))

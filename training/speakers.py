@@ -1,14 +1,17 @@
-"""Trains wav2vec2_sv/small: python -m training.speakers SPEECH RECORDINGS OUT.
+"""Trains wav2vec2_sv/small: python -m training.speakers SPEECH RECORDINGS SPELLER OUT.
 
-A wav2vec 2.0 with an x-vector head, of the published architecture in a small size. It learns from 226 people, Kokoro's
-and espeak-ng's voices, each also slower and faster, as if that were somebody else. It is to give the vectors of
-Resemblyzer's encoder, of which it hears a cut, noisy or narrow copy, and to tell the speakers apart by an additive
-angular margin (Deng et al. 2019). 25 people and four voices are held out. Stopped and started again, it goes on.
+A wav2vec 2.0 with an x-vector head, of the published architecture in a small size, begins as the first layers of
+SPELLER, the model of training.keywords. It learns from 226 people and from Kokoro's and espeak-ng's voices, each also
+slower and faster, as if that were somebody else. It is to give the vectors of Resemblyzer's encoder, of which it hears
+a cut, noisy or narrow copy, and to tell the speakers apart by an additive angular margin (Deng et al. 2019). 25 people
+and four voices are held out. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +23,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
-from transformers import Wav2Vec2Config, Wav2Vec2ForXVector
+from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
@@ -34,6 +37,7 @@ from wav2vec2_sv.standin import save_speaker_model
 from wav2vec2_sv.trials import equal_error_rate, error_rates
 
 _BATCH = 32  # pieces of speech
+_LAYERS = 2  # of the speller's that are taken
 _PIECES = 16_000  # that there are in all, each to be heard in many ways
 _PIECE = round(3.2 * RATE)  # samples, of which the teacher hears all
 _LENGTHS_S = (1.3, 2.2, 3.2)  # of what is learnt from. They are few: the products of each new shape are compiled.
@@ -65,36 +69,43 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
 
     Args:
         shelves: speech, with the share of the pieces that are of it.
-        vectors: file of the teacher's vectors (`_PIECES`, 256); made if it is not there, which takes minutes.
+        folder: where the teacher's vectors are kept; they take minutes.
         teacher: gives a vector for each piece (N,) that it hears.
-        first, last: numbers of the batches.
+        last: number of batches.
+
+    Attributes:
+        first: number of the first batch that is made.
     """
 
     def __init__(
         self,
         shelves: Sequence[tuple[float, _Shelf]],
-        vectors: Path,
+        folder: Path,
         teacher: Callable[[Sequence[FloatArray]], FloatArray],
-        first: int,
         last: int,
     ) -> None:
         self._shelves = [shelf for _, shelf in shelves if shelf]
         shares = np.array([share for share, shelf in shelves if shelf])
         self._shares = shares / shares.sum()
-        self._first, self._last = first, last
+        self.first, self._last = 0, last
         names = [name for shelf in self._shelves for name in shelf]
         self._numbers = {name: number for number, name in enumerate(names)}
+        said = sum(map(len, itertools.chain.from_iterable(shelf[name] for shelf in self._shelves for name in shelf)))
+        vectors = folder / f"teacher-{said}.npy"  # of these samples: of more speech, other pieces are drawn
         if not vectors.exists():
             parts = [
                 teacher([self._piece(number)[0] for number in range(start, min(start + 64, _PIECES))])
                 for start in range(0, _PIECES, 64)
             ]
             np.save(vectors, np.concatenate(parts))
-        self._vectors = np.load(vectors)
+        taught = np.load(vectors)
+        # The teacher's vectors have no negative values: what all voices have in common says nothing of any.
+        taught -= taught.mean(axis=0)
+        self._vectors = taught / np.linalg.norm(taught, axis=1, keepdims=True)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         torch.set_num_threads(1)
-        for number in range(self._first, self._last):
+        for number in range(self.first, self._last):
             generator = np.random.default_rng((8, number))
             length = round(float(generator.choice(_LENGTHS_S)) * RATE)
             numbers = generator.integers(_PIECES, size=_BATCH)
@@ -106,13 +117,25 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
             vectors = torch.from_numpy(self._vectors[numbers])
             yield standardise(torch.from_numpy(np.stack(heard))), vectors, torch.tensor(who)
 
+    def centres(self) -> torch.Tensor:
+        """(C, 256): the mean of the teacher's vectors of each speaker at each speed."""
+        who = [self._drawn(number)[2] for number in range(_PIECES)]
+        sums = np.random.default_rng(0).normal(0, 1e-3, (len(self._numbers) * len(_SPEEDS), WIDTH))
+        np.add.at(sums, who, self._vectors)
+        return torch.from_numpy(sums.astype(np.float32))
+
     def _piece(self, number: int) -> tuple[FloatArray, int]:
         """What is said (`_PIECE`,), and the number of who says it at what speed."""
+        recordings, speed, who, generator = self._drawn(number)
+        return piece_of(recordings, speed, generator), who
+
+    def _drawn(self, number: int) -> tuple[Sequence[FloatArray], float, int, np.random.Generator]:
+        """What a piece is to be cut from, at what speed, the number of both, and what else is to be drawn."""
         generator = np.random.default_rng((6, number))
         shelf = self._shelves[int(generator.choice(len(self._shelves), p=self._shares))]
         name = list(shelf)[generator.integers(len(shelf))]
         speed = int(generator.integers(len(_SPEEDS)))
-        return piece_of(shelf[name], _SPEEDS[speed], generator), self._numbers[name] * len(_SPEEDS) + speed
+        return shelf[name], _SPEEDS[speed], self._numbers[name] * len(_SPEEDS) + speed, generator
 
 
 def piece_of(recordings: Sequence[FloatArray], speed: float, generator: np.random.Generator) -> FloatArray:
@@ -127,17 +150,20 @@ def piece_of(recordings: Sequence[FloatArray], speed: float, generator: np.rando
     return at_speed(signal, speed)[:_PIECE]
 
 
-def small_model() -> Wav2Vec2ForXVector:
-    """An untrained speaker model."""
+def small_model(speller: Path) -> Wav2Vec2ForXVector:
+    """A speaker model on the first layers of one that spells: convolutions that know speech save hours."""
     torch.manual_seed(0)
-    config = Wav2Vec2Config(
-        hidden_size=192, num_hidden_layers=3, num_attention_heads=4, intermediate_size=512,
-        conv_dim=(32, 64, 64, 96, 128, 128, 160), feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True,
-        num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=16, hidden_dropout=0.0, attention_dropout=0.0,
-        activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0, layerdrop=0.0, apply_spec_augment=False,
-        tdnn_dim=(192, 192, 192, 192, 512), xvector_output_dim=WIDTH, num_labels=2,
-    )  # fmt: skip
-    return Wav2Vec2ForXVector(config)
+    known = Wav2Vec2ForCTC.from_pretrained(speller)
+    config = copy.deepcopy(known.config)
+    config.update(
+        {"num_hidden_layers": _LAYERS, "apply_spec_augment": False, "hidden_dropout": 0.0, "num_labels": 2}
+        | {"tdnn_dim": (192, 192, 192, 192, 512), "xvector_output_dim": WIDTH}
+    )
+    model = Wav2Vec2ForXVector(config)
+    model.wav2vec2.load_state_dict(
+        {name: value for name, value in known.wav2vec2.state_dict().items() if name in model.wav2vec2.state_dict()}
+    )
+    return model
 
 
 def margin_loss(cosines: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
@@ -150,10 +176,10 @@ def margin_loss(cosines: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
 class Learner(nn.Module):
     """The model, and the centres of its speakers, which nobody needs afterwards."""
 
-    def __init__(self, model: Wav2Vec2ForXVector, speakers: int) -> None:
+    def __init__(self, model: Wav2Vec2ForXVector, centres: torch.Tensor) -> None:
         super().__init__()
         self.model = model
-        self.centres = nn.Parameter(functional.normalize(torch.randn(speakers * len(_SPEEDS), WIDTH), dim=1))
+        self.centres = nn.Parameter(functional.normalize(centres, dim=1))
 
     @property
     def wav2vec2(self) -> Any:
@@ -195,17 +221,18 @@ def judge(learner: Learner, shelf: _Shelf, seconds: float = 3.0) -> tuple[float,
     return equal_error_rate(*error_rates(scores[one, other], names[one] == names[other]))
 
 
-def train(speech: Path, recordings: Path, folder: Path, steps: int, rate: float) -> None:
+def train(speech: Path, recordings: Path, speller: Path, folder: Path, steps: int, rate: float) -> None:
     """Trains a model, or goes on training it."""
     everybody = people_in(recordings)
     held_out = dict(list(everybody.items())[::_HELD_OUT_EVERY])
     people = {name: some for name, some in everybody.items() if name not in held_out}
     shelves = [(0.55, people), (0.35, by_speaker(voices(speech))), (0.10, by_speaker(espeak_voices(speech)))]
-    speakers = sum(len(shelf) for _, shelf in shelves)
-    training = Training(Learner(small_model(), speakers), folder, steps, rate)
-    pieces = Pieces(shelves, speech / "teacher.npy", Teacher(speech / "packages").of, training.step, steps)
+    pieces = Pieces(shelves, speech, Teacher(speech / "packages").of, steps)
+    centres = pieces.centres()
+    training = Training(Learner(small_model(speller), centres), folder, steps, rate)
+    pieces.first = training.step
     parameters = sum(weight.numel() for weight in training.model.model.parameters())
-    print(f"{parameters / 1e6:.2f} M parameters, {speakers} speakers", flush=True)
+    print(f"{parameters / 1e6:.2f} M parameters, {len(centres) // len(_SPEEDS)} speakers", flush=True)
 
     def judged() -> str:
         share, cosine = judge(training.model, held_out)
@@ -224,12 +251,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("speech", type=Path, help="the folder that training.voices wrote to")
     parser.add_argument("recordings", type=Path, help="recordings of people, SPEAKER-*.flac")
+    parser.add_argument("speller", type=Path, help="the model that training.keywords wrote, to begin from")
     parser.add_argument("folder", type=Path, help="where the model is written")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     given = parser.parse_args()
     keep_memory()
-    train(given.speech, given.recordings, given.folder, given.steps, given.rate)
+    train(given.speech, given.recordings, given.speller, given.folder, given.steps, given.rate)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from training.speech import RATE
 from training.texts import plain
 from training.utterances import BLANK, DELIMITER, VOCABULARY
 from training.voices import speakers_of
+from wav2vec2_kws.standin import SMALL
 
 STEPS = 4
 
@@ -118,7 +119,7 @@ def test_speakers_are_trained_and_go_on_where_they_were_stopped(
             recordings / f"{person:02d}-x.flac", np.tile(np.concatenate(sounds[person : person + 3]), 8), RATE
         )
     stopped, whole = stopped_and_whole(
-        lambda folder: speakers.train(speech, recordings, folder, STEPS, 1e-3), tmp_path, monkeypatch
+        lambda folder: speakers.train(speech, recordings, SMALL, folder, STEPS, 1e-3), tmp_path, monkeypatch
     )
     assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
 

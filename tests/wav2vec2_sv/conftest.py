@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 
-from demo.standins import make_standin, speech
-from tests.conftest import Job
-from wav2vec2_sv.standin import random_speaker_model, save_speaker_model
+from tests.conftest import SPEECH, Job
+from wav2vec2_sv.standin import STANDIN, random_speaker_model, save_speaker_model
 
 SMALL = {
     "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
@@ -23,8 +23,10 @@ LAYER_NORM = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Name → folder. "demo" is the demo's stand-in."""
-    folders = {"demo": make_standin("wav2vec2_sv", tmp_path_factory.mktemp("demo"))}
+    """Name → folder. "standin" is the module's stand-in. All are centred on the voices that the tests hear."""
+    speech = torch.from_numpy(soundfile.read(SPEECH, dtype="float32")[0][:, 0].copy())  # as if it were at 16 kHz
+    folders = {"standin": tmp_path_factory.mktemp("standin")}
+    STANDIN.make(folders["standin"], speech)
     for name, sizes in {"group": {}, "layer": LAYER_NORM}.items():
         for weighted in (True, False):
             torch.manual_seed(1)
@@ -33,7 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 if weighted:
                     model.layer_weights.normal_()
                 # Random vectors are all alike, and a mistake would not show: these are spread around 0.
-                model.feature_extractor.bias -= model.eval()(speech().unfold(0, 48000, 16000)).embeddings.mean(dim=0)
+                model.feature_extractor.bias -= model.eval()(speech.unfold(0, 48000, 16000)).embeddings.mean(dim=0)
             key = name + (" weighted" if weighted else "")
             folders[key] = tmp_path_factory.mktemp(key.replace(" ", "-"))
             save_speaker_model(model, folders[key])
@@ -48,7 +50,7 @@ def run_sv(run_module: Callable[..., Job], models: dict[str, Path]) -> Callable[
         audio: Path,
         outputs: tuple[str, ...] = ("embeddings",),
         reference: Path | None = None,
-        model: str = "demo",
+        model: str = "standin",
         **arguments: Any,
     ) -> Job:
         options = {"model": str(models[model])} | arguments.pop("options", {})

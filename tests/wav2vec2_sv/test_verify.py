@@ -10,7 +10,7 @@ import soundfile
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.command.main import main
-from tests.conftest import ROOT
+from tests.conftest import SYNTHETIC
 from tests.references import cut_windows
 from tests.wav2vec2_sv.test_wav2vec2_sv import reference
 from wav2vec2_sv.trials import equal_error_rate, error_rates
@@ -21,9 +21,9 @@ Write = Callable[..., Path]
 @pytest.fixture
 def voices(mono: Write) -> dict[str, Path]:
     """Two parts of either voice of the demo's recordings."""
-    samples, rate = soundfile.read(ROOT / "demo" / "recording.flac", dtype="float32")
+    samples, rate = soundfile.read(SYNTHETIC / "recording.flac", dtype="float32")
     talk = samples.mean(axis=1)
-    other, other_rate = soundfile.read(ROOT / "demo" / "reference.flac", dtype="float32")
+    other, other_rate = soundfile.read(SYNTHETIC / "reference.flac", dtype="float32")
     return {
         "he": mono("he.wav", talk[: 4 * rate], rate),
         "he again": mono("he-again.wav", talk[round(10 * rate) :], rate),
@@ -37,7 +37,7 @@ def verify(models: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Calla
     """`novaspeech verify` with a small model: exit status, and what it printed."""
 
     def run(*words: object) -> tuple[int, str, str]:
-        code = main(["verify", "--model", str(models["demo"]), "--device", "cpu", *map(str, words)])
+        code = main(["verify", "--model", str(models["standin"]), "--device", "cpu", *map(str, words)])
         return code, *capsys.readouterr()
 
     return run
@@ -45,7 +45,7 @@ def verify(models: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Calla
 
 def loaded(models: dict[str, Path]) -> str:
     """The line on standard error that says where the model computes."""
-    return f"{models['demo']} on cpu, float32"
+    return f"{models['standin']} on cpu, float32"
 
 
 def cosine(printed: str) -> float:
@@ -57,7 +57,7 @@ def cosine(printed: str) -> float:
 def vector_of(voice: Path, milliseconds: int, models: dict[str, Path]) -> np.ndarray:
     """(D,): mean of transformers' vectors of the windows that lie in a recording, weighted by their energy."""
     windows = cut_windows(voice, WindowGrid(3000, 500, 0, 0, (milliseconds - 3000) // 500 + 1))
-    mean = np.average(reference(windows, models["demo"]), axis=0, weights=[window.var() for window in windows])
+    mean = np.average(reference(windows, models["standin"]), axis=0, weights=[window.var() for window in windows])
     return mean / np.linalg.norm(mean)
 
 

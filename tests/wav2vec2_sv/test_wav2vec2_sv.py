@@ -20,14 +20,14 @@ from novaspeech.errors import OptionError, WeightsError
 from novaspeech.models.compute import Compute
 from novaspeech.reading import read_tracks
 from novaspeech.server.catalogue import load_trainer
-from tests.conftest import ROOT, Job
+from tests.conftest import SYNTHETIC, Job
 from tests.references import cut_windows
 from wav2vec2_sv.network import SpeakerModel, shortest_window
 from wav2vec2_sv.wav2vec2_sv import Wav2Vec2SVOptions
 
 Run = Callable[..., Job]
 Write = Callable[..., Path]
-MODELS = ("demo", "group", "group weighted", "layer", "layer weighted")
+MODELS = ("standin", "group", "group weighted", "layer", "layer weighted")
 
 
 def reference(windows: list[np.ndarray], folder: Path) -> np.ndarray:
@@ -49,14 +49,14 @@ def least_cosine(found: np.ndarray, expected: np.ndarray) -> float:
 
 @pytest.fixture
 def talk(speech: Write) -> Path:
-    """The demo's whole recording: two voices that take turns."""
+    """A whole recording: two voices that take turns."""
     return speech("talk.wav", "-ac", "1", "-ar", "16000", seconds=15)
 
 
 @pytest.fixture
 def somebody(mono: Write) -> Path:
     """The second voice alone."""
-    samples, rate = soundfile.read(ROOT / "demo" / "reference.flac", dtype="float32")
+    samples, rate = soundfile.read(SYNTHETIC / "reference.flac", dtype="float32")
     return mono("somebody.wav", samples, rate)
 
 
@@ -78,7 +78,7 @@ def test_transformers_vectors(
 @pytest.mark.parametrize("frame", [325, 1003, 5000])
 def test_windows_of_other_lengths(run_sv: Run, talk: Path, models: dict[str, Path], frame: int) -> None:
     arguments = {"frame_size": f"{frame}ms", "stride": "2s", "left_context": "0", "right_context": "0"}
-    expected = reference(cut_windows(talk, WindowGrid(frame, 2000, 0, 0, 7)), models["demo"])
+    expected = reference(cut_windows(talk, WindowGrid(frame, 2000, 0, 0, 7)), models["standin"])
     assert least_cosine(run_sv(talk, **arguments).load().data, expected) >= 0.99999
 
 
@@ -86,7 +86,7 @@ def test_the_shortest_window_follows_from_kernels_and_dilations(models: dict[str
     config = Wav2Vec2Config()  # as published
     assert shortest_window(config) == 5200
     assert shortest_window(Wav2Vec2Config(tdnn_kernel=(3, 1), tdnn_dilation=(4, 1), tdnn_dim=(8, 8))) == 9 * 320 + 400
-    network = SpeakerModel(models["demo"], Compute())
+    network = SpeakerModel(models["standin"], Compute())
     with torch.no_grad():
         assert torch.isfinite(network(WindowBatch(torch.randn(5300), 5200, 100))).all()
         assert not torch.isfinite(network(WindowBatch(torch.randn(5299), 5199, 100))).any()
@@ -267,7 +267,7 @@ def test_each_session_has_its_own_reference(
 def test_the_threshold_is_the_models_where_none_is_given(
     run_sv: Run, models: dict[str, Path], talk: Path, somebody: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(models["demo"], tmp_path / "model")
+    folder = shutil.copytree(models["standin"], tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     for said, rows in ((0.1, 1), (1, 0)):
         (folder / "config.json").write_text(json.dumps(config | {"same_speaker_threshold": said}))
