@@ -204,21 +204,25 @@ class Learner(nn.Module):
 
 @torch.inference_mode()
 def judge(learner: Learner, shelf: _Shelf, seconds: float = 3.0) -> tuple[float, float]:
-    """Equal error rate of all pairs of pieces of people who were held out, and the cosine at which it is reached."""
+    """Equal error rate of pieces against speakers who were held out, and the cosine at which it is reached.
+
+    A piece is as long as the module's windows, a speaker is the mean of his other pieces: as the module compares them.
+    """
     length = round(seconds * RATE)
     pieces, owners = [], []
-    for name, recordings in shelf.items():
+    for owner, recordings in enumerate(shelf.values()):
         whole = np.concatenate(list(recordings)).astype(np.float32) / 32768
         for start in range(0, min(len(whole), 8 * length) - length + 1, length):
             pieces.append(standardise(torch.from_numpy(whole[start : start + length])[None]))
-            owners.append(name)
+            owners.append(owner)
     learner.eval()
     vectors = torch.cat([learner(torch.cat(pieces[at : at + 32])) for at in range(0, len(pieces), 32)])
     learner.train()
-    scores = (vectors @ vectors.T).numpy().astype(np.float64)
-    one, other = np.triu_indices(len(owners), 1)
-    names = np.array(owners)
-    return equal_error_rate(*error_rates(scores[one, other], names[one] == names[other]))
+    mine = functional.one_hot(torch.tensor(owners), len(shelf)).float()
+    # (pieces, speakers, 256): the sum of each speaker's pieces, of one's own without the piece.
+    others = (mine.T @ vectors)[None] - mine[:, :, None] * vectors[:, None]
+    scores = torch.einsum("pd,psd->ps", vectors, functional.normalize(others, dim=-1))
+    return equal_error_rate(*error_rates(scores.flatten().numpy().astype(np.float64), mine.flatten().numpy() > 0))
 
 
 def train(speech: Path, recordings: Path, speller: Path, folder: Path, steps: int, rate: float) -> None:
@@ -236,6 +240,7 @@ def train(speech: Path, recordings: Path, speller: Path, folder: Path, steps: in
 
     def judged() -> str:
         share, cosine = judge(training.model, held_out)
+        training.model.config.same_speaker_threshold = round(cosine, 3)
         return f", new people: equal error rate {100 * share:.2f} % at {cosine:.3f}"
 
     training.go_on(
