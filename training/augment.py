@@ -11,12 +11,12 @@ from scipy.signal import fftconvolve, lfilter
 from novaspeech.arrays import FloatArray
 from training.speech import RATE
 
-SLOWEST, _FASTEST = 0.85, 1.18
+SLOWEST, FASTEST = 0.85, 1.18
 
 
 def at_another_speed(signal: FloatArray, generator: np.random.Generator) -> tuple[FloatArray, float]:
     """The signal at another speed, its pitch with it, and how much shorter it is."""
-    factor = float(generator.uniform(SLOWEST, _FASTEST))
+    factor = float(generator.uniform(SLOWEST, FASTEST))
     return at_speed(signal, factor), factor
 
 

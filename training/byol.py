@@ -2,8 +2,8 @@
 
 AudioNTT of 512 values learns by BYOL's objective (Grill et al. 2020; for audio Niizumi et al. 2021, arXiv 2103.06695):
 of two views of a second of speech, mixed faintly with other speech, cut, stretched and faded, one's vector is to
-predict the other's by a slow copy of the network. Nobody says what is in the speech. Stopped and started again, it
-goes on.
+predict the other's by a slow copy of the network. As in the hybrid of Elbanna et al. (2022, arXiv 2203.16637) it is
+to tell, too, how the second is said, in numbers that are computed. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
@@ -19,52 +19,56 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
 
-from byols.log_mel import LogMel
+from byols.log_mel import FRAME_HOP, LogMel
 from byols.network import AudioNTT
 from novaspeech.arrays import FloatArray
-from training.augment import at_another_speed, degraded
-from training.corpus import Speech, people, voices
+from training.augment import FASTEST, SLOWEST, degraded
+from training.corpus import Speech, people, piece_of, voices
 from training.espeak import espeak_voices
+from training.functionals import count_of_functionals, functionals
 from training.resumable import Training, keep_memory
 from training.speech import RATE
 
 WIDTH = 512
-_BATCH = 128  # pieces, of each two views
+_BATCH = 64  # pieces, of each two views
 _FRAMES = 96  # of a piece: 0.95 s
+_CONTEXT = 4 * RATE  # samples by which its spectrogram is normalised, as that of a recording
 _MIXED = 0.2  # the most that other speech is of a view, as the paper has it
 _AREA = (0.6, 1.5)  # of a cut of a view, of its own height and width; what is beyond is empty
 _SLOWNESS = 0.99  # of the copy
+_SAID_SHARE = 1.0  # of what is told of how it is said
 
 
 class Views(IterableDataset):  # type: ignore[type-arg]
-    """Batches of pairs of views (2, B, 1, 64, 96), each of its number alone."""
+    """Batches of pairs of views (2, B, 1, 64, 96) and how each is said (B, K), each batch of its number alone."""
 
     def __init__(self, speech: Sequence[Speech], first: int, last: int) -> None:
-        self._speech, self._first, self._last = speech, first, last
+        self._said, self._first, self._last = [one.samples for one in speech], first, last
         self._log_mel = LogMel(torch.device("cpu"))
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         torch.set_num_threads(1)
         for number in range(self._first, self._last):
             generator = np.random.default_rng((9, number))
-            pieces = [self._piece(generator) for _ in range(_BATCH)]
-            order = generator.permutation(_BATCH)
+            speeds = generator.uniform(SLOWEST, FASTEST, _BATCH)
+            clean = np.stack([piece_of(self._said, _CONTEXT, speed, generator) for speed in speeds])
+            heard = [degraded(one, list(clean), generator) if generator.random() < 0.5 else one for one in clean]
+            mels = self._log_mel.of_windows(torch.from_numpy(np.stack(heard).astype(np.float32))).numpy()
+            mels -= mels.mean(axis=(1, 2), keepdims=True)
+            mels /= mels.std(axis=(1, 2), keepdims=True) + 1e-5
+            starts = generator.integers(mels.shape[2] - _FRAMES + 1, size=_BATCH)
+            pieces = np.stack([mel[:, start : start + _FRAMES] for mel, start in zip(mels, starts, strict=True)])
+            others = pieces[generator.permutation(_BATCH)]
             pairs = [
-                [view_of(piece, pieces[order[index]], generator) for _ in range(2)]
-                for index, piece in enumerate(pieces)
+                [view_of(piece, other, generator) for piece, other in zip(pieces, others, strict=True)]
+                for _ in range(2)
             ]
-            yield torch.from_numpy(np.array(pairs, np.float32)).transpose(0, 1).unsqueeze(2)
-
-    def _piece(self, generator: np.random.Generator) -> FloatArray:
-        """(64, 96) of a log-mel spectrogram, normalised as that of its recording."""
-        one = self._speech[int(generator.integers(len(self._speech)))]
-        signal, _ = at_another_speed(one.signal, generator)
-        signal = np.pad(signal[: 8 * RATE], (0, max(0, RATE - len(signal)))).astype(np.float32)
-        if generator.random() < 0.5:
-            signal = degraded(signal, [signal[::-1]], generator).astype(np.float32)
-        mel = self._log_mel.of_windows(torch.from_numpy(signal)[None])[0].numpy()
-        start = int(generator.integers(mel.shape[1] - _FRAMES + 1))
-        return np.asarray((mel[:, start : start + _FRAMES] - mel.mean()) / (mel.std() + 1e-5))
+            said = [
+                one[start * FRAME_HOP : (start + _FRAMES) * FRAME_HOP]
+                for one, start in zip(np.pad(clean, ((0, 0), (0, FRAME_HOP))), starts, strict=True)
+            ]
+            views = torch.from_numpy(np.array(pairs, np.float32)).unsqueeze(2)
+            yield views, functionals(torch.from_numpy(np.stack(said)))
 
 
 def view_of(piece: FloatArray, other: FloatArray, generator: np.random.Generator) -> FloatArray:
@@ -97,18 +101,24 @@ class Learner(nn.Module):
         torch.manual_seed(0)
         self.encoder = AudioNTT(WIDTH)
         self.projector, self.predictor = projector(WIDTH), projector(128)
+        self.told, self.usual = (
+            nn.Linear(WIDTH, count_of_functionals()),
+            nn.BatchNorm1d(count_of_functionals(), affine=False),
+        )
         self.slow = copy.deepcopy(nn.ModuleList([self.encoder, self.projector])).requires_grad_(False)
 
-    def loss(self, views: torch.Tensor) -> torch.Tensor:
-        """2 - 2 cosine between prediction and target, both ways."""
+    def loss(self, views: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+        """2 - 2 cosine of prediction and target, both ways; and the squared error of what is told, in deviations."""
         self._follow()
-        total = torch.zeros(())
+        total, said = torch.zeros(()), self.usual(said)
         for one, other in (views, views.flip(0)):
             with torch.autocast("cpu", torch.bfloat16):
-                predicted = self.predictor(self.projector(self.encoder(one)))
+                embedding = self.encoder(one)
+                predicted, told = self.predictor(self.projector(embedding)), self.told(embedding)
                 with torch.no_grad():
                     target = self.slow[1](self.slow[0](other))
             total = total + 2 - 2 * functional.cosine_similarity(predicted.float(), target.float()).mean()
+            total = total + _SAID_SHARE * functional.mse_loss(told.float(), said)
         return total
 
     def _follow(self) -> None:
@@ -124,7 +134,9 @@ def train(speech: Path, file: Path, steps: int, rate: float) -> None:
     spoken = [*voices(speech), *people(speech / "people.jsonl"), *espeak_voices(speech)]
     training = Training(Learner(), file, steps, rate)
     views = Views(spoken, training.step, steps)
-    training.go_on(views, training.model.loss, lambda learner: torch.save(learner.encoder.state_dict(), file))
+    training.go_on(
+        views, lambda batch: training.model.loss(*batch), lambda learner: torch.save(learner.encoder.state_dict(), file)
+    )
 
 
 def main() -> None:
@@ -132,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("speech", type=Path, help="the folder that training.voices and training.people wrote to")
     parser.add_argument("file", type=Path, help="where the checkpoint is written")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
     given = parser.parse_args()
     keep_memory()

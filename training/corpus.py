@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import soundfile
 import soxr
 
 from novaspeech.arrays import FloatArray
+from training.augment import at_speed
 from training.speech import RATE
 
 Word = tuple[str, float, float, list[float]]
@@ -65,3 +67,15 @@ def people(table: Path) -> list[Speech]:
                 samples = soxr.resample(samples, rate, RATE)
             found.append(Speech(samples, row["speaker"], [], row["text"]))
     return found
+
+
+def piece_of(recordings: Sequence[np.ndarray], length: int, speed: float, generator: np.random.Generator) -> FloatArray:
+    """(length,) of recordings (N,) int16 at another speed, from one place on; short ones follow each other."""
+    wanted = round(length * speed) + 2
+    found: list[np.ndarray] = []
+    while sum(map(len, found)) < wanted:
+        samples = recordings[int(generator.integers(len(recordings)))]
+        start = int(generator.integers(max(1, len(samples) - wanted)))
+        found.append(samples[start : start + wanted])
+    signal = np.asarray(np.concatenate(found)[:wanted] / 32768, np.float32)
+    return at_speed(signal, speed)[:length]

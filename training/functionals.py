@@ -45,6 +45,11 @@ def functionals(signals: torch.Tensor) -> torch.Tensor:
     return torch.stack(found, dim=1)
 
 
+def count_of_functionals() -> int:
+    """K."""
+    return functionals(torch.zeros(1, RATE)).shape[1]
+
+
 def _tracks(signals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What changes from frame to frame (B, 18, F), and which frames have a voice and some sound (B, F)."""
     frames = signals.unfold(1, _LENGTH, _HOP) * torch.hann_window(_LENGTH)

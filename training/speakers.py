@@ -27,8 +27,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
-from training.augment import at_speed, degraded
-from training.corpus import Speech, voices
+from training.augment import degraded
+from training.corpus import Speech, piece_of, voices
 from training.espeak import espeak_voices
 from training.resumable import Training, keep_memory
 from training.speech import RATE
@@ -127,7 +127,7 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
     def _piece(self, number: int) -> tuple[FloatArray, int]:
         """What is said (`_PIECE`,), and the number of who says it at what speed."""
         recordings, speed, who, generator = self._drawn(number)
-        return piece_of(recordings, speed, generator), who
+        return piece_of(recordings, _PIECE, speed, generator), who
 
     def _drawn(self, number: int) -> tuple[Sequence[FloatArray], float, int, np.random.Generator]:
         """What a piece is to be cut from, at what speed, the number of both, and what else is to be drawn."""
@@ -136,18 +136,6 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
         name = list(shelf)[generator.integers(len(shelf))]
         speed = int(generator.integers(len(_SPEEDS)))
         return shelf[name], _SPEEDS[speed], self._numbers[name] * len(_SPEEDS) + speed, generator
-
-
-def piece_of(recordings: Sequence[FloatArray], speed: float, generator: np.random.Generator) -> FloatArray:
-    """(`_PIECE`,) of what somebody says, from one place on, at another speed; short recordings follow each other."""
-    wanted = round(_PIECE * speed) + 2
-    found: list[FloatArray] = []
-    while sum(map(len, found)) < wanted:
-        samples = recordings[int(generator.integers(len(recordings)))]
-        start = int(generator.integers(max(1, len(samples) - wanted)))
-        found.append(samples[start : start + wanted])
-    signal = np.asarray(np.concatenate(found)[:wanted] / 32768, np.float32)
-    return at_speed(signal, speed)[:_PIECE]
 
 
 def small_model(speller: Path) -> Wav2Vec2ForXVector:
