@@ -33,10 +33,12 @@ from training.espeak import espeak_voices
 from training.resumable import Training, keep_memory
 from training.speech import RATE
 from training.teacher import WIDTH, Teacher
+from wav2vec2_sv.network import time_delays, x_vectors
 from wav2vec2_sv.standin import save_speaker_model
 from wav2vec2_sv.trials import equal_error_rate, error_rates
 
 _BATCH = 32  # pieces of speech
+_DEGRADED = 0.7  # share of pieces
 _LAYERS = 2  # of the speller's that are taken
 _PIECES = 16_000  # that there are in all, each to be heard in many ways
 _PIECE = round(3.2 * RATE)  # samples, of which the teacher hears all
@@ -113,7 +115,8 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
             heard = []
             for piece in pieces:
                 start = int(generator.integers(_PIECE - length + 1))
-                heard.append(degraded(piece[start : start + length], pieces, generator))
+                part = piece[start : start + length]
+                heard.append(degraded(part, pieces, generator) if generator.random() < _DEGRADED else part)
             vectors = torch.from_numpy(self._vectors[numbers])
             yield standardise(torch.from_numpy(np.stack(heard))), vectors, torch.tensor(who)
 
@@ -145,9 +148,14 @@ def small_model(speller: Path) -> Wav2Vec2ForXVector:
     config = copy.deepcopy(known.config)
     config.update(
         {"num_hidden_layers": _LAYERS, "apply_spec_augment": False, "hidden_dropout": 0.0, "num_labels": 2}
-        | {"tdnn_dim": (192, 192, 192, 192, 512), "xvector_output_dim": WIDTH}
+        | {"use_weighted_layer_sum": True, "tdnn_dim": (192, 192, 192, 192, 512), "xvector_output_dim": WIDTH}
     )
     model = Wav2Vec2ForXVector(config)
+    # transformers' own beginning is for fine-tuning: so small that five layers of it leave a fiftieth of a signal.
+    for layer in model.tdnn:
+        nn.init.kaiming_normal_(layer.kernel.weight, nonlinearity="relu")
+    for linear in (model.projector, model.feature_extractor):
+        nn.init.xavier_normal_(linear.weight)
     model.wav2vec2.load_state_dict(
         {name: value for name, value in known.wav2vec2.state_dict().items() if name in model.wav2vec2.state_dict()}
     )
@@ -180,8 +188,10 @@ class Learner(nn.Module):
     def forward(self, signals: torch.Tensor) -> torch.Tensor:
         """Unit vectors (B, 256)."""
         with torch.autocast("cpu", torch.bfloat16):
-            embeddings = self.model(signals).embeddings
-        return functional.normalize(embeddings.float(), dim=-1)
+            states = self.model.wav2vec2(signals, output_hidden_states=True).hidden_states
+            shares = self.model.layer_weights.softmax(dim=-1)
+            delayed = time_delays(self.model, sum(share * state for share, state in zip(shares, states, strict=True)))
+        return x_vectors(self.model, delayed.float())
 
     def loss(self, signals: torch.Tensor, vectors: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
         found = self(signals)

@@ -58,11 +58,21 @@ class SpeakerModel:
             hidden = sum(share * states[layer] for layer, share in enumerate(shares))
         else:
             hidden = self.frames.hidden_states(batch, [END])[END]
-        hidden = head.projector(hidden)
-        for layer in head.tdnn:
-            hidden = layer(hidden)
-        statistics = torch.cat([hidden.mean(dim=1), hidden.std(dim=1)], dim=-1)
-        return functional.normalize(head.feature_extractor(statistics), dim=-1)
+        return x_vectors(head, time_delays(head, hidden))
+
+
+def time_delays(model: Wav2Vec2ForXVector, hidden: torch.Tensor) -> torch.Tensor:
+    """(B, T', C): what the network of time delays makes of hidden states (B, T, D)."""
+    hidden = model.projector(hidden)
+    for layer in model.tdnn:
+        hidden = layer(hidden)
+    return hidden
+
+
+def x_vectors(model: Wav2Vec2ForXVector, delayed: torch.Tensor) -> torch.Tensor:
+    """Unit vectors (B, D) from the mean and the deviation over time of what `time_delays` gives."""
+    statistics = torch.cat([delayed.mean(dim=1), delayed.std(dim=1)], dim=-1)
+    return functional.normalize(model.feature_extractor(statistics), dim=-1)
 
 
 # The loss's centres and the layer before it: only training uses them.
