@@ -35,4 +35,9 @@ def save_speaker_model(model: Wav2Vec2ForXVector, folder: Path) -> None:
     Wav2Vec2FeatureExtractor(do_normalize=model.config.feat_extract_norm == "layer").save_pretrained(folder)
 
 
-STANDIN = StandIn(make, own_options={"threshold": "0"})
+STANDIN = StandIn(
+    make,
+    own_options={"threshold": "0"},
+    small=Path(__file__).with_name("small"),
+    learnt_from="226 people who read aloud, and synthetic voices",
+)

@@ -20,9 +20,10 @@ from novaspeech.errors import OptionError, WeightsError
 from novaspeech.models.compute import Compute
 from novaspeech.reading import read_tracks
 from novaspeech.server.catalogue import load_trainer
-from tests.conftest import SYNTHETIC, Job
+from tests.conftest import ROOT, SYNTHETIC, Job
 from tests.references import cut_windows
 from wav2vec2_sv.network import SpeakerModel, shortest_window
+from wav2vec2_sv.standin import STANDIN
 from wav2vec2_sv.wav2vec2_sv import Wav2Vec2SVOptions
 
 Run = Callable[..., Job]
@@ -277,6 +278,16 @@ def test_the_threshold_is_the_models_where_none_is_given(
     (folder / "config.json").write_text(json.dumps(config | {"same_speaker_threshold": "high"}))
     with pytest.raises(WeightsError, match="same_speaker_threshold in its config.json is 'high'; it must be a cosine"):
         run_sv(talk, ("same_speaker",), somebody, options={"model": str(folder)})
+
+
+def test_the_small_model_finds_his_turns_in_the_demo(run_sv: Run) -> None:
+    """Of two people on whom it was not trained; the times are those of demo/README.md."""
+    demo, options = ROOT / "demo", {"model": str(STANDIN.small)}
+    job = run_sv(demo / "recording.flac", ("same_speaker",), demo / "reference.flac", options=options)
+    his = [(0, 5060), (14030, 18510), (25130, 32190)]
+    found = [(row["from"], row["to"]) for row in job.load("same_speaker").data]
+    assert len(found) == len(his)
+    assert np.abs(np.array(found) - his).max() <= 1500  # half a window
 
 
 def test_no_segment_is_an_annotation_without_rows(run_sv: Run, talk: Path, somebody: Path) -> None:
