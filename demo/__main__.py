@@ -24,9 +24,18 @@ from demo.server import Server, ServerError, Status
 from demo.standins import make_standin
 from novaspeech.audio.recording import Recording
 from novaspeech.command.pictures import draw_picture
-from novaspeech.models import hub
+from novaspeech.errors import WeightsError
+from novaspeech.models import downloads, hub
 from novaspeech.reading import read_tracks
-from novaspeech.server.catalogue import Trainer, module_names, published_is_here, published_name, standins, trainers
+from novaspeech.server.catalogue import (
+    Trainer,
+    module_names,
+    published_is_here,
+    published_name,
+    published_uri,
+    standins,
+    trainers,
+)
 from novaspeech.view.page import write_page
 
 DEMO = Path(__file__).resolve().parent
@@ -122,8 +131,24 @@ def named_model(text: str) -> tuple[str, str]:
     )
 
 
+def offer(module: str) -> None:
+    """Asks at a terminal whether a published model is to be fetched that is one file, if there is a network."""
+    uri = published_uri(module)
+    if uri is None or published_is_here(module) or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    size = downloads.size_of(uri)
+    question = f"{module}: fetch {published_name(module)} ({hub.gigabytes(size or 0)})? [y/N] "
+    if size and input(question).strip().lower() in ("y", "yes"):
+        try:
+            downloads.fetch(uri)
+        except WeightsError as error:
+            print(f"{module}: {error}")
+
+
 def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
     """The job's options: with the model named, else the published one if it is cached, else a stand-in."""
+    if model is None:
+        offer(module)
     standin, published = standins()[module], published_name(module)
     if model and not (standin.uri and model == published):
         return {**standin.options, "model": str(Path(model).resolve()) if Path(model).exists() else model}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,12 +14,13 @@ from pathlib import Path
 import pytest
 import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
+from discover_utils.utils.ssi_xml_utils import URI
 from matplotlib.image import imread
 
-from demo.__main__ import main, recording_for
+from demo.__main__ import choose_options, main, recording_for
 from demo.standins import lay_out, make_standin
 from novaspeech.server.catalogue import Trainer, module_names, published_name, standins, trainers
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Site
 
 
 def run_demo(out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -104,6 +106,30 @@ def test_a_published_checkpoint_that_is_not_on_the_hub_can_be_asked_for(
         monkeypatch.setenv(variable, str(value))
     said = complaint("--model", "GasserElbanna/serab-byols")
     assert "bs256-lr0003-rs42.pth cannot be fetched (HF_HUB_OFFLINE is set)" in said
+
+
+@pytest.mark.parametrize("answer", ["y", "", None])
+def test_at_a_terminal_it_offers_to_fetch_a_published_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], site: str, answer: str | None
+) -> None:
+    """From a server on loopback, in place of the published one; None: without a terminal."""
+    for variable in ("HF_HUB_CACHE", "HF_ASSETS_CACHE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    content = make_standin("byols", tmp_path / "published.pth").read_bytes()
+    Site.files["/byols.pth"] = content
+    uri = URI("default", f"{site}/byols.pth", f"sha256:{hashlib.sha256(content).hexdigest()}")
+    for place in ("demo.__main__", "novaspeech.server.catalogue"):
+        monkeypatch.setattr(f"{place}.published_uri", lambda module: uri)
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: answer is not None, raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question: [asked.append(question), answer][1])
+    options = choose_options("byols", None, tmp_path)
+    size = f"{len(content) / 1e6:.1f} MB"
+    assert asked == ([] if answer is None else [f"byols: fetch GasserElbanna/serab-byols ({size})? [y/N] "])
+    assert ("model" in options) == (answer != "y")
+    assert ("its numbers mean nothing" in capsys.readouterr().out) == (answer != "y")
 
 
 def test_a_model_of_no_module_is_one_sentence(complaint: Callable[..., str]) -> None:

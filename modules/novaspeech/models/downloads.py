@@ -70,6 +70,20 @@ def fetch(uri: Any, log: Log = print) -> Path:
     return target
 
 
+def size_of(uri: Any) -> int | None:
+    """Bytes of what a `<uri>` names, as its server states them.
+
+    None if that cannot be asked: there is no network, or HF_HUB_OFFLINE is set.
+    """
+    from huggingface_hub import constants
+
+    with contextlib.suppress(*_FAILURES):
+        if not constants.HF_HUB_OFFLINE:
+            with _open(str(uri.uri_url), timeout=5) as answer:
+                return int(answer.headers["Content-Length"])
+    return None
+
+
 def place_of(uri: Any) -> Path:
     """Where the cache has what `fetch` gives, or will have it."""
     url, stated = str(uri.uri_url), str(uri.uri_hash or "")
@@ -97,10 +111,10 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
                 raise
 
 
-def _open(url: str) -> Any:
+def _open(url: str, timeout: float = TIMEOUT) -> Any:
     _refuse_unsafe(url)
     # Some sites refuse the name that Python gives itself.
-    answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=TIMEOUT)
+    answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=timeout)
     try:
         _refuse_unsafe(answer.url)  # where a redirection led
     except ValueError:

@@ -115,14 +115,20 @@ def published_name(module: str) -> str:
     return standins()[module].published or load_trainer(module).options["model"]
 
 
+def published_uri(module: str) -> Any:
+    """The trainer's `<uri>` of the published model of a module; None if that one is on the Hub."""
+    named = standins()[module].uri
+    entries = load_trainer(module).content.meta_uri if named else []
+    return next((entry for entry in entries if entry.uri_id == named), None)
+
+
 def published_place(module: str) -> Path:
     """Where the published model of a module is on this machine, or would be if it were fetched."""
     from novaspeech.models import downloads, hub
 
-    standin = standins()[module]
-    if standin.uri:
-        entries = load_trainer(module).content.meta_uri
-        return downloads.place_of(next(entry for entry in entries if entry.uri_id == standin.uri))
+    uri = published_uri(module)
+    if uri is not None:
+        return downloads.place_of(uri)
     name = published_name(module)
     return hub.cached_folder(name) or hub.hub_cache() / f"models--{name.replace('/', '--')}"
 
