@@ -16,6 +16,7 @@ import soundfile
 import novaspeech
 from demo.__main__ import inputs_of
 from demo.standins import make_standin
+from novaspeech.errors import WeightsError
 from novaspeech.server.catalogue import load_trainer, module_names, standins
 from tests.conftest import SPEECH, Job
 
@@ -261,6 +262,14 @@ def test_without_pandas_a_table_says_what_to_install(
     with pytest.raises(novaspeech.PackageError, match=r"^tables need pandas: pip install novaspeech\[frames\]"):
         result.to_frame("embeddings")
     assert issubclass(novaspeech.PackageError, ImportError)
+
+
+def test_small_is_the_modules_own_model_where_it_has_one() -> None:
+    lines: list[str] = []
+    novaspeech.load("wav2vec2_kws", model="small", device="cpu", log=lines.append)
+    assert lines == [f"{standins()['wav2vec2_kws'].small} on cpu, float32"]
+    with pytest.raises(WeightsError, match="model 'small' is neither a folder on this machine nor a Hub id"):
+        novaspeech.load("w2v_bert_2", model="small", device="cpu")
 
 
 def test_names_of_the_package() -> None:

@@ -282,8 +282,9 @@ def test_the_threshold_is_the_models_where_none_is_given(
 
 def test_the_small_model_finds_his_turns_in_the_demo(run_sv: Run) -> None:
     """Of two people on whom it was not trained; the times are those of demo/README.md."""
-    demo, options = ROOT / "demo", {"model": str(STANDIN.small)}
-    job = run_sv(demo / "recording.flac", ("same_speaker",), demo / "reference.flac", options=options)
+    demo = ROOT / "demo"
+    job = run_sv(demo / "recording.flac", ("same_speaker",), demo / "reference.flac", options={"model": "small"})
+    assert f"{STANDIN.small} on cpu" in job.printed
     his = [(0, 5060), (14030, 18510), (25130, 32190)]
     found = [(row["from"], row["to"]) for row in job.load("same_speaker").data]
     assert len(found) == len(his)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from novaspeech.audio.grid import WindowGrid
@@ -31,6 +33,9 @@ class SessionResult:
     manager: Any
     session: Session
     results: Results
+
+
+OWN_MODEL = "small"  # the option `model` for the trained checkpoint in the module's folder, if there is one
 
 
 class SpeechProcessor(host.Processor):  # type: ignore[misc]
@@ -63,6 +68,9 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             host.defer_loading(self)
         self.log = log or progress.log
         self.options: Options = self.options_class.parse(opts)
+        own = Path(inspect.getfile(type(self))).with_name(OWN_MODEL)
+        if self.options.model == OWN_MODEL and own.exists():
+            self.options = replace(self.options, model=str(own))
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._written: dict[str, Any] = {}
         with hub.publishing(str(self.options_class.fields()["model"].default)):
