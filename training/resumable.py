@@ -97,7 +97,7 @@ class Training:
         return loss.item()
 
     def save(self, write: Callable[[Any], None]) -> None:
-        """Keeps what is needed to go on, and has the model written, with its convolutions as transformers has them."""
+        """Keeps what is needed to go on, and has the model written."""
         state = {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -107,6 +107,10 @@ class Training:
         part = self._state.with_name(f"{self._state.name}.part")
         torch.save(state, part)
         part.replace(self._state)
+        self.write(write)
+
+    def write(self, write: Callable[[Any], None]) -> None:
+        """Has the model written, with its convolutions as transformers has them."""
         if self._wav2vec2 is None:
             write(self.model)
             return
