@@ -34,7 +34,7 @@ def test_the_seeds_request_word_for_word(
     server: Server, seed_request: Request, standin_places: Mapping[str, Path]
 ) -> None:
     check_request(server, seed_request("w2v_bert_2", "seed"), standin_places["w2v_bert_2"])
-    assert "dummy_session: 350 of 350 windows (100%)" in server.log("seed")
+    assert "dummy_session: 804 of 804 windows (100%)" in server.log("seed")
     jobs = requests.get(f"{server.url}/job_status_all", timeout=30).json()
     assert [job["progress"] for job in jobs if job["job_key"] == "seed"] == ["dummy_session 100%"]
 

@@ -192,7 +192,7 @@ def test_an_earlier_output_outlives_a_full_disk(
     before = FileHandler().load(file)
     assert before.data.shape == (100, 64)
     said = f"{file} cannot be written (only a part of it fitted): make room on the disk, or"
-    assert server.run(request | {"jobID": f"{job}-2"}) is Status.ERROR  # 350 windows
+    assert server.run(request | {"jobID": f"{job}-2"}) is Status.ERROR  # 804 windows
     assert any(said in line for line in server.output)
     assert (FileHandler().load(file).data == before.data).all()
     assert sorted(entry.name for entry in disk.iterdir()) == ["s.stream", "s.stream~"]

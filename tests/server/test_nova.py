@@ -66,7 +66,7 @@ def expected_box(field: dataclasses.Field[Any]) -> tuple[str, list[str | bool]]:
     if isinstance(field.default, bool):
         return "BOOL", [field.default]
     choices = field.metadata["choices"]
-    return ("LIST", list(choices)) if choices else ("STRING", [str(field.default)])
+    return ("LIST", list(choices)) if choices else ("STRING", ["" if field.default is None else str(field.default)])
 
 
 @pytest.fixture(scope="module")

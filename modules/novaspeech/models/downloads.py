@@ -111,10 +111,10 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
                 raise
 
 
-def _open(url: str, timeout: float = TIMEOUT) -> Any:
+def _open(url: str, timeout: float | None = None) -> Any:
     _refuse_unsafe(url)
     # Some sites refuse the name that Python gives itself.
-    answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=timeout)
+    answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=timeout or TIMEOUT)
     try:
         _refuse_unsafe(answer.url)  # where a redirection led
     except ValueError:
