@@ -38,7 +38,7 @@ def _modules(given: argparse.Namespace) -> int:
                 off = "" if entry["on_by_default"] else ", off by default"
                 print(f"  {kind:<8} {entry['id']} ({entry['data']}){off}")
         for option in module["options"]:
-            values = " | ".join(option["choices"]) or option["default"]
+            values = " | ".join(option["choices"]) or ("" if option["default"] is None else option["default"])
             print(f"  option   {option['name']} = {values}\n             {option['text']}")
     return 0
 

@@ -102,6 +102,8 @@ def test_modules_for_people_and_for_programs(capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().out
     assert "wrong letters that a recognised word may have" in said
     assert "byols" not in said
+    assert main(["modules", "wav2vec2_sv"]) == 0
+    assert "  option   threshold = \n" in capsys.readouterr().out
 
 
 def test_doctor_finds_a_machine_on_which_all_works(capsys: pytest.CaptureFixture[str]) -> None:
