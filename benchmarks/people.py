@@ -73,7 +73,7 @@ class People:
         return [*rows, "", *emotions.positions(self._speech, dict(self._of("emow2v")))]
 
     def robustness(self) -> list[str]:
-        recording = next((self._speech / "librispeech" / "wav").rglob("*.flac"))
+        recording = min((self._speech / "librispeech" / "wav").rglob("*.flac"))
         script = Path(__file__).with_name("robustness.py")
         models = [word for name, place in self._models.items() for word in ("--model", f"{name}={place}")]
         command = [sys.executable, str(script), "--audio", str(recording), *models]
