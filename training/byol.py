@@ -101,10 +101,8 @@ class Learner(nn.Module):
         torch.manual_seed(0)
         self.encoder = AudioNTT(WIDTH)
         self.projector, self.predictor = projector(WIDTH), projector(128)
-        self.told, self.usual = (
-            nn.Linear(WIDTH, count_of_functionals()),
-            nn.BatchNorm1d(count_of_functionals(), affine=False),
-        )
+        count = count_of_functionals()
+        self.told, self.usual = nn.Linear(WIDTH, count), nn.BatchNorm1d(count, affine=False)
         self.slow = copy.deepcopy(nn.ModuleList([self.encoder, self.projector])).requires_grad_(False)
 
     def loss(self, views: torch.Tensor, said: torch.Tensor) -> torch.Tensor:

@@ -99,7 +99,9 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
                 teacher([self._piece(number)[0] for number in range(start, min(start + 64, _PIECES))])
                 for start in range(0, _PIECES, 64)
             ]
-            np.save(vectors, np.concatenate(parts))
+            part = vectors.with_name("teacher.part.npy")  # a kill must not leave half of them
+            np.save(part, np.concatenate(parts))
+            part.replace(vectors)
         taught = np.load(vectors)
         # The teacher's vectors have no negative values: what all voices have in common says nothing of any.
         taught -= taught.mean(axis=0)
@@ -209,9 +211,8 @@ def normalise_within(learner: Learner, shelf: _Shelf) -> None:
     generator = np.random.default_rng(5)
     pieces, owners = pieces_of(shelf, 3)
     heard = [*pieces, *(degraded(piece, pieces, generator) for _ in range(2) for piece in pieces)]
-    signals = standardise(torch.from_numpy(np.stack(heard)))
-    vectors = torch.cat([learner.model(some).embeddings for some in torch.split(signals, 32)])
-    vectors, mine = vectors.double(), functional.one_hot(torch.tensor(owners * 3)).double()
+    vectors = _heard(lambda signals: learner.model(signals).embeddings, heard).double()
+    mine = functional.one_hot(torch.tensor(owners * 3)).double()
     mean = vectors.mean(dim=0)
     within = vectors - mine @ ((mine.T @ vectors) / mine.sum(dim=0).clamp(min=1)[:, None])
     covariance = within.T @ within / len(within)
@@ -220,6 +221,12 @@ def normalise_within(learner: Learner, shelf: _Shelf) -> None:
     last = learner.model.feature_extractor
     last.weight.copy_(turned @ last.weight.double())
     last.bias.copy_(turned @ (last.bias.double() - mean))
+
+
+def _heard(encode: Callable[[torch.Tensor], torch.Tensor], pieces: Sequence[FloatArray]) -> torch.Tensor:
+    """(n, D) of n pieces of one length, some at a time."""
+    signals = standardise(torch.from_numpy(np.stack(pieces)))
+    return torch.cat([encode(some) for some in torch.split(signals, 32)])
 
 
 def pieces_of(shelf: _Shelf, most: int, seconds: float = 3.0) -> tuple[list[FloatArray], list[int]]:
@@ -242,8 +249,7 @@ def judge(learner: Learner, shelf: _Shelf) -> tuple[float, float]:
     """
     pieces, owners = pieces_of(shelf, 8)
     learner.eval()
-    signals = standardise(torch.from_numpy(np.stack(pieces)))
-    vectors = torch.cat([learner(some) for some in torch.split(signals, 32)])
+    vectors = _heard(learner, pieces)
     learner.train()
     mine = functional.one_hot(torch.tensor(owners), len(shelf)).float()
     # (pieces, speakers, 256): the sum of each speaker's pieces, of one's own without the piece.

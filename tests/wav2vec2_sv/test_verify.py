@@ -20,7 +20,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def voices(mono: Write) -> dict[str, Path]:
-    """Two parts of either voice of the demo's recordings."""
+    """Two parts of either voice of the synthetic recordings."""
     samples, rate = soundfile.read(SYNTHETIC / "recording.flac", dtype="float32")
     talk = samples.mean(axis=1)
     other, other_rate = soundfile.read(SYNTHETIC / "reference.flac", dtype="float32")
