@@ -32,7 +32,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
-from training.utterances import LETTERS
+from training.letters import LETTERS
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search import THRESHOLD, by_spelling

@@ -1,8 +1,9 @@
 """Trains wav2vec2_kws/small: python -m training.keywords SPEECH OUT.
 
 A wav2vec 2.0 with a CTC head (Baevski et al. 2020), of the published architecture in a small size, learns to spell from
-the speech in the folder SPEECH. Of synthetic voices each frame's letter is known besides, which teaches in minutes what
-CTC alone finds in hours, and keeps the letters where the word is. Stopped and started again, it goes on.
+the speech in the folder SPEECH, in three parts. First frame by frame from speech whose words have times; then so from
+all speech, each letter where the model itself finds it; last with CTC beside that. CTC from the start finds blanks, and
+after ten times as long little else. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
+from training.alignment import aligned
 from training.augment import SLOWEST, at_another_speed, degraded
 from training.corpus import Speech, people, voices
 from training.espeak import espeak_voices
+from training.letters import BLANK, DELIMITER, HOP, IGNORED, LENGTH, LETTERS, VOCABULARY
 from training.resumable import Training, keep_memory
 from training.speech import RATE
-from training.utterances import BLANK, DELIMITER, HOP, IGNORED, LENGTH, LETTERS, VOCABULARY
 from wav2vec2_kws.standin import save_speller
 
 # Seconds that utterances are put together to and padded to. They are few: the products of each new shape are compiled.
 _LENGTHS = (4, 6, 9, 13, 18)
-_BATCH_SECONDS = 64.0
-_FRAME_SHARE = 1.0  # of the cross-entropy, beside CTC
+_BATCH_SECONDS = 36.0
+_CLEAN = 0.4  # of the examples are as they were recorded
+_ALIGNED, _WITH_CTC = 0.3, 0.6  # of the training is done when the second and third parts begin
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
     """Batches of examples, each of its number alone: so training goes on where it was stopped.
 
     Args:
-        sources: speech, with the share of the examples that begin with it.
+        sources: speech, with the share of the examples that are made of it.
         first, last: numbers of the batches.
     """
 
@@ -59,9 +62,7 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
         for number in range(self._first, self._last):
             generator = np.random.default_rng((7, number))
-            # The first batches are of short examples: they are easier to align.
-            lengths = [length for length in _LENGTHS if length <= 4 + number / 200 and self._fitting[length][0]]
-            length = int(generator.choice(lengths))
+            length = int(generator.choice([length for length in _LENGTHS if self._fitting[length][0]]))
             count = max(1, int(_BATCH_SECONDS // length))
             yield collate([self._draw(length, generator) for _ in range(count)], length * RATE)
 
@@ -89,8 +90,9 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
             text.append(one.text)
             position += len(gap) + len(sound)
         signal = np.concatenate(pieces)
-        others = [speech[int(generator.integers(len(speech)))].signal for _ in range(3)]
-        signal = degraded(signal, others, generator)
+        if generator.random() > _CLEAN:
+            others = [speech[int(generator.integers(len(speech)))].signal for _ in range(3)]
+            signal = degraded(signal, others, generator)
         count = (len(signal) - LENGTH) // HOP + 1
         frames = frames_of(words, count) if timed else np.full(count, IGNORED)
         return Example(signal.astype(np.float32), VOCABULARY.spell(" ".join(text)), frames)
@@ -159,20 +161,23 @@ def small_model() -> Wav2Vec2ForCTC:
     return Wav2Vec2ForCTC(config)
 
 
-def loss_of(model: Wav2Vec2ForCTC, batch: Sequence[torch.Tensor]) -> torch.Tensor:
-    """CTC of all, and cross-entropy of the frames that are known."""
+def loss_of(model: Wav2Vec2ForCTC, batch: Sequence[torch.Tensor], with_ctc: bool = False) -> torch.Tensor:
+    """Cross-entropy of the frames that are known, in nats a frame, and CTC of all, in nats a frame, too."""
     signals, lengths, letters, counts, frames = batch
     mask = (torch.arange(signals.shape[1]) < lengths[:, None]).long()
     with torch.autocast("cpu", torch.bfloat16):
         logits = model(signals, attention_mask=mask).logits
     logged = functional.log_softmax(logits.float(), dim=-1)
-    ctc = functional.ctc_loss(
-        logged.transpose(0, 1), letters, (lengths - LENGTH) // HOP + 1, counts, blank=BLANK, zero_infinity=True
-    )
     known = frames[:, : logged.shape[1]]
-    if (known == IGNORED).all():
-        return ctc
-    return ctc + _FRAME_SHARE * functional.nll_loss(logged.flatten(0, 1), known.flatten(), ignore_index=IGNORED)
+    loss = functional.nll_loss(logged.flatten(0, 1), known.flatten(), ignore_index=IGNORED, reduction="sum")
+    loss = loss / (known != IGNORED).sum().clamp_min(1)
+    if with_ctc:
+        spans = (lengths - LENGTH) // HOP + 1
+        ctc = functional.ctc_loss(
+            logged.transpose(0, 1), letters, spans, counts, blank=BLANK, reduction="sum", zero_infinity=True
+        )
+        loss = loss + ctc / spans.sum()
+    return loss
 
 
 @torch.inference_mode()
@@ -213,10 +218,20 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
             if speech
         )
 
-    examples = Examples(sources, training.step, steps)
-    training.go_on(
-        examples, partial(loss_of, training.model), lambda model: save_speller(model, LETTERS, folder), judged
-    )
+    def write(model: Wav2Vec2ForCTC) -> None:
+        save_speller(model, LETTERS, folder)
+
+    second, third = round(_ALIGNED * steps), round(_WITH_CTC * steps)
+    if training.step < second:
+        timed = [(1.0, spoken)]
+        training.go_on(Examples(timed, training.step, second), partial(loss_of, training.model), write, judged)
+    sources = [
+        (share, aligned(training.model, source, folder.with_name(f"{folder.name}.aligned-{index}.jsonl")))
+        for index, (share, source) in enumerate(sources)
+    ]
+    for last, ctc in ((third, False), (steps, True)):
+        batches = Examples(sources, training.step, last)
+        training.go_on(batches, partial(loss_of, training.model, with_ctc=ctc), write, judged)
 
 
 def main() -> None:

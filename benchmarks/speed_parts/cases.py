@@ -31,7 +31,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models.compute import Compute
 from speech_encoder.encoder import SpeechEncoder
-from training.utterances import LETTERS
+from training.letters import LETTERS
 from w2v_bert_2.encoder import W2VBert2Encoder
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.standin import save_speller

@@ -16,12 +16,14 @@ from safetensors.numpy import load_file
 from byols.checkpoint import load_model
 from tests.wav2vec2_kws.conftest import TAKES
 from training import byol, keywords, resumable, speakers
+from training.alignment import words_of
 from training.augment import degraded
+from training.corpus import Speech
 from training.keywords import frames_of
-from training.kokoro import phonemes_of
+from training.kokoro import phonemes_of, without_pause
+from training.letters import BLANK, DELIMITER, HOP, LENGTH, VOCABULARY
 from training.speech import RATE
 from training.texts import plain
-from training.utterances import BLANK, DELIMITER, VOCABULARY
 from training.voices import speakers_of
 from wav2vec2_kws.standin import SMALL
 
@@ -132,6 +134,30 @@ def test_byol_is_trained_and_goes_on_where_it_was_stopped(
     assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
     network = load_model(tmp_path / "whole")
     assert network.timestamp_embedding_size == byol.WIDTH
+
+
+def test_letters_are_found_where_they_are_said_and_timed_words_stay_where_they_are() -> None:
+    spelt = [0, 0, *VOCABULARY.spell("a"), DELIMITER, *VOCABULARY.spell("lll"), BLANK, *VOCABULARY.spell("lo"), 0]
+    logged = np.full((len(spelt), 32), -9.0, np.float32)
+    logged[np.arange(len(spelt)), spelt] = -0.1
+    silent = np.zeros(RATE // 4, np.int16)
+    frame = (np.arange(12) * HOP + (LENGTH - HOP) / 2) / RATE  # where each begins
+    (first, *_), (word, *times, ends) = words_of(logged, Speech(silent, "somebody", [], "a llo"))
+    assert (first, word) == ("a", "llo")
+    assert times == pytest.approx([frame[4], frame[10]])
+    assert ends == pytest.approx([frame[8], frame[9], frame[10]])
+    timed = [("a", 0.0, 0.06, [0.06]), ("llo", 0.08, 0.2, [0.1, 0.2])]
+    found = words_of(logged, Speech(silent, "somebody", timed, "a llo"))
+    assert [(name, start, end) for name, start, end, _ in found] == [
+        (name, start, end) for name, start, end, _ in timed
+    ]
+    assert found[1][3] == pytest.approx([frame[8], frame[9], 0.2])
+
+
+def test_words_end_where_they_are_heard_last() -> None:
+    signal = np.zeros(RATE, np.float32)
+    signal[4000:8000] = 0.5
+    assert without_pause(signal, "yes", 0.2, 0.9, [0.4, 0.8, 0.9]) == ("yes", 0.2, 0.5, [0.4, 0.5, 0.5])
 
 
 def test_the_letters_of_frames_follow_the_phonemes_of_a_word() -> None:

@@ -18,8 +18,8 @@ from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import FrameBlock
 from tests.conftest import ROOT, Job
+from training.letters import LETTERS
 from training.speech import RATE, Spoken, concatenate
-from training.utterances import LETTERS
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit
 from wav2vec2_kws.standin import SMALL, save_speller

@@ -13,8 +13,8 @@ from novaspeech.audio.recording import Recording
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import Segment
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, recording, say
-from training.utterances import LETTERS as ALPHABET
-from training.utterances import VOCABULARY
+from training.letters import LETTERS as ALPHABET
+from training.letters import VOCABULARY
 from wav2vec2_kws import anchors, trellis
 from wav2vec2_kws.align import Aligner, spell_word
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder

@@ -10,7 +10,7 @@ from transformers import Wav2Vec2CTCTokenizer
 from novaspeech.errors import OptionError
 from novaspeech.inference.pooling import FrameBlock
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, frame_blocks, hits_in, say
-from training.utterances import LETTERS as ALPHABET
+from training.letters import LETTERS as ALPHABET
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits, strongest
 from wav2vec2_kws.search import split_keywords

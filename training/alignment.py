@@ -1,0 +1,79 @@
+"""Finds when each letter is said, with a model that spells, as the module aligns transcripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from novaspeech.arrays import FloatArray
+from novaspeech.models.signal import standardise
+from training.corpus import Speech, Word
+from training.letters import HOP, LENGTH, VOCABULARY
+from training.speech import RATE
+from wav2vec2_kws.trellis import Costs, Graph, best_path, with_gaps
+
+_COSTS = Costs(skip=100.0)  # what is written is said
+
+
+def aligned(model: Any, speech: Sequence[Speech], kept: Path) -> list[Speech]:
+    """Speech with the ends of letters in place of those of phonemes, and with times where there were none.
+
+    Args:
+        model: a `Wav2Vec2ForCTC`.
+        kept: file of what is found; where it exists, nothing is looked for again.
+    """
+    if not kept.exists():
+        model.eval()
+        found = [words_of(log_probabilities(model, one.signal), one) for one in speech]
+        model.train()
+        part = kept.with_name(f"{kept.name}.part")
+        part.write_text("\n".join(map(json.dumps, found)))
+        part.replace(kept)
+    return [
+        replace(one, words=[(word, start, end, ends) for word, start, end, ends in json.loads(line)])
+        for one, line in zip(speech, kept.read_text().splitlines(), strict=True)
+    ]
+
+
+@torch.inference_mode()
+def log_probabilities(model: Any, signal: FloatArray) -> FloatArray:
+    """Of each letter in each frame (F, letters)."""
+    logits = model(standardise(torch.from_numpy(signal)[None])).logits[0]
+    return np.asarray(torch.log_softmax(logits, -1), np.float32)
+
+
+def words_of(logged: FloatArray, speech: Speech) -> list[Word]:
+    """A text's words with the ends of their letters.
+
+    A word that is timed stays where it is. Where times are not known and a word is not heard, there are no words.
+
+    Args:
+        logged: log probabilities (F, letters).
+    """
+    texts = speech.text.split()
+    graph = Graph([VOCABULARY.spell(text) for text in texts], VOCABULARY, logged.shape[1], _COSTS)
+    rows = with_gaps((logged - logged.max(axis=1, keepdims=True)).astype(np.float64), VOCABULARY, _COSTS)
+    path = best_path(graph, lambda first, last: rows[first:last], np.zeros(len(rows) + 1, np.int64), len(graph.ids))
+    words = []
+    for place, text in enumerate(texts):
+        inside = np.flatnonzero((path > graph.gaps[place]) & (path < graph.gaps[place + 1]))
+        if not len(inside) and not speech.words:
+            return []
+        # Each letter with the pause after it.
+        letters = (path[inside] - graph.gaps[place] - 1) // 2
+        frames = [*inside[np.searchsorted(letters, range(len(set(letters.tolist()))))], *inside[-1:] + 1]
+        times = [float(frame * HOP + (LENGTH - HOP) / 2) / RATE for frame in frames]
+        if not speech.words:
+            words.append((text, times[0], times[-1], times[1:]))
+            continue
+        _, start, end, ends = speech.words[place]
+        words.append(
+            (text, start, end, [min(max(time, start), end) for time in times[1:-1]] + [end] if times else ends)
+        )
+    return words
