@@ -10,7 +10,6 @@ and four voices are held out. Stopped and started again, it goes on.
 from __future__ import annotations
 
 import argparse
-import copy
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
-from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2ForXVector
+from transformers import Wav2Vec2Config, Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
@@ -32,6 +31,7 @@ from training.corpus import Speech, piece_of, voices
 from training.espeak import espeak_voices
 from training.resumable import Training, keep_memory
 from training.speech import RATE
+from training.speller import Speller
 from training.teacher import WIDTH, Teacher
 from wav2vec2_sv.network import time_delays, x_vectors
 from wav2vec2_sv.standin import save_speaker_model
@@ -143,14 +143,13 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
         return shelf[name], _SPEEDS[speed], self._numbers[name] * len(_SPEEDS) + speed, generator
 
 
-def small_model(speller: Path) -> Wav2Vec2ForXVector:
-    """A speaker model on the first layers of one that spells: convolutions that know speech save hours."""
+def small_model(speller: Speller) -> Wav2Vec2ForXVector:
+    """A speaker model on the first layers of one that spells."""
     torch.manual_seed(0)
-    known = Wav2Vec2ForCTC.from_pretrained(speller)
-    config = copy.deepcopy(known.config)
+    config = speller.config
     config.update(
-        {"num_hidden_layers": _LAYERS, "apply_spec_augment": False, "hidden_dropout": 0.0, "num_labels": 2}
-        | {"use_weighted_layer_sum": True, "tdnn_dim": (192, 192, 192, 192, 512), "xvector_output_dim": WIDTH}
+        {"num_labels": 2, "use_weighted_layer_sum": True}
+        | {"tdnn_dim": (192, 192, 192, 192, 512), "xvector_output_dim": WIDTH}
     )
     model = Wav2Vec2ForXVector(config)
     # transformers' own beginning is for fine-tuning: so small that five layers of it leave a fiftieth of a signal.
@@ -158,9 +157,7 @@ def small_model(speller: Path) -> Wav2Vec2ForXVector:
         nn.init.kaiming_normal_(layer.kernel.weight, nonlinearity="relu")
     for linear in (model.projector, model.feature_extractor):
         nn.init.xavier_normal_(linear.weight)
-    model.wav2vec2.load_state_dict(
-        {name: value for name, value in known.wav2vec2.state_dict().items() if name in model.wav2vec2.state_dict()}
-    )
+    speller.begin(model.wav2vec2)
     return model
 
 
@@ -266,7 +263,7 @@ def train(speech: Path, recordings: Path, speller: Path, folder: Path, steps: in
     shelves = [(0.55, people), (0.35, by_speaker(voices(speech))), (0.10, by_speaker(espeak_voices(speech)))]
     pieces = Pieces(shelves, speech, Teacher(speech / "packages").of, steps)
     centres = pieces.centres()
-    training = Training(Learner(small_model(speller), centres), folder, steps, rate)
+    training = Training(Learner(small_model(Speller(speller, _LAYERS)), centres), folder, steps, rate)
     pieces.first = training.step
     parameters = sum(weight.numel() for weight in training.model.model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters, {len(centres) // len(_SPEEDS)} speakers", flush=True)

@@ -13,12 +13,18 @@ import soundfile
 import torch
 from safetensors.numpy import load_file
 
+from benchmarks.people_parts.emotions import AROUSAL
+from benchmarks.people_parts.material import Utterance
 from byols.checkpoint import load_model
+from emow2v.network import load_emotion_model
+from emow2v.standin import random_emotion_model
+from novaspeech.models.standin import SMALL_SIZES
 from tests.wav2vec2_kws.conftest import TAKES
-from training import byol, keywords, resumable, speakers
+from training import byol, emotion, keywords, resumable, speakers
 from training.alignment import words_of
 from training.augment import degraded
 from training.corpus import Speech
+from training.emotion import held_out
 from training.keywords import frames_of
 from training.kokoro import phonemes_of, without_pause
 from training.letters import BLANK, DELIMITER, HOP, LENGTH, VOCABULARY
@@ -55,7 +61,7 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "people.jsonl").write_text("\n".join(map(json.dumps, people)))
     monkeypatch.setattr(resumable, "_SAY", 2)
     monkeypatch.setattr(resumable, "_SAVE", 2)
-    for module in (byol, keywords, speakers):
+    for module in (byol, emotion, keywords, speakers):
         monkeypatch.setattr(module, "espeak_voices", lambda folder: [])
     return folder
 
@@ -134,6 +140,39 @@ def test_byol_is_trained_and_goes_on_where_it_was_stopped(
     assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
     network = load_model(tmp_path / "whole")
     assert network.timestamp_embedding_size == byol.WIDTH
+
+
+def test_emotion_is_trained_and_goes_on_where_it_was_stopped(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emotion, "_BATCH", 4)
+    monkeypatch.setattr(emotion, "_LENGTHS_S", (1.0, 1.2))
+    actors = tmp_path / "people" / "emodb"
+    actors.mkdir(parents=True)
+    sounds = list(TAKES.values())
+    for index, letter in enumerate("WLEAFTN" * 3):
+        soundfile.write(actors / f"{index // 7:02d}a01{letter}.flac", np.concatenate(sounds[index : index + 2]), RATE)
+    stopped, whole = stopped_and_whole(
+        lambda folder: emotion.train(speech, tmp_path / "people", SMALL, folder, STEPS, 1e-3), tmp_path, monkeypatch
+    )
+    assert all(np.allclose(stopped[name], whole[name], atol=1e-3) for name in whole)
+    told = load_emotion_model(tmp_path / "whole")
+    assert told is not None
+
+
+def test_the_head_tells_what_it_was_fitted_to() -> None:
+    generator = torch.Generator().manual_seed(0)
+    letters = "WLEAFTN" * 30
+    model = random_emotion_model(**SMALL_SIZES)
+    vectors = torch.randn(len(letters), 64, generator=generator)
+    vectors[:, 5] += torch.tensor([3.0 * AROUSAL[letter] for letter in letters])
+    spoken = [Utterance(np.zeros(0, np.float32), str(index % 4), letter) for index, letter in enumerate(letters)]
+    assert held_out(model, vectors, spoken)["arousal"] > 0.5
+    emotion.fit_head(model, vectors, spoken)
+    with torch.inference_mode():
+        arousal = model.classifier(vectors)[:, 0].numpy()
+    assert np.corrcoef(arousal, [AROUSAL[letter] for letter in letters])[0, 1] > 0.8
+    assert abs(arousal.mean() - np.mean([AROUSAL[letter] for letter in letters])) < 0.02
 
 
 def test_letters_are_found_where_they_are_said_and_timed_words_stay_where_they_are() -> None:
