@@ -1,7 +1,7 @@
 """The modules on speech of people, beside random weights, simple baselines, and public packages.
 
-    python benchmarks/people.py SPEECH [speakers] [keywords] [times] [digits] [emotions] [robustness]
-        [--model MODULE=PLACE …] [--packages DIR]
+    python benchmarks/people.py SPEECH [speakers] [keywords] [voices] [times] [digits] [emotions] [robustness]
+        [--model MODULE=PLACE …] [--packages DIR] [--voices DIR]
 
 SPEECH is a folder with asterisk-allison, mfa, fsdd, emodb, librispeech and librispeech_train-clean-100; what is in each
 is said in benchmarks/people_parts/material.py. A model is the one named, else the small one of the project where there
@@ -11,8 +11,9 @@ is one. Public packages run in processes of their own, if they are there:
 
 speakers: equal error rate, and in brackets the least detection cost (target prior 0.05, its best trivial answer is 1),
 of the trials of six LibriSpeech speakers; one side of each is changed, cuts are of both. keywords: twelve words in
-prompts by one woman. times: starts and ends of words against those that people marked. digits: across speakers.
-emotions: seven, acted, by a linear probe that never heard the speaker. robustness: benchmarks/robustness.py on them.
+prompts by one woman. voices: twelve words that Kokoro's held-out voices say, in what `training.voices DIR --test` left.
+times: starts and ends of words against those that people marked. digits: across speakers. emotions: seven, acted, by a
+linear probe that never heard the speaker. robustness: benchmarks/robustness.py on them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -29,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 from benchmarks.machine import describe_machine
 from benchmarks.people_parts import digits, emotions, keywords, speakers
 from benchmarks.people_parts.encoders import Embed, by_module, mfcc_statistics, resemblyzer
+from benchmarks.people_parts.material import Talk, asterisk, synthetic
 from novaspeech.server.catalogue import standins
 
 _PROBED = ("byols", "emow2v", "wav2vec2_sv", "w2v_bert_2")  # modules whose embeddings are asked for emotions
@@ -41,10 +43,11 @@ class People:
         speech: the folder of recordings.
         models: module → its model, for those that have one.
         packages: folder of public packages, if they are there.
+        voices: folder of held-out voices, if they are there.
     """
 
-    def __init__(self, speech: Path, models: dict[str, str], packages: str | None) -> None:
-        self._speech, self._models, self._packages = speech, models, packages
+    def __init__(self, speech: Path, models: dict[str, str], packages: str | None, voices: Path | None) -> None:
+        self._speech, self._models, self._packages, self._voices = speech, models, packages, voices
 
     def speakers(self) -> list[str]:
         encoders: dict[str, Embed] = {name: speakers.by_verify(place) for name, place in self._of("wav2vec2_sv")}
@@ -53,7 +56,17 @@ class People:
         return speakers.report(self._speech, encoders | self._resemblyzer())
 
     def keywords(self) -> list[str]:
-        return keywords.report(self._speech, dict(self._of("wav2vec2_kws")), self._packages)
+        return self._keywords(asterisk(self._speech), keywords.KEYWORDS)
+
+    def voices(self) -> list[str]:
+        if self._voices is None:
+            return ["not measured: --voices names no folder"]
+        talk = synthetic(self._voices)
+        words = keywords.frequent(talk)
+        return [f"{talk.seconds:.0f} s; {', '.join(words)}", "", *self._keywords(talk, words)]
+
+    def _keywords(self, talk: Talk, words: Sequence[str]) -> list[str]:
+        return keywords.report(talk, words, dict(self._of("wav2vec2_kws")), self._packages)
 
     def times(self) -> list[str]:
         return keywords.times(self._speech, dict(self._of("wav2vec2_kws")))
@@ -91,7 +104,8 @@ class People:
 
 
 QUESTIONS: dict[str, Callable[[People], list[str]]] = {
-    name: getattr(People, name) for name in ("speakers", "keywords", "times", "digits", "emotions", "robustness")
+    name: getattr(People, name)
+    for name in ("speakers", "keywords", "voices", "times", "digits", "emotions", "robustness")
 }
 
 
@@ -107,9 +121,10 @@ def main() -> None:
     parser.add_argument("questions", nargs="*", choices=[*QUESTIONS, []], help="all, if none is named")
     parser.add_argument("--model", action="append", default=[], metavar="MODULE=PLACE")
     parser.add_argument("--packages", help="folder of public packages")
+    parser.add_argument("--voices", type=Path, help="folder of Kokoro's held-out voices")
     given = parser.parse_args()
     named = dict(model.split("=", 1) for model in given.model)
-    people = People(given.speech, {**small_models(), **named}, given.packages)
+    people = People(given.speech, {**small_models(), **named}, given.packages, given.voices)
     print(describe_machine())
     for name in given.questions or QUESTIONS:
         print(f"\n{name}\n")

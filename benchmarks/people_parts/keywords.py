@@ -1,8 +1,9 @@
-"""Keywords and word times in recordings of people."""
+"""Keywords and word times in recordings of people, and in those of a synthesiser's voices."""
 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.people_parts.encoders import load, run_reference
-from benchmarks.people_parts.material import RATE, Talk, asterisk, mfa
+from benchmarks.people_parts.material import RATE, Talk, mfa
 from novaspeech.entry import Model
 
 KEYWORDS = (
@@ -31,20 +32,23 @@ class Hit:
     score: float
 
 
-def report(folder: Path, models: Mapping[str, str], packages: str | None) -> list[str]:
+def report(talk: Talk, keywords: Sequence[str], models: Mapping[str, str], packages: str | None) -> list[str]:
     """Rows of a table: recall at the usual threshold, and at one false alarm per keyword and ten minutes."""
-    talk = asterisk(folder)
-    found = {name: by_words(load("wav2vec2_kws", place, _OPTIONS), talk) for name, place in models.items()}
+    options = {"keywords": ", ".join(keywords), "threshold": str(LOWEST)}
+    found = {name: by_words(load("wav2vec2_kws", place, options), talk) for name, place in models.items()}
     if packages:
-        found["pocketsphinx"] = by_pocketsphinx(packages, talk)
+        found["pocketsphinx"] = by_pocketsphinx(packages, talk, keywords)
     rows = [
         "| model | said | recall at 0.5 | false alarms | recall at 1 false alarm | error of starts, ends: median, ms |"
     ]
     rows += ["|---" * 6 + "|"]
-    return rows + [f"| {name} | {judge(hits, talk)} |" for name, hits in found.items()]
+    return rows + [f"| {name} | {judge(hits, talk, keywords)} |" for name, hits in found.items()]
 
 
-_OPTIONS = {"keywords": ", ".join(KEYWORDS), "threshold": str(LOWEST)}
+def frequent(talk: Talk, count: int = 12, letters: int = 5) -> list[str]:
+    """The words of so many letters or more that are said most often."""
+    said = Counter(word for word, *_ in sorted(talk.words) if len(word) >= letters)
+    return [word for word, _ in said.most_common(count)]
 
 
 def by_words(model: Model, talk: Talk) -> list[Hit]:
@@ -53,18 +57,18 @@ def by_words(model: Model, talk: Talk) -> list[Hit]:
     return [Hit(one.name, one.start_ms / 1000, one.end_ms / 1000, one.confidence) for one in segments]
 
 
-def by_pocketsphinx(packages: str, talk: Talk) -> list[Hit]:
+def by_pocketsphinx(packages: str, talk: Talk, keywords: Sequence[str]) -> list[Hit]:
     """Hits of pocketsphinx's keyword search; the strictest threshold that finds one orders them."""
-    found = run_reference("pocketsphinx", packages, [talk.signal], *KEYWORDS)
+    found = run_reference("pocketsphinx", packages, [talk.signal], *keywords)
     return [
-        Hit(KEYWORDS[int(word)], start, end, 1 + np.log10(threshold) / 51) for _, word, start, end, threshold in found
+        Hit(keywords[int(word)], start, end, 1 + np.log10(threshold) / 51) for _, word, start, end, threshold in found
     ]
 
 
-def judge(hits: Sequence[Hit], talk: Talk) -> str:
+def judge(hits: Sequence[Hit], talk: Talk, keywords: Sequence[str]) -> str:
     """Cells of a table; a hit counts if its middle lies in the word, each word once."""
-    truth = [word for word in talk.words if word[0] in KEYWORDS]
-    trials = len(KEYWORDS) * talk.seconds / 600
+    truth = [word for word in talk.words if word[0] in keywords]
+    trials = len(keywords) * talk.seconds / 600
     taken: set[int] = set()
     right, errors, scores = [], [], []
     for hit in sorted(hits, key=lambda hit: -hit.score):

@@ -14,6 +14,7 @@ import soxr
 from praatio import textgrid
 
 from novaspeech.arrays import FloatArray
+from training.corpus import voices
 
 RATE = 16000  # Hz, of all that is returned here
 
@@ -70,6 +71,16 @@ def mfa(folder: Path) -> list[Talk]:
         spoken = [word for word in words if re.fullmatch("[a-z']+", word[0])]
         found.append(Talk(file.stem, read(file.with_suffix(".flac")), spoken))
     return found
+
+
+def synthetic(folder: Path) -> Talk:
+    """What `training.voices --test` left in a folder: voices that are never trained on, half a second apart."""
+    pieces, words, position = list[FloatArray](), list[tuple[str, float, float]](), 0.0
+    for one in voices(folder, "test"):
+        words += [(word, position + start, position + end) for word, start, end, _ in one.words]
+        pieces += [one.signal, np.zeros(RATE // 2, np.float32)]
+        position += one.seconds + 0.5
+    return Talk("held-out voices", np.concatenate(pieces), words)
 
 
 def digits(folder: Path) -> list[Utterance]:
