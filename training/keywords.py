@@ -2,8 +2,8 @@
 
 A wav2vec 2.0 with a CTC head (Baevski et al. 2020), of the published architecture in a small size, learns to spell from
 the speech in the folder SPEECH, in three parts. First frame by frame from speech whose words have times; then so from
-all speech, each letter where the model itself finds it; last with CTC beside that. CTC from the start finds blanks, and
-after ten times as long little else. Stopped and started again, it goes on.
+all speech, each letter where the model itself finds it; last with CTC beside that, the letters found again. CTC from
+the start finds blanks, and after ten times as long little else. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
@@ -225,13 +225,17 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     if training.step < second:
         timed = [(1.0, spoken)]
         training.go_on(Examples(timed, training.step, second), partial(loss_of, training.model), write, judged)
-    sources = [
-        (share, aligned(training.model, source, folder.with_name(f"{folder.name}.aligned-{index}.jsonl")))
-        for index, (share, source) in enumerate(sources)
-    ]
-    for last, ctc in ((third, False), (steps, True)):
-        batches = Examples(sources, training.step, last)
-        training.go_on(batches, partial(loss_of, training.model, with_ctc=ctc), write, judged)
+    for part, (last, ctc) in enumerate(((third, False), (steps, True)), 2):
+        if training.step < last:
+            found = [
+                (
+                    share,
+                    aligned(training.model, source, folder.with_name(f"{folder.name}.aligned-{part}-{index}.jsonl")),
+                )
+                for index, (share, source) in enumerate(sources)
+            ]
+            batches = Examples(found, training.step, last)
+            training.go_on(batches, partial(loss_of, training.model, with_ctc=ctc), write, judged)
 
 
 def main() -> None:
