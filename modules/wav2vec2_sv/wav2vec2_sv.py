@@ -64,6 +64,11 @@ class Wav2Vec2SV(SpeechProcessor):
         folder = weights.model_folder(options.model, ["wav2vec2"], self.log, options.exported)
         return SpeakerEncoder(folder, compute)
 
+    @property
+    def threshold(self) -> float:
+        """The option's cosine, else the model's own."""
+        return self.encoder.threshold if self.options.threshold is None else self.options.threshold
+
     def process(self, session: Session) -> Results:
         encoder, asked = self.encoder, session.asked
         compared = bool({"similarity", SAME} & asked)
@@ -105,12 +110,11 @@ class Wav2Vec2SV(SpeechProcessor):
 
     def _same_speaker(self, similarity: Windows, session: Session) -> list[Segment]:
         scores, step_ms = similarity.values[:, 0], session.grid.stride_ms
-        threshold = self.encoder.threshold if self.options.threshold is None else self.options.threshold
         places = find_segments(
             scores,
             similarity.usable,
             step_ms,
-            threshold=threshold,
+            threshold=self.threshold,
             min_gap_ms=self.options.min_gap,
             min_duration_ms=self.options.min_duration,
         )
@@ -118,5 +122,5 @@ class Wav2Vec2SV(SpeechProcessor):
             Segment(begin * step_ms, end * step_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
             for begin, end in places
         ]
-        session.log(f"{len(segments)} segments of the same speaker, from a similarity of {threshold:g} on")
+        session.log(f"{len(segments)} segments of the same speaker, from a similarity of {self.threshold:g} on")
         return segments

@@ -65,8 +65,11 @@ class Record:
         return all(made.get(file.name) == _size(file) is not None for file in files)
 
     @contextmanager
-    def around(self, files: Sequence[Path]) -> Iterator[None]:
+    def around(self, files: Sequence[Path], threshold: float | None = None) -> Iterator[None]:
         """Inside, files are saved. Until they are, there is no record: a kill must not leave it beside other files.
+
+        Args:
+            threshold: from which score on something was taken to be so.
 
         Raises:
             SavingError: it cannot be written.
@@ -78,7 +81,8 @@ class Record:
         found += [data for file in found if (data := _data_of(file)).exists()]
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         made = {**before, **{file.name: _size(file) for file in found}}
-        content = {"from": self._from(), "made": made, "at": now, "recording": str(self._task.recording.absolute())}
+        place = str(self._task.recording.absolute())
+        content = {"from": self._from(), "made": made, "at": now, "recording": place, "threshold": threshold}
         save_json(content, self.file)
 
     def _still_made(self) -> dict[str, int]:
@@ -114,7 +118,7 @@ class Remembered:
             known = _read(folder / f"{name}.{module}.json")
             place = Path(str(known.get("recording", "")))
             recording = place if place.is_absolute() and place.is_file() else recording
-            threshold = _within(known, "from", "options", "threshold")
+            threshold = known.get("threshold")
             if isinstance(threshold, (int, float)):
                 outputs = processor_class(load_trainer(module)).outputs
                 thresholds |= {one.id: float(threshold) for one in outputs if one.subtype == "continuous"}
@@ -127,13 +131,6 @@ def _read(file: Path) -> dict[str, Any]:
         if isinstance(content, dict):
             return content
     return {}
-
-
-def _within(content: Any, *keys: str) -> Any:
-    """What objects in objects hold; None if something is no object, or lacks it."""
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return content
 
 
 def _data_of(file: Path) -> Path:

@@ -115,7 +115,7 @@ class Runner:
             result = self._model(task.recording, order.outputs, inputs=order.inputs, end=order.end, progress=progress)
             task.folder.mkdir(parents=True, exist_ok=True)
             files = task.files(order, self._outputs)
-            with record.around(files):
+            with record.around(files, self._model.processor.threshold):
                 result.save(task.folder, order.formats)
         except _FAILURES as error:
             took = time.monotonic() - began

@@ -77,6 +77,11 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             self.encoder = self.load_encoder()
         self.log(f"{self.options.model or 'published model'} on {self.encoder}")
 
+    @property
+    def threshold(self) -> float | None:
+        """From which score on something is taken to be so; None if nothing is decided."""
+        return getattr(self.options, "threshold", None)
+
     @abstractmethod
     def load_encoder(self) -> Encoder:
         """The model of this job, on its device."""

@@ -194,6 +194,18 @@ def test_view_finds_recordings_and_thresholds_by_the_records(
     assert [one["id"] for one in data["segments"]] == ["words"]
 
 
+def test_the_line_of_a_threshold_is_the_models_where_the_option_names_none(
+    speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = speech("a.wav", seconds=4)
+    run = ["run", "wav2vec2_sv", str(audio), "--input", f"reference={audio}", "--output", "similarity"]
+    assert main([*run, "--set", "model=small", "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert main(["view", str(tmp_path / "out")]) == 0
+    small = Path(__file__).parents[3] / "modules" / "wav2vec2_sv" / "small" / "config.json"
+    threshold = json.loads(small.read_text())["same_speaker_threshold"]
+    assert f'"location":{threshold}' in (tmp_path / "out" / "a.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
