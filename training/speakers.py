@@ -66,17 +66,16 @@ def by_speaker(speech: Sequence[Speech]) -> dict[str, list[FloatArray]]:
     return {name: some for name, some in found.items() if sum(map(len, some)) > 4 * _PIECE}
 
 
-class Pieces(IterableDataset):  # type: ignore[type-arg]
-    """Batches of (what is heard (B, N), the teacher's vectors (B, 256), who it is (B,)), each of its number alone.
+class Pieces:
+    """What is learnt from: each of `_PIECES` pieces of speech, with the teacher's vector of it.
 
     Args:
         shelves: speech, with the share of the pieces that are of it.
         folder: where the teacher's vectors are kept; they take minutes.
         teacher: gives a vector for each piece (N,) that it hears.
-        last: number of batches.
 
     Attributes:
-        first: number of the first batch that is made.
+        vectors: (`_PIECES`, 256), of length 1.
     """
 
     def __init__(
@@ -84,19 +83,17 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
         shelves: Sequence[tuple[float, _Shelf]],
         folder: Path,
         teacher: Callable[[Sequence[FloatArray]], FloatArray],
-        last: int,
     ) -> None:
         self._shelves = [shelf for _, shelf in shelves if shelf]
         shares = np.array([share for share, shelf in shelves if shelf])
         self._shares = shares / shares.sum()
-        self.first, self._last = 0, last
         names = [name for shelf in self._shelves for name in shelf]
         self._numbers = {name: number for number, name in enumerate(names)}
         said = sum(map(len, itertools.chain.from_iterable(shelf[name] for shelf in self._shelves for name in shelf)))
         vectors = folder / f"teacher-{said}.npy"  # of these samples: of more speech, other pieces are drawn
         if not vectors.exists():
             parts = [
-                teacher([self._piece(number)[0] for number in range(start, min(start + 64, _PIECES))])
+                teacher([self.piece(number)[0] for number in range(start, min(start + 64, _PIECES))])
                 for start in range(0, _PIECES, 64)
             ]
             part = vectors.with_name("teacher.part.npy")  # a kill must not leave half of them
@@ -105,31 +102,16 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
         taught = np.load(vectors)
         # The teacher's vectors have no negative values: what all voices have in common says nothing of any.
         taught -= taught.mean(axis=0)
-        self._vectors = taught / np.linalg.norm(taught, axis=1, keepdims=True)
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        torch.set_num_threads(1)
-        for number in range(self.first, self._last):
-            generator = np.random.default_rng((8, number))
-            length = round(float(generator.choice(_LENGTHS_S)) * RATE)
-            numbers = generator.integers(_PIECES, size=_BATCH)
-            pieces, who = zip(*map(self._piece, numbers), strict=True)
-            heard = []
-            for piece in pieces:
-                start = int(generator.integers(_PIECE - length + 1))
-                part = piece[start : start + length]
-                heard.append(degraded(part, pieces, generator) if generator.random() < _DEGRADED else part)
-            vectors = torch.from_numpy(self._vectors[numbers])
-            yield standardise(torch.from_numpy(np.stack(heard))), vectors, torch.tensor(who)
+        self.vectors = taught / np.linalg.norm(taught, axis=1, keepdims=True)
 
     def centres(self) -> torch.Tensor:
         """(C, 256): the mean of the teacher's vectors of each speaker at each speed."""
         who = [self._drawn(number)[2] for number in range(_PIECES)]
         sums = np.random.default_rng(0).normal(0, 1e-3, (len(self._numbers) * len(_SPEEDS), WIDTH))
-        np.add.at(sums, who, self._vectors)
+        np.add.at(sums, who, self.vectors)
         return torch.from_numpy(sums.astype(np.float32))
 
-    def _piece(self, number: int) -> tuple[FloatArray, int]:
+    def piece(self, number: int) -> tuple[FloatArray, int]:
         """What is said (`_PIECE`,), and the number of who says it at what speed."""
         recordings, speed, who, generator = self._drawn(number)
         return piece_of(recordings, _PIECE, speed, generator), who
@@ -141,6 +123,28 @@ class Pieces(IterableDataset):  # type: ignore[type-arg]
         name = list(shelf)[generator.integers(len(shelf))]
         speed = int(generator.integers(len(_SPEEDS)))
         return shelf[name], _SPEEDS[speed], self._numbers[name] * len(_SPEEDS) + speed, generator
+
+
+class Batches(IterableDataset):  # type: ignore[type-arg]
+    """(What is heard (B, N), the teacher's vectors (B, 256), who it is (B,)), each batch of its number alone."""
+
+    def __init__(self, pieces: Pieces, first: int, last: int) -> None:
+        self._pieces, self._first, self._last = pieces, first, last
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        torch.set_num_threads(1)
+        for number in range(self._first, self._last):
+            generator = np.random.default_rng((8, number))
+            length = round(float(generator.choice(_LENGTHS_S)) * RATE)
+            numbers = generator.integers(_PIECES, size=_BATCH)
+            pieces, who = zip(*map(self._pieces.piece, numbers), strict=True)
+            heard = []
+            for piece in pieces:
+                start = int(generator.integers(_PIECE - length + 1))
+                part = piece[start : start + length]
+                heard.append(degraded(part, pieces, generator) if generator.random() < _DEGRADED else part)
+            vectors = torch.from_numpy(self._pieces.vectors[numbers])
+            yield standardise(torch.from_numpy(np.stack(heard))), vectors, torch.tensor(who)
 
 
 def small_model(speller: Speller) -> Wav2Vec2ForXVector:
@@ -261,10 +265,9 @@ def train(speech: Path, recordings: Path, speller: Path, folder: Path, steps: in
     held_out = dict(list(everybody.items())[::_HELD_OUT_EVERY])
     people = {name: some for name, some in everybody.items() if name not in held_out}
     shelves = [(0.55, people), (0.35, by_speaker(voices(speech))), (0.10, by_speaker(espeak_voices(speech)))]
-    pieces = Pieces(shelves, speech, Teacher(speech / "packages").of, steps)
+    pieces = Pieces(shelves, speech, Teacher(speech / "packages").of)
     centres = pieces.centres()
     training = Training(Learner(small_model(Speller(speller, _LAYERS)), centres), folder, steps, rate)
-    pieces.first = training.step
     parameters = sum(weight.numel() for weight in training.model.model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters, {len(centres) // len(_SPEEDS)} speakers", flush=True)
 
@@ -275,7 +278,8 @@ def train(speech: Path, recordings: Path, speller: Path, folder: Path, steps: in
     def write(learner: Learner) -> None:
         save_speaker_model(learner.model, folder)
 
-    training.go_on(pieces, lambda batch: training.model.loss(*batch), write, judged)
+    batches = Batches(pieces, training.step, steps)
+    training.go_on(batches, lambda batch: training.model.loss(*batch), write, judged)
     normalise_within(training.model, people)
     share, cosine = judge(training.model, held_out)
     training.model.config.same_speaker_threshold = round(cosine, 3)
