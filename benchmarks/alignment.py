@@ -219,7 +219,7 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30, help="of speech in each recording")
-    parser.add_argument("--model", default=str(SMALL), help="folder (default: the small checkpoint)")
+    parser.add_argument("--model", default=str(SMALL), help="folder (default: the module's small one)")
     parser.add_argument("--tune", action="store_true", help="compare costs instead")
     parser.add_argument("--long", type=float, default=0, help="minutes of a recording that is aligned in one go")
     parser.add_argument("--part", help=argparse.SUPPRESS)

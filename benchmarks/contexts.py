@@ -41,7 +41,11 @@ from novaspeech.server.catalogue import load_trainer, module_names
 from wav2vec2_kws.encoder import KeywordEncoder
 
 ROOT = Path(__file__).resolve().parents[1]
-BUNDLED = [ROOT / "demo" / "recording.flac", ROOT / "demo" / "words.flac", ROOT / "tests" / "data" / "takes.flac"]
+BUNDLED = [
+    ROOT / "demo" / "recording.flac",
+    ROOT / "tests" / "data" / "synthetic" / "words.flac",
+    ROOT / "tests" / "data" / "takes.flac",
+]
 RATE = 16000
 CHUNKS = (20.0, 22.0, 24.0, 26.0, 28.0, 29.0)  # seconds, held against the 30 of the default
 OVERLAPS = (1.0, 2.0, 3.0, 5.0)

@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=6, help="of speech in each recording")
-    parser.add_argument("--model", default=str(SMALL), help="folder (default: the small checkpoint)")
+    parser.add_argument("--model", default=str(SMALL), help="folder (default: the module's small one)")
     given = parser.parse_args(arguments)
     print(describe_machine(), flush=True)
     inference = novaspeech.load("wav2vec2_kws", model=given.model).processor.inference(lambda line: None)

@@ -183,7 +183,7 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30, help="of speech by each set of voices")
-    parser.add_argument("--model", default=str(SMALL), help="folder (default: the small checkpoint)")
+    parser.add_argument("--model", default=str(SMALL), help="folder (default: the module's small one)")
     parser.add_argument("--layer", type=int, default=-1)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("pictures"), help="folder for pictures")

@@ -32,11 +32,10 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
-from training.letters import LETTERS
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search import THRESHOLD, by_spelling
-from wav2vec2_kws.standin import save_speller
+from wav2vec2_kws.standin import ALPHABET, save_speller
 
 RATE = 16000
 
@@ -97,8 +96,8 @@ def main() -> None:
     signal = syllables(RATE * given.seconds)
     with tempfile.TemporaryDirectory() as name:
         torch.manual_seed(0)
-        config = Wav2Vec2Config(vocab_size=len(LETTERS), pad_token_id=0)
-        save_speller(Wav2Vec2ForCTC(config), LETTERS, Path(name))
+        config = Wav2Vec2Config(vocab_size=len(ALPHABET), pad_token_id=0)
+        save_speller(Wav2Vec2ForCTC(config), Path(name))
         encoder = KeywordEncoder(Path(name), compute=compute)
         runs: dict[str, Callable[[], int]] = {
             "transformers, at once": public(Path(name), device, signal),

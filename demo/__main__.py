@@ -39,6 +39,7 @@ from novaspeech.server.catalogue import (
 from novaspeech.view.page import write_page
 
 DEMO = Path(__file__).resolve().parent
+RECORDING = DEMO / "recording.flac"  # what each module is shown with
 
 _PROGRESS = re.compile(r"^\S+: (\d+) of (\d+) windows")
 _FAILED = re.compile(r"Processor exited with error: '(.*)'\.$|Job failed with exception (.*)")
@@ -78,7 +79,7 @@ def main() -> int:
                 files, seconds = run_module(trainer, options[trainer.name], server, follower, out)
                 count = check(trainer, files)
                 picture, page = out / f"{trainer.name}.png", out / f"{trainer.name}.html"
-                tracks = read_tracks(trainer.name, recording_for(trainer.name), files)
+                tracks = read_tracks(trainer.name, RECORDING, files)
                 draw_picture(tracks, picture, title=f"novaspeech demo: {trainer.name}")
                 write_page(tracks, page)
                 rows.append((trainer.name, count, seconds, [*files, picture, page]))
@@ -93,19 +94,14 @@ def print_table(rows: Sequence[tuple[str, int, float, list[Path]]], out: Path) -
     """Prints module, windows, seconds and files of each row."""
     width = max(map(len, module_names())) + 2
     print(f"\n{'module':<{width}}{'windows':>8}{'seconds*':>10}{'× real time':>13}  files in {os.path.relpath(out)}")
+    audio_seconds = Recording.open(RECORDING).duration_ms / 1000
     for module, count, seconds, files in rows:
-        audio_seconds = Recording.open(recording_for(module)).duration_ms / 1000
         names = ", ".join(file.name for file in files)
         print(f"{module:<{width}}{count:>8}{seconds:>10.1f}{audio_seconds / seconds:>13.1f}  {names}")
     print("* from the start of the session; loading the model is not counted")
     print("\nopen in a browser, to see and hear:")
     for *_, files in rows:
         print(f"  {files[-1].as_uri()}")
-
-
-def recording_for(module: str) -> Path:
-    """What the module is shown with."""
-    return DEMO / standins()[module].recording
 
 
 def inputs_of(trainer: Trainer) -> dict[str, Path]:
@@ -115,7 +111,7 @@ def inputs_of(trainer: Trainer) -> dict[str, Path]:
         entry.io_id: DEMO / f"{entry.io_id}.{endings[entry.io_data.split(':')[0]]}" for entry in trainer.inputs[1:]
     }
     there = {name: file for name, file in further.items() if file.is_file()}
-    return {trainer.inputs[0].io_id: recording_for(trainer.name), **there}
+    return {trainer.inputs[0].io_id: RECORDING, **there}
 
 
 def named_model(text: str) -> tuple[str, str]:
@@ -234,7 +230,7 @@ def run_module(
 def check(trainer: Trainer, files: list[Path]) -> int:
     """Number of windows, after a look at each output whether it can be right."""
     step = trainer.content.meta_frame_step
-    count, rate = Recording.open(recording_for(trainer.name)).duration_ms // step, 1000 / step
+    count, rate = Recording.open(RECORDING).duration_ms // step, 1000 / step
     for file in files:
         output = FileHandler().load(file)
         if isinstance(output, (DiscreteAnnotation, FreeAnnotation)):  # has as many rows as were found

@@ -28,6 +28,7 @@ from novaspeech.server.outputs import Output
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC = ROOT / "tests" / "data" / "synthetic"  # two voices of espeak-ng
 SPEECH = SYNTHETIC / "recording.flac"
+SPELLER = ROOT / "tests" / "data" / "speller"  # knows the words that the tests' recordings are made of
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,7 +17,7 @@ from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.utils.ssi_xml_utils import URI
 from matplotlib.image import imread
 
-from demo.__main__ import choose_options, main, recording_for
+from demo.__main__ import RECORDING, choose_options, main
 from demo.standins import lay_out, make_standin
 from novaspeech.server.catalogue import Trainer, module_names, published_name, standins, trainers
 from tests.conftest import ROOT, Site
@@ -43,7 +43,7 @@ def rows(answer: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
 
 def windows_of(trainer: Trainer) -> int:
     """What the table must say: steps in the module's recording."""
-    return int(soundfile.info(recording_for(trainer.name)).duration * 1000) // trainer.content.meta_frame_step
+    return int(soundfile.info(RECORDING).duration * 1000) // trainer.content.meta_frame_step
 
 
 def test_with_standins(tmp_path: Path) -> None:

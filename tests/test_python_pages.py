@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from demo.standins import lay_out
-from tests.conftest import ROOT, SPEECH, SYNTHETIC
+from tests.conftest import ROOT, SPEECH, SPELLER, SYNTHETIC
 
 PAGE = ROOT / "docs" / "python.md"
 NOTEBOOKS = ROOT / "docs" / "notebooks"
@@ -25,14 +25,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Hub's cache, with stand-ins in it."""
     folder = tmp_path_factory.mktemp("home")
     for module in ("emow2v", "wav2vec2_sv", "wav2vec2_kws"):
-        lay_out(module, folder)
+        place = lay_out(module, folder)
+    shutil.copytree(SPELLER, place, dirs_exist_ok=True)  # the last one, which is to find words
     return folder
 
 
 @pytest.fixture(autouse=True)
 def desk(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A working directory with the recordings that the pages name."""
-    sources = {"interview": SPEECH, "somebody": SYNTHETIC / "reference.flac", "words": ROOT / "demo" / "words.flac"}
+    sources = {"interview": SPEECH, "somebody": SYNTHETIC / "reference.flac", "words": SYNTHETIC / "words.flac"}
     for name, source in sources.items():
         shutil.copy(source, tmp_path / f"{name}.flac")
     for name in ("HF_HUB_CACHE", "HF_ASSETS_CACHE"):

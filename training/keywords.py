@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.data import IterableDataset
-from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+from transformers import Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
@@ -26,10 +26,10 @@ from training.alignment import aligned
 from training.augment import SLOWEST, at_another_speed, degraded
 from training.corpus import Speech, people, voices
 from training.espeak import espeak_voices
-from training.letters import BLANK, DELIMITER, HOP, IGNORED, LENGTH, LETTERS, VOCABULARY
+from training.letters import BLANK, DELIMITER, HOP, IGNORED, LENGTH, VOCABULARY
 from training.resumable import Training, keep_memory
 from training.speech import RATE
-from wav2vec2_kws.standin import save_speller
+from wav2vec2_kws.standin import ALPHABET, random_speller, save_speller
 
 # Seconds that utterances are put together to and padded to. They are few: the products of each new shape are compiled.
 _LENGTHS = (4, 6, 9, 13, 18)
@@ -152,14 +152,12 @@ def collate(examples: Sequence[Example], longest: int) -> tuple[torch.Tensor, ..
 def small_model() -> Wav2Vec2ForCTC:
     """An untrained model of the published architecture, with the layer norms of its large variant."""
     torch.manual_seed(0)
-    config = Wav2Vec2Config(
-        vocab_size=len(LETTERS), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768,
-        conv_dim=(32, 64, 64, 96, 128, 128, 192), feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True,
-        num_conv_pos_embeddings=48, num_conv_pos_embedding_groups=16, hidden_dropout=0.05, attention_dropout=0.0,
-        activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0, layerdrop=0.0, apply_spec_augment=True,
-        mask_time_prob=0.03, mask_time_length=8, mask_feature_prob=0.0, pad_token_id=BLANK, ctc_zero_infinity=True,
+    return random_speller(
+        hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768,
+        conv_dim=(32, 64, 64, 96, 128, 128, 192), num_conv_pos_embeddings=48, num_conv_pos_embedding_groups=16,
+        hidden_dropout=0.05, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0,
+        layerdrop=0.0, apply_spec_augment=True, mask_time_prob=0.03, mask_time_length=8, mask_feature_prob=0.0,
     )  # fmt: skip
-    return Wav2Vec2ForCTC(config)
 
 
 def loss_of(model: Wav2Vec2ForCTC, batch: Sequence[torch.Tensor], with_ctc: bool = False) -> torch.Tensor:
@@ -191,7 +189,7 @@ def errors(model: Wav2Vec2ForCTC, speech: Sequence[Speech]) -> tuple[float, floa
     for one in speech:
         logits = model(standardise(torch.from_numpy(one.signal)[None])).logits[0]
         path = torch.unique_consecutive(logits.argmax(-1)).tolist()
-        heard = "".join(" " if number == DELIMITER else LETTERS[number] for number in path if number > 3).lower()
+        heard = "".join(" " if number == DELIMITER else ALPHABET[number] for number in path if number > 3).lower()
         for index, (said, told) in enumerate(((one.text, heard), (one.text.split(), heard.split()))):
             wrong[index] += Levenshtein.distance(said, told)
             total[index] += len(said)
@@ -220,7 +218,7 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
         )
 
     def write(model: Wav2Vec2ForCTC) -> None:
-        save_speller(model, LETTERS, folder)
+        save_speller(model, folder)
 
     second, third = round(_ALIGNED * steps), round(_WITH_CTC * steps)
     if training.step < second:

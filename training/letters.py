@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from wav2vec2_kws.standin import ALPHABET
 from wav2vec2_kws.vocabulary import Vocabulary
 
-# The letters of facebook/wav2vec2-base-960h, in its order.
-LETTERS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
-BLANK, DELIMITER = LETTERS.index("<pad>"), LETTERS.index("|")
-VOCABULARY = Vocabulary({letter: LETTERS.index(letter) for letter in LETTERS[5:]}, BLANK, DELIMITER)
+BLANK, DELIMITER = ALPHABET.index("<pad>"), ALPHABET.index("|")
+VOCABULARY = Vocabulary({letter: ALPHABET.index(letter) for letter in ALPHABET[5:]}, BLANK, DELIMITER)
 IGNORED = -100
 HOP, LENGTH = 320, 400  # samples from frame to frame, and of one frame

@@ -31,10 +31,9 @@ from novaspeech.arrays import FloatArray
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models.compute import Compute
 from speech_encoder.encoder import SpeechEncoder
-from training.letters import LETTERS
 from w2v_bert_2.encoder import W2VBert2Encoder
 from wav2vec2_kws.encoder import KeywordEncoder
-from wav2vec2_kws.standin import save_speller
+from wav2vec2_kws.standin import ALPHABET, save_speller
 from wav2vec2_sv.encoder import SpeakerEncoder
 from wav2vec2_sv.standin import random_speaker_model, save_speaker_model
 
@@ -94,7 +93,7 @@ def _make_wavlm(folder: Path) -> None:
 
 def _make_speller(folder: Path) -> None:
     """facebook/wav2vec2-base-960h."""
-    save_speller(Wav2Vec2ForCTC(Wav2Vec2Config(vocab_size=len(LETTERS), pad_token_id=0)), LETTERS, folder)
+    save_speller(Wav2Vec2ForCTC(Wav2Vec2Config(vocab_size=len(ALPHABET), pad_token_id=0)), folder)
 
 
 def _make_speaker_model(folder: Path) -> None:

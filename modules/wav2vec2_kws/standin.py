@@ -1,37 +1,48 @@
-"""The small checkpoint, which has learnt to spell synthetic voices, and what it finds."""
+"""A small model that spells, with random weights, and the one that has learnt to."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from novaspeech.models.standin import StandIn
+from novaspeech.models.standin import SMALL_SIZES, StandIn
 
 SMALL = Path(__file__).with_name("small")
+# The letters of facebook/wav2vec2-base-960h, in its order.
+ALPHABET = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
-    """Copies the small checkpoint into `folder`."""
-    shutil.copytree(SMALL, folder, dirs_exist_ok=True)
+    """Writes a model of two layers with 64 values per frame into `folder`, with the published model's letters."""
+    torch.manual_seed(0)
+    save_speller(random_speller(**SMALL_SIZES), folder)
 
 
-def save_speller(model: Wav2Vec2ForCTC, letters: tuple[str, ...], folder: Path) -> None:
-    """Writes a CTC model with its vocabulary and preprocessor_config.json."""
+def random_speller(**sizes: Any) -> Wav2Vec2ForCTC:
+    """An untrained model in other sizes, as `Wav2Vec2Config` names them, with the layer norms of the large models."""
+    config = Wav2Vec2Config(
+        vocab_size=len(ALPHABET), pad_token_id=0, feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True,
+        **sizes,
+    )  # fmt: skip
+    return Wav2Vec2ForCTC(config)
+
+
+def save_speller(model: Wav2Vec2ForCTC, folder: Path) -> None:
+    """Writes a CTC model with that alphabet and preprocessor_config.json."""
     model.save_pretrained(folder)
     vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({letter: number for number, letter in enumerate(letters)}), encoding="utf-8")
+    vocabulary.write_text(json.dumps({letter: number for number, letter in enumerate(ALPHABET)}), encoding="utf-8")
     Wav2Vec2CTCTokenizer(str(vocabulary)).save_pretrained(folder)
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
 
 
 STANDIN = StandIn(
     make,
-    options={"keywords": "thank you, money, question"},
-    recording="words.flac",
+    options={"keywords": "statement, shop boy, afraid"},
     small=SMALL,
-    learnt_from="synthetic voices",
+    learnt_from="synthetic voices and 49 minutes of people",
 )

@@ -18,7 +18,7 @@ from demo.__main__ import inputs_of
 from demo.standins import make_standin
 from novaspeech.errors import WeightsError
 from novaspeech.server.catalogue import load_trainer, module_names, standins
-from tests.conftest import SPEECH, Job
+from tests.conftest import SPEECH, SPELLER, SYNTHETIC, Job
 
 Run = Callable[..., Job]
 
@@ -136,15 +136,15 @@ def test_tables_as_audformat_has_them(models: dict[str, novaspeech.Model]) -> No
 
 
 def test_tables_of_segments_and_of_the_whole(models: dict[str, novaspeech.Model]) -> None:
-    words = inputs_of(load_trainer("wav2vec2_kws"))["audio"]
-    result = models["wav2vec2_kws"](words, ["keywords", "words"])
+    spotter = novaspeech.load("wav2vec2_kws", model=SPELLER, device="cpu", keywords="thank you, money, question")
+    result = spotter(SYNTHETIC / "words.flac", ["keywords", "words"])
     table = result.to_frame("keywords")
     assert table["keywords"].tolist() == ["thank you", "money", "question", "thank you"]
     assert table["confidence"].between(0, 1).all()
     start, end = table.index[1][1:]
     assert (start.total_seconds(), end.total_seconds()) == pytest.approx((5.92, 6.18), abs=0.06)
     assert "DOCTOR" in set(result.to_frame("words")["words"])
-    nothing = models["wav2vec2_kws"]((np.zeros(16000, np.float32), 16000), ["keywords"]).to_frame("keywords")
+    nothing = spotter((np.zeros(16000, np.float32), 16000), ["keywords"]).to_frame("keywords")
     assert nothing.shape == (0, 2)
     scene = models["byols"](SPEECH, ["scene"], end="2s").to_frame("scene")
     assert scene.shape == (1, 2048)

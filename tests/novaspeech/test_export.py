@@ -30,7 +30,7 @@ from novaspeech.models import exported as exported_models
 from novaspeech.models import onnx as onnx_module
 from novaspeech.models.compute import Compute
 from novaspeech.models.onnx import OnnxGraph, onnx_compute
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SYNTHETIC
 from tests.references import assert_close
 
 MODULES = ("w2v_bert_2", "emow2v", "wav2vec2_sv", "wav2vec2_kws", "speech_encoder")
@@ -91,7 +91,7 @@ def test_layers_and_poolings_of_an_export(
 
 
 def test_keywords_of_an_export_are_those_of_torch(models: dict[str, Path], exported: Exported) -> None:
-    words, folder = ROOT / "demo" / "words.flac", exported("wav2vec2_kws", models["wav2vec2_kws"])
+    words, folder = SYNTHETIC / "words.flac", exported("wav2vec2_kws", models["wav2vec2_kws"])
     asked = ["keywords", "words", "score"]
     by_torch, by_onnx = (
         novaspeech.load("wav2vec2_kws", model=str(place), keywords="thank you, money", backend=backend)(words, asked)

@@ -22,12 +22,10 @@ from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.scripts import process
 from discover_utils.utils.json_utils import TrainerEncoder
 
-from demo.__main__ import recording_for
 from demo.standins import make_standin
 from novaspeech.server.catalogue import load_trainer
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SPELLER, SYNTHETIC
 from tests.server.nova_client import Form
-from wav2vec2_kws.standin import SMALL
 
 Client = mongomock.MongoClient
 
@@ -141,14 +139,14 @@ def test_formats_and_leftovers_that_the_hosts_own_handler_refuses(
 def test_keywords_and_words(database: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     session = tmp_path / "data" / "my_dataset" / "session_1"
     session.mkdir(parents=True)
-    soundfile.write(session / "speaker.audio.wav", *soundfile.read(recording_for("wav2vec2_kws")))
+    soundfile.write(session / "speaker.audio.wav", *soundfile.read(SYNTHETIC / "words.flac"))
     schemes = database["my_dataset"]["Schemes"]
     labels = [
         {"id": number, "name": name, "color": "#0"} for number, name in enumerate(("other", "Thank_You", "MONEY"))
     ]
     schemes.insert_one({"name": "spotted", "type": "DISCRETE", "isValid": True, "labels": labels[:2]})
     schemes.insert_one({"name": "transcript", "type": "FREE", "isValid": True})
-    form = window("wav2vec2_kws", database, model=str(SMALL), keywords="money, thank you")
+    form = window("wav2vec2_kws", database, model=str(SPELLER), keywords="money, thank you")
     form.outputs["words"].active = True
     words = words_of(form.fields(), tmp_path)
     with pytest.raises(SystemExit):

@@ -19,6 +19,7 @@ from byols.checkpoint import load_model
 from emow2v.network import load_emotion_model
 from emow2v.standin import random_emotion_model
 from novaspeech.models.standin import SMALL_SIZES
+from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES
 from training import byol, emotion, keywords, resumable, speakers
 from training.alignment import words_of
@@ -31,7 +32,6 @@ from training.letters import BLANK, DELIMITER, HOP, LENGTH, VOCABULARY
 from training.speech import RATE
 from training.texts import plain
 from training.voices import speakers_of
-from wav2vec2_kws.standin import SMALL
 
 STEPS = 4
 
@@ -127,7 +127,7 @@ def test_speakers_are_trained_and_go_on_where_they_were_stopped(
             recordings / f"{person:02d}-x.flac", np.tile(np.concatenate(sounds[person : person + 3]), 8), RATE
         )
     stopped, whole = stopped_and_whole(
-        lambda folder: speakers.train(speech, recordings, SMALL, folder, STEPS, 1e-3), tmp_path, monkeypatch
+        lambda folder: speakers.train(speech, recordings, SPELLER, folder, STEPS, 1e-3), tmp_path, monkeypatch
     )
     assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
 
@@ -153,7 +153,7 @@ def test_emotion_is_trained_and_goes_on_where_it_was_stopped(
     for index, letter in enumerate("WLEAFTN" * 3):
         soundfile.write(actors / f"{index // 7:02d}a01{letter}.flac", np.concatenate(sounds[index : index + 2]), RATE)
     stopped, whole = stopped_and_whole(
-        lambda folder: emotion.train(speech, tmp_path / "people", SMALL, folder, STEPS, 1e-3), tmp_path, monkeypatch
+        lambda folder: emotion.train(speech, tmp_path / "people", SPELLER, folder, STEPS, 1e-3), tmp_path, monkeypatch
     )
     assert all(np.allclose(stopped[name], whole[name], atol=1e-3) for name in whole)
     told = load_emotion_model(tmp_path / "whole")

@@ -17,16 +17,15 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import FrameBlock
-from tests.conftest import ROOT, Job
-from training.letters import LETTERS
+from tests.conftest import ROOT, SPELLER, Job
 from training.speech import RATE, Spoken, concatenate
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit
-from wav2vec2_kws.standin import SMALL, save_speller
+from wav2vec2_kws.standin import ALPHABET, save_speller
 
 SIZES = {
     "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96, "conv_dim": (24,) * 7,
-    "num_conv_pos_embedding_groups": 4, "vocab_size": len(LETTERS), "pad_token_id": 0,
+    "num_conv_pos_embedding_groups": 4, "vocab_size": len(ALPHABET), "pad_token_id": 0,
 }  # fmt: skip
 LAYER_NORM = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
 
@@ -73,23 +72,23 @@ def hits_in(blocks: Iterable[FrameBlock], detector: Detector) -> list[Hit]:
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Name → folder: "small" spells, "group" and "layer" are random, with the norms of the base and large models."""
-    found = {"small": SMALL}
+    """Name → folder: "speller" spells, "group" and "layer" are random, with the norms of the base and large models."""
+    found = {"speller": SPELLER}
     for name, sizes in {"group": {}, "layer": LAYER_NORM}.items():
         torch.manual_seed(3)
         found[name] = tmp_path_factory.mktemp(name)
-        save_speller(Wav2Vec2ForCTC(Wav2Vec2Config(**SIZES, **sizes)), LETTERS, found[name])
+        save_speller(Wav2Vec2ForCTC(Wav2Vec2Config(**SIZES, **sizes)), found[name])
     return found
 
 
 @pytest.fixture(scope="session")
 def speller() -> KeywordEncoder:
-    return KeywordEncoder(SMALL)
+    return KeywordEncoder(SPELLER)
 
 
 @pytest.fixture
 def run_kws(run_module: Callable[..., Job]) -> Callable[..., Job]:
-    """Runs wav2vec2_kws with the small checkpoint."""
+    """Runs wav2vec2_kws with the tests' speller."""
 
     def run(
         audio: Path,
@@ -98,7 +97,7 @@ def run_kws(run_module: Callable[..., Job]) -> Callable[..., Job]:
         example: Path | None = None,
         **arguments: Any,
     ) -> Job:
-        options = {"model": str(SMALL)} | options
+        options = {"model": str(SPELLER)} | options
         inputs = {"keyword": example} if example else {}
         return run_module("wav2vec2_kws", audio, options, outputs, arguments.pop("name", "out"), inputs, **arguments)
 

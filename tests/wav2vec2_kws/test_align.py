@@ -13,13 +13,13 @@ from novaspeech.audio.recording import Recording
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import Segment
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, recording, say
-from training.letters import LETTERS as ALPHABET
 from training.letters import VOCABULARY
 from wav2vec2_kws import anchors, trellis
 from wav2vec2_kws.align import Aligner, spell_word
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.scan import Timeline, scan
+from wav2vec2_kws.standin import ALPHABET
 from wav2vec2_kws.trellis import Graph
 from wav2vec2_kws.vocabulary import Vocabulary
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from novaspeech.command.main import main
+from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import say
 from training.speech import Spoken
-from wav2vec2_kws.standin import SMALL
 
 Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -25,7 +25,7 @@ def talk(mono: Write) -> tuple[Path, list[Spoken]]:
 
 
 def align(*words: object) -> int:
-    return main(["align", *map(str, words), "--model", str(SMALL)])
+    return main(["align", *map(str, words), "--model", str(SPELLER)])
 
 
 def check(rows: list[list[str]], words: list[str], spoken: list[Spoken]) -> None:

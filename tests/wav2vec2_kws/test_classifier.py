@@ -17,13 +17,13 @@ from transformers import Wav2Vec2ForCTC
 from novaspeech.command.main import main
 from novaspeech.errors import RequestError, WeightsError
 from novaspeech.inference.pooling import HIDDEN
+from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES, cut_blocks, frame_blocks, hits_in, say
 from training.speech import RATE
 from wav2vec2_kws.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits
 from wav2vec2_kws.material import augment, centred, loudest_part
-from wav2vec2_kws.standin import SMALL
 
 KEYWORDS = ("money", "question")
 OTHERS = ["doctor", "always", "river", "summer", "children", "music", "letter", "sister", "tomorrow", "seven"]
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(folder: Path, out: Path, *words: str) -> int:
-    return main(["train-keywords", str(folder), "--out", str(out), "--model", str(SMALL), *words])
+    return main(["train-keywords", str(folder), "--out", str(out), "--model", str(SPELLER), *words])
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_the_command_says_how_often_it_is_wrong(
 def test_mlp_too(folder: Path, tmp_path: Path, speller: KeywordEncoder) -> None:
     out = tmp_path / "mlp.skops"
     assert train(folder, out, "--layer", "2", "--classifier", "mlp", "--window", "600ms") == 0
-    classifier = load_classifier(out, KeywordEncoder(SMALL, 2))
+    classifier = load_classifier(out, KeywordEncoder(SPELLER, 2))
     assert (classifier.names, classifier.layer, classifier.window) == (KEYWORDS, 2, 30)
     with pytest.raises(RequestError, match=r"mlp\.skops was trained on layer 2, not 3; set layer=2"):
         load_classifier(out, speller)
@@ -149,7 +149,7 @@ def test_augmented_copies_differ_in_speed_level_and_noise() -> None:
 
 
 def test_a_file_of_another_model(trained: Path, folders: dict[str, Path]) -> None:
-    with pytest.raises(RequestError, match=r"was trained with the model '.*small', whose weights are others"):
+    with pytest.raises(RequestError, match=r"was trained with the model '.*speller', whose weights are others"):
         load_classifier(trained, KeywordEncoder(folders["layer"]))
 
 
@@ -295,10 +295,10 @@ def test_hits_lie_in_the_recording(trained: Path, speller: KeywordEncoder) -> No
 
 
 def test_a_model_with_one_other_weight_is_another(trained: Path, tmp_path: Path) -> None:
-    model = Wav2Vec2ForCTC.from_pretrained(SMALL)
+    model = Wav2Vec2ForCTC.from_pretrained(SPELLER)
     with torch.no_grad():
         model.wav2vec2.encoder.layers[1].attention.k_proj.weight[3, 5] += 0.01
-    shutil.copytree(SMALL, tmp_path / "other")
+    shutil.copytree(SPELLER, tmp_path / "other")
     model.save_pretrained(tmp_path / "other")
     with pytest.raises(RequestError, match="whose weights are others"):
         load_classifier(trained, KeywordEncoder(tmp_path / "other"))

@@ -21,7 +21,7 @@ def detect(example: np.ndarray, blocks: list[FrameBlock]) -> list[Hit]:
     return hits_in(blocks, ExampleDetector("it", example))
 
 
-@pytest.mark.parametrize("model", ["small", "layer"])
+@pytest.mark.parametrize("model", ["speller", "layer"])
 @pytest.mark.parametrize("layer", [0, 1, 2, -1])
 @pytest.mark.parametrize("word", ["money", "question", "music"])
 def test_a_keyword_cut_out_is_found_at_its_place(folders: dict[str, Path], model: str, layer: int, word: str) -> None:

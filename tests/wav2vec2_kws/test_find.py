@@ -11,10 +11,10 @@ import pytest
 from novaspeech.audio.recording import Recording
 from novaspeech.command.main import main
 from novaspeech.inference.engine import Inference
+from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES, say
 from training.speech import Spoken
 from wav2vec2_kws.search import Search, by_example
-from wav2vec2_kws.standin import SMALL
 
 Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -27,7 +27,7 @@ def talk(mono: Write) -> tuple[Path, list[Spoken]]:
 
 
 def find(*words: object) -> int:
-    return main(["find", *map(str, words), "--model", str(SMALL)])
+    return main(["find", *map(str, words), "--model", str(SPELLER)])
 
 
 def test_a_table(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) -> None:

@@ -15,11 +15,10 @@ from novaspeech.command.pictures import draw_picture
 from novaspeech.errors import NovaspeechError
 from novaspeech.reading import read_tracks
 from novaspeech.server.catalogue import load_trainer
-from tests.conftest import Job
+from tests.conftest import SPELLER, Job
 from tests.wav2vec2_kws.conftest import TAKES, say
 from tests.wav2vec2_kws.test_encoder import reference
 from training.speech import Spoken
-from wav2vec2_kws.standin import SMALL
 from wav2vec2_kws.wav2vec2_kws import Wav2Vec2KWSOptions
 
 Run = Callable[..., Job]
@@ -114,7 +113,7 @@ def test_embeddings_are_means_of_transformers_hidden_states(
     grid = {"frame_size": frame, "left_context": left, "right_context": right, "stride": stride}
     stream = run_kws(audio, {"layer": 1}, ("embeddings",), **grid).load()
     samples, _ = soundfile.read(audio, dtype="float32")
-    hidden = reference(samples, SMALL)[0][1]
+    hidden = reference(samples, SPELLER)[0][1]
     ms = {
         name: float(text.removesuffix("ms")) if "ms" in text else 1000 * float(text[:-1]) for name, text in grid.items()
     }

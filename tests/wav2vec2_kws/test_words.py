@@ -9,16 +9,16 @@ from transformers import Wav2Vec2CTCTokenizer
 
 from novaspeech.errors import OptionError
 from novaspeech.inference.pooling import FrameBlock
+from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, frame_blocks, hits_in, say
-from training.letters import LETTERS as ALPHABET
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits, strongest
 from wav2vec2_kws.search import split_keywords
-from wav2vec2_kws.standin import SMALL
+from wav2vec2_kws.standin import ALPHABET
 from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import WordDecoder, WordMatcher
 
-TOKENIZER = Wav2Vec2CTCTokenizer.from_pretrained(SMALL)
+TOKENIZER = Wav2Vec2CTCTokenizer.from_pretrained(SPELLER)
 VOCABULARY = Vocabulary.of(TOKENIZER, len(ALPHABET))
 
 

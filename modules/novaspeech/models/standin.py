@@ -31,8 +31,7 @@ class StandIn:
             weights can be centred.
         published: id of the published model, if it is no Hub id that the option `model` has by default.
         uri: id of the `<uri>` in the trainer that names the published file, if it is not on the Hub.
-        recording: the demo's recording in which the module finds something.
-        options: of a job on that recording, with any model.
+        options: of a job on the demo's recording, with any model.
         own_options: with random weights only, of which the usual ones would show nothing.
         small: the module's own trained checkpoint, if there is one: what it says means something.
         learnt_from: what that one was trained on, in a few words.
@@ -41,7 +40,6 @@ class StandIn:
     make: Callable[[Path, torch.Tensor], None]
     published: str = ""
     uri: str = ""
-    recording: str = "recording.flac"
     options: Mapping[str, str] = field(default_factory=dict)
     own_options: Mapping[str, str] = field(default_factory=dict)
     small: Path | None = None

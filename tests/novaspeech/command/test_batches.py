@@ -22,7 +22,7 @@ from novaspeech.batch.order import Order
 from novaspeech.command import bar as bars
 from novaspeech.command.main import main
 from novaspeech.errors import WeightsError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SPELLER
 
 Speech = Callable[..., Path]
 
@@ -164,8 +164,7 @@ def test_other_outputs_and_formats_are_added_to_what_is_known(run: Callable[...,
 def test_a_keyword_that_is_a_folder_here_is_a_keyword(talks: Path) -> None:
     """Only options that may name files are taken for such: the folder changes with each run."""
     Path("money").mkdir()
-    small = ROOT / "modules" / "wav2vec2_kws" / "small"
-    command = ["run", "wav2vec2_kws", "talks/a.wav", "--set", f"model={small}", "--set", "keywords=money"]
+    command = ["run", "wav2vec2_kws", "talks/a.wav", "--set", f"model={SPELLER}", "--set", "keywords=money"]
     for expected in ("done", "skipped"):
         Path("money", expected).touch()
         assert main([*command, "--skip-existing", "--report", "report.json"]) == 0

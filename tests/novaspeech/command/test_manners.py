@@ -17,10 +17,9 @@ from demo.standins import make_standin
 from novaspeech.command import doctor
 from novaspeech.command.main import main, parser
 from novaspeech.server.catalogue import module_names
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SPELLER
 
 Speech = Callable[..., Path]
-SMALL = ROOT / "modules" / "wav2vec2_kws" / "small"
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -80,7 +79,7 @@ def test_terminals_without_utf_8(speech: Speech) -> None:
     name = "Grüße – 日本.wav"
     audio = speech(name, seconds=14)
     environment = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"}
-    answer = run("find", "money", audio, "--model", SMALL, "--threshold", "0", **environment)
+    answer = run("find", "money", audio, "--model", SPELLER, "--threshold", "0", **environment)
     assert answer.returncode == 0, answer.stderr
     assert b"Traceback" not in answer.stderr
     shown = name.encode("ascii", "backslashreplace")

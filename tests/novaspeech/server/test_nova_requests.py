@@ -13,16 +13,16 @@ from discover_utils.utils.anno_utils import pack_remove
 
 import novaspeech
 from novaspeech.server.checks import MOST_SCORES
+from tests.conftest import SPELLER
 from tests.novaspeech.server.conftest import AUDIO, Entry, Nova, annotation, stream
 from tests.wav2vec2_kws.conftest import RATE, say
-from wav2vec2_kws.standin import SMALL
 
 POST_PROCESSING = {"anno_min_gap": "0.5", "anno_min_dur": "0.3"}  # NOVA ticks them; 0.15 s is shorter than these words
 
 
 def test_keywords_that_are_short_and_close_are_all_stored(nova: Nova, tmp_path: Path) -> None:
     nova.record("monday", say(["money", "money", "summer", "money", "money"], gap=0.2)[0])
-    options = {"model": str(SMALL), "keywords": "money"}
+    options = {"model": str(SPELLER), "keywords": "money"}
     nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "one")], options)
     plain = nova.rows("one")
     assert len(plain) == 4
@@ -125,7 +125,7 @@ def test_what_must_exist_first(
     remedy: str,
 ) -> None:  # fmt: skip
     nova.record("monday", voices)
-    models = {"emow2v": small_emow2v, "wav2vec2_sv": speaker_model, "wav2vec2_kws": SMALL}
+    models = {"emow2v": small_emow2v, "wav2vec2_sv": speaker_model, "wav2vec2_kws": SPELLER}
     printed = nova.run(module, [AUDIO, output], {"model": str(models[module])})
     [line] = [line for line in printed.splitlines() if "Processor exited with error: 'monday: output" in line]
     assert f"{fault}; " in line
@@ -156,7 +156,7 @@ def test_a_scheme_that_can_hold_no_scores(nova: Nova, small_emow2v: Path, change
 
 
 def test_a_second_run_replaces_and_a_locked_annotation_stays(nova: Nova) -> None:
-    options = {"model": str(SMALL), "keywords": "money"}
+    options = {"model": str(SPELLER), "keywords": "money"}
     for words, count in (["money", "river"], 1), (["money", "river", "money"], 2):
         nova.record("monday", say(words)[0])
         assert "ended with" not in nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "one")], options)
@@ -186,7 +186,7 @@ def test_the_classes_of_the_scheme_are_the_keywords(nova: Nova) -> None:
     samples, words = say(["river", "money", "summer", "money"])
     nova.record("monday", samples)
     printed = nova.run(
-        "wav2vec2_kws", [AUDIO, annotation("keywords", "spotted")], {"model": str(SMALL), "keywords": ""}
+        "wav2vec2_kws", [AUDIO, annotation("keywords", "spotted")], {"model": str(SPELLER), "keywords": ""}
     )
     assert "monday: the keywords are the scheme's classes: Thank_You, money" in printed
     spans = [(one.start / RATE, one.end / RATE) for one in words if one.word == "money"]
@@ -197,14 +197,14 @@ def test_the_classes_of_the_scheme_are_the_keywords(nova: Nova) -> None:
 def test_a_class_that_cannot_be_spelt_is_named(nova: Nova) -> None:
     nova.record("monday", say(["river"])[0])
     nova.tables["Schemes"].insert_one({"name": "odd", "type": "DISCRETE", "labels": [{"id": 0, "name": "911"}]})
-    printed = nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "odd")], {"model": str(SMALL)})
+    printed = nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "odd")], {"model": str(SPELLER)})
     assert "keyword '911' has '1', '9', which the model does not write" in printed
 
 
 def test_without_keywords_and_without_a_scheme(nova: Nova) -> None:
     nova.record("monday", say(["river"])[0])
     score = annotation("score", "arousal")
-    printed = nova.run("wav2vec2_kws", [AUDIO, score], {"model": str(SMALL)})
+    printed = nova.run("wav2vec2_kws", [AUDIO, score], {"model": str(SPELLER)})
     assert "option 'keywords' is empty, and no scheme is chosen whose classes could be the keywords" in printed
 
 
@@ -221,7 +221,7 @@ def test_a_transcript_gets_its_times(nova: Nova, place: str) -> None:
     rows = [{"from": 2.0, "to": 3.0, "name": "“Summer”"}, {"from": 0.0, "to": 1.0, "name": "River! Money;"}]
     nova.annotate("monday", "notes", "anna", rows)
     data = [AUDIO, TRANSCRIPT | {"annotator": "anna", "active": True}, annotation("alignment", "notes")]
-    printed = nova.run("wav2vec2_kws", data, {"model": str(SMALL), "transcript": place.format(data=nova.data)})
+    printed = nova.run("wav2vec2_kws", data, {"model": str(SPELLER), "transcript": place.format(data=nova.data)})
     assert "ended with" not in printed, printed
     assert [row["name"] for row in nova.rows("notes")] == ["River!", "Money;", "“Summer”"]
     spans = [(one.start / RATE, one.end / RATE) for one in words]
@@ -233,10 +233,10 @@ def test_a_transcript_is_not_replaced_by_its_alignment(nova: Nova) -> None:
     nova.record("monday", say(SAID)[0])
     nova.annotate("monday", "notes", "machine", [{"from": 0.0, "to": 1.0, "name": "river"}])
     transcript = TRANSCRIPT | {"annotator": "machine"}
-    printed = nova.run("wav2vec2_kws", [AUDIO, transcript, annotation("alignment", "notes")], {"model": str(SMALL)})
+    printed = nova.run("wav2vec2_kws", [AUDIO, transcript, annotation("alignment", "notes")], {"model": str(SPELLER)})
     assert "output 'alignment' would replace input 'transcript' (scheme notes, role room, annotator machine)" in printed
     assert [row["name"] for row in nova.rows("notes")] == ["river"]
-    printed = nova.run("wav2vec2_kws", [AUDIO, transcript, annotation("words", "notes")], {"model": str(SMALL)})
+    printed = nova.run("wav2vec2_kws", [AUDIO, transcript, annotation("words", "notes")], {"model": str(SPELLER)})
     assert "ended with" not in printed
     assert [row["name"] for row in nova.rows("notes")] == ["RIVER", "MONEY", "SUMMER"]
 
@@ -254,7 +254,7 @@ def test_a_transcript_is_not_replaced_by_its_alignment(nova: Nova) -> None:
 def test_a_transcript_that_is_not_there(nova: Nova, place: str, entry: Entry, message: str) -> None:
     nova.record("monday", say(SAID)[0])
     (nova.data / "talk.doc").write_text("river")
-    options = {"model": str(SMALL), "transcript": place}
+    options = {"model": str(SPELLER), "transcript": place}
     printed = nova.run("wav2vec2_kws", [AUDIO, TRANSCRIPT | entry, annotation("alignment", "notes")], options)
     assert message.format(data=nova.data) in printed
     assert "ended with 1" in printed

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 import novaspeech
+from tests.conftest import SPELLER
 from tests.novaspeech.server.conftest import AUDIO, DATASET, SESSIONS, Nova, annotation, stream
 from tests.wav2vec2_kws.conftest import RATE, say
-from wav2vec2_kws.standin import SMALL
 
 
 def similarity(model: Path, recording: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -167,7 +167,7 @@ def test_an_example_without_a_stream(nova: Nova, place: str, options: Mapping[st
     if place.startswith("from"):
         place = f"from={spans[0][0]:.3f}s, to={spans[0][1]:.3f}s"
     data = [AUDIO, AUDIO | {"id": "keyword", "name": "keyword"}, annotation("keywords", "one")]
-    printed = nova.run("wav2vec2_kws", data, {"model": str(SMALL), "method": "example", "example": place, **options})
+    printed = nova.run("wav2vec2_kws", data, {"model": str(SPELLER), "method": "example", "example": place, **options})
     assert "ended with" not in printed, printed
     found = [(row["from"], row["to"]) for row in nova.rows("one")]
     np.testing.assert_allclose(found, spans, atol=0.08)

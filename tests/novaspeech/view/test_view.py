@@ -24,6 +24,7 @@ from novaspeech.segments import Segment
 from novaspeech.view.data import GAP, components, curve, gaps, map_points, segment_rows, tiles
 from novaspeech.view.page import write_page
 from novaspeech.view.sound import RATE, Sound
+from tests.conftest import SPELLER
 
 Speech = Callable[..., Path]
 
@@ -169,7 +170,6 @@ def test_view_finds_recordings_and_thresholds_by_the_records(
 ) -> None:
     (tmp_path / "talks").mkdir()
     audio = speech("talks/a.wav", seconds=3)
-    small = Path(__file__).parents[3] / "modules" / "wav2vec2_kws" / "small"
     run = [
         "run",
         "wav2vec2_kws",
@@ -177,7 +177,7 @@ def test_view_finds_recordings_and_thresholds_by_the_records(
         "--out",
         str(tmp_path / "out"),
         "--set",
-        f"model={small}",
+        f"model={SPELLER}",
         "--output",
         "score",
     ]
