@@ -94,7 +94,8 @@ def check_output(output: Any, count: int, rate: float) -> None:
     """So many values, all of them usable, and not all the same."""
     if isinstance(output, (DiscreteAnnotation, FreeAnnotation)):
         assert len(output.data) > 0
-        assert (output.data["to"] > output.data["from"]).all()
+        # A transcript's word that is not heard may have no length.
+        assert ((output.data["to"] > output.data["from"]) | (output.data["conf"] == 0)).all()
     elif hasattr(output, "annotation_scheme"):
         assert (len(output.data), output.annotation_scheme.sample_rate) == (count, rate)
         assert (output.data["conf"] == 1).all()

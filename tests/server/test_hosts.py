@@ -14,7 +14,7 @@ from discover_utils.data.handler.file_handler import FileHandler
 from demo.__main__ import main
 from demo.server import Server, ServerError, Status
 from novaspeech.server.catalogue import MODULES, module_names
-from tests.conftest import ROOT, small_disk
+from tests.conftest import ROOT, SYNTHETIC, small_disk
 from tests.server.checks import check_files, check_request, files_by_python, with_everything, with_standin
 from tests.server.conftest import SEEDS, placed, readme_request, seed_request_of
 from tests.server.environments import lay_out_environment
@@ -52,7 +52,9 @@ def test_every_host_writes_the_bytes_that_python_writes(
     for name, server in servers.items():
         folder = tmp_path / name
         folder.mkdir()
-        request = with_everything(placed(seed_request_of(module), folder), folder)
+        # The keywords that the request names are said there.
+        audio = SYNTHETIC / "words.flac" if module == "wav2vec2_kws" else None
+        request = with_everything(placed(seed_request_of(module), folder, audio), folder)
         requests[name] = with_standin(request) | {"jobID": module}
         path = f"{module}\\{module}.trainer" if name == "venv" else request["trainerFilePath"]
         server.post(requests[name] | {"trainerFilePath": path})
