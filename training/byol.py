@@ -8,7 +8,6 @@ to tell, too, how the second is said, in numbers that are computed. Stopped and 
 
 from __future__ import annotations
 
-import argparse
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from training.augment import FASTEST, SLOWEST, degraded
 from training.corpus import Speech, people, piece_of, voices
 from training.espeak import espeak_voices
 from training.functionals import count_of_functionals, functionals
-from training.resumable import Training, keep_memory
+from training.resumable import Training, run
 from training.speech import RATE
 
 WIDTH = 512
@@ -137,17 +136,12 @@ def train(speech: Path, file: Path, steps: int, rate: float) -> None:
     )
 
 
-def main() -> None:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("speech", type=Path, help="the folder that training.voices and training.people wrote to")
-    parser.add_argument("file", type=Path, help="where the checkpoint is written")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
-    given = parser.parse_args()
-    keep_memory()
-    train(given.speech, given.file, given.steps, given.rate)
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        train,
+        __doc__,
+        3000,
+        5e-4,
+        speech="the folder that training.voices and training.people wrote to",
+        file="where the checkpoint is written",
+    )

@@ -9,7 +9,6 @@ Stopped and started again, it goes on.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from training.augment import FASTEST, SLOWEST, degraded
 from training.corpus import Speech, people, piece_of, voices
 from training.espeak import espeak_voices
 from training.functionals import count_of_functionals, functionals
-from training.resumable import Training, keep_memory
+from training.resumable import Training, run
 from training.speech import RATE
 from training.speller import Speller
 
@@ -148,19 +147,13 @@ def train(speech: Path, tested: Path, speller: Path, folder: Path, steps: int, r
     training.write(write)
 
 
-def main() -> None:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("speech", type=Path, help="the folder that training.voices and training.people wrote to")
-    parser.add_argument("people", type=Path, help="the folder of benchmarks/people.py, with its emodb")
-    parser.add_argument("speller", type=Path, help="the model that training.keywords wrote, to begin from")
-    parser.add_argument("folder", type=Path, help="where the model is written")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
-    given = parser.parse_args()
-    keep_memory()
-    train(given.speech, given.people, given.speller, given.folder, given.steps, given.rate)
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        train,
+        __doc__,
+        3000,
+        speech="the folder that training.voices and training.people wrote to",
+        people="the folder of benchmarks/people.py, with its emodb",
+        speller="the model that training.keywords wrote, to begin from",
+        folder="where the model is written",
+    )

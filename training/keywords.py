@@ -8,7 +8,6 @@ the start finds blanks, and after ten times as long little else. Stopped and sta
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,7 @@ from training.augment import SLOWEST, at_another_speed, degraded
 from training.corpus import Speech, people, voices
 from training.espeak import espeak_voices
 from training.letters import BLANK, DELIMITER, HOP, IGNORED, LENGTH, VOCABULARY
-from training.resumable import Training, keep_memory
+from training.resumable import Training, run
 from training.speech import RATE
 from wav2vec2_kws.standin import ALPHABET, random_speller, save_speller
 
@@ -237,17 +236,11 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
             training.go_on(batches, partial(loss_of, training.model, with_ctc=ctc), write, judged)
 
 
-def main() -> None:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("speech", type=Path, help="the folder that training.voices and training.people wrote to")
-    parser.add_argument("folder", type=Path, help="where the model is written")
-    parser.add_argument("--steps", type=int, default=12_000)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
-    given = parser.parse_args()
-    keep_memory()
-    train(given.speech, given.folder, given.steps, given.rate)
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        train,
+        __doc__,
+        13_500,
+        speech="the folder that training.voices and training.people wrote to",
+        folder="where the model is written",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import time
 from collections.abc import Callable
@@ -130,3 +131,21 @@ def keep_memory() -> None:
     if hasattr(libc, "mallopt"):
         for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
             libc.mallopt(option, 2**30)
+
+
+def run(train: Callable[..., None], description: str | None, steps: int, rate: float = 1e-3, **places: str) -> None:
+    """Runs a training's command line.
+
+    Args:
+        train: takes the places, the steps, and the highest learning rate.
+        steps, rate: which it takes if none are given.
+        places: name of each → what it is.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, meaning in places.items():
+        parser.add_argument(name, type=Path, help=meaning)
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
+    given = parser.parse_args()
+    keep_memory()
+    train(*(getattr(given, name) for name in places), given.steps, given.rate)

@@ -9,7 +9,6 @@ and four voices are held out. Stopped and started again, it goes on.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from novaspeech.models.signal import standardise
 from training.augment import degraded
 from training.corpus import Speech, piece_of, voices
 from training.espeak import espeak_voices
-from training.resumable import Training, keep_memory
+from training.resumable import Training, run
 from training.speech import RATE
 from training.speller import Speller
 from training.teacher import WIDTH, Teacher
@@ -287,19 +286,13 @@ def train(speech: Path, recordings: Path, speller: Path, folder: Path, steps: in
     print(f"last layer normalised: equal error rate {100 * share:.2f} % at {cosine:.3f}", flush=True)
 
 
-def main() -> None:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("speech", type=Path, help="the folder that training.voices wrote to")
-    parser.add_argument("recordings", type=Path, help="recordings of people, SPEAKER-*.flac")
-    parser.add_argument("speller", type=Path, help="the model that training.keywords wrote, to begin from")
-    parser.add_argument("folder", type=Path, help="where the model is written")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
-    given = parser.parse_args()
-    keep_memory()
-    train(given.speech, given.recordings, given.speller, given.folder, given.steps, given.rate)
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        train,
+        __doc__,
+        6000,
+        speech="the folder that training.voices wrote to",
+        recordings="recordings of people, SPEAKER-*.flac",
+        speller="the model that training.keywords wrote, to begin from",
+        folder="where the model is written",
+    )
