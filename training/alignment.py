@@ -63,17 +63,16 @@ def words_of(logged: FloatArray, speech: Speech) -> list[Word]:
     words = []
     for place, text in enumerate(texts):
         inside = np.flatnonzero((path > graph.gaps[place]) & (path < graph.gaps[place + 1]))
-        if not len(inside) and not speech.words:
-            return []
         # Each letter with the pause after it.
-        letters = (path[inside] - graph.gaps[place] - 1) // 2
-        frames = [*inside[np.searchsorted(letters, range(len(set(letters.tolist()))))], *inside[-1:] + 1]
-        times = [float(frame * HOP + (LENGTH - HOP) / 2) / RATE for frame in frames]
-        if not speech.words:
+        _, firsts = np.unique((path[inside] - graph.gaps[place] - 1) // 2, return_index=True)
+        times = [float(frame * HOP + (LENGTH - HOP) / 2) / RATE for frame in (*inside[firsts], *inside[-1:] + 1)]
+        if speech.words:
+            _, start, end, ends = speech.words[place]
+            if times:
+                ends = [*(min(max(time, start), end) for time in times[1:-1]), end]
+            words.append((text, start, end, ends))
+        elif times:
             words.append((text, times[0], times[-1], times[1:]))
-            continue
-        _, start, end, ends = speech.words[place]
-        words.append(
-            (text, start, end, [min(max(time, start), end) for time in times[1:-1]] + [end] if times else ends)
-        )
+        else:
+            return []
     return words

@@ -21,8 +21,7 @@ from torch.utils.data import IterableDataset
 from byols.log_mel import FRAME_HOP, LogMel
 from byols.network import AudioNTT
 from novaspeech.arrays import FloatArray
-from training.augment import FASTEST, SLOWEST, degraded
-from training.corpus import Speech, people, piece_of, voices
+from training.corpus import Speech, draw_pieces, people, voices
 from training.espeak import espeak_voices
 from training.functionals import count_of_functionals, functionals
 from training.resumable import Training, run
@@ -49,10 +48,8 @@ class Views(IterableDataset):  # type: ignore[type-arg]
         torch.set_num_threads(1)
         for number in range(self._first, self._last):
             generator = np.random.default_rng((9, number))
-            speeds = generator.uniform(SLOWEST, FASTEST, _BATCH)
-            clean = np.stack([piece_of(self._said, _CONTEXT, speed, generator) for speed in speeds])
-            heard = [degraded(one, list(clean), generator) if generator.random() < 0.5 else one for one in clean]
-            mels = self._log_mel.of_windows(torch.from_numpy(np.stack(heard).astype(np.float32))).numpy()
+            clean, heard = draw_pieces(self._said, _BATCH, _CONTEXT, generator)
+            mels = self._log_mel.of_windows(torch.from_numpy(heard)).numpy()
             mels -= mels.mean(axis=(1, 2), keepdims=True)
             mels /= mels.std(axis=(1, 2), keepdims=True) + 1e-5
             starts = generator.integers(mels.shape[2] - _FRAMES + 1, size=_BATCH)

@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from novaspeech.arrays import FloatArray
-from training.augment import at_speed
+from training.augment import FASTEST, SLOWEST, at_speed, degraded
 from training.speech import RATE
 
 Word = tuple[str, float, float, list[float]]
@@ -79,3 +79,16 @@ def piece_of(recordings: Sequence[np.ndarray], length: int, speed: float, genera
         found.append(samples[start : start + wanted])
     signal = np.asarray(np.concatenate(found)[:wanted] / 32768, np.float32)
     return at_speed(signal, speed)[:length]
+
+
+def draw_pieces(
+    recordings: Sequence[np.ndarray], count: int, length: int, generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """So many pieces of recordings (N,) int16, slower or faster, and how they are heard: both (count, length).
+
+    Every other one, by chance, is heard as some microphone, room or line may give it.
+    """
+    speeds = generator.uniform(SLOWEST, FASTEST, count)
+    clean = np.stack([piece_of(recordings, length, speed, generator) for speed in speeds])
+    heard = [degraded(one, list(clean), generator) if generator.random() < 0.5 else one for one in clean]
+    return clean, np.stack(heard).astype(np.float32)

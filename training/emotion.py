@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,23 +18,20 @@ from sklearn.linear_model import RidgeCV
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
-from transformers import Wav2Vec2Config
 
 from benchmarks.people_parts.emotions import AROUSAL, VALENCE
 from benchmarks.people_parts.material import Utterance, emotions
 from emow2v.network import SCORES, EmotionModel
 from emow2v.standin import save_emotion_model
 from novaspeech.models.signal import standardise
-from training.augment import FASTEST, SLOWEST, degraded
-from training.corpus import Speech, people, piece_of, voices
+from training.corpus import Speech, draw_pieces, people, voices
 from training.espeak import espeak_voices
 from training.functionals import count_of_functionals, functionals
-from training.resumable import Training, run
+from training.resumable import Taught, Training, run
 from training.speech import RATE
 from training.speller import Speller
 
 _BATCH = 32  # pieces of speech
-_DEGRADED = 0.5  # share of pieces
 _LAYERS = 2  # of the speller's that are taken
 _LENGTHS_S = (1.2, 2.0, 3.0)  # of pieces. They are few: the products of each new shape are compiled.
 # As those of the other two: where each category lies, from 0 to 1. Nobody rated these recordings.
@@ -56,33 +52,21 @@ class Said(IterableDataset):  # type: ignore[type-arg]
         for number in range(self._first, self._last):
             generator = np.random.default_rng((10, number))
             length = round(float(generator.choice(_LENGTHS_S)) * RATE)
-            speeds = generator.uniform(SLOWEST, FASTEST, _BATCH)
-            clean = np.stack([piece_of(self._said, length, speed, generator) for speed in speeds])
-            heard = [degraded(one, list(clean), generator) if generator.random() < _DEGRADED else one for one in clean]
-            signals = standardise(torch.from_numpy(np.stack(heard).astype(np.float32)))
-            yield signals, functionals(torch.from_numpy(clean))
+            clean, heard = draw_pieces(self._said, _BATCH, length, generator)
+            yield standardise(torch.from_numpy(heard)), functionals(torch.from_numpy(clean))
 
 
-class Learner(nn.Module):
+class Learner(Taught):
     """The model, and what tells how something is said, which nobody needs afterwards."""
 
     def __init__(self, speller: Speller) -> None:
-        super().__init__()
         torch.manual_seed(0)
         labels = dict(enumerate(SCORES))
         speller.config.update({"id2label": labels, "label2id": {name: index for index, name in labels.items()}})
-        self.model = EmotionModel(speller.config)
-        speller.begin(self.model.wav2vec2)
+        super().__init__(EmotionModel(speller.config))
+        speller.begin(self.wav2vec2)
         count = count_of_functionals()
         self.told, self.usual = nn.Linear(self.config.hidden_size, count), nn.BatchNorm1d(count, affine=False)
-
-    @property
-    def wav2vec2(self) -> Any:
-        return self.model.wav2vec2
-
-    @property
-    def config(self) -> Wav2Vec2Config:
-        return self.model.config
 
     def loss(self, signals: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
         """The error of what is told, in deviations; no one number counts for more than the others."""

@@ -219,21 +219,22 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     def write(model: Wav2Vec2ForCTC) -> None:
         save_speller(model, folder)
 
-    second, third = round(_ALIGNED * steps), round(_WITH_CTC * steps)
-    if training.step < second:
-        timed = [(1.0, spoken)]
-        training.go_on(Examples(timed, training.step, second), partial(loss_of, training.model), write, judged)
-    for part, (last, ctc) in enumerate(((third, False), (steps, True)), 2):
+    for part, share in enumerate((_ALIGNED, _WITH_CTC, 1.0)):
+        last = round(share * steps)
         if training.step < last:
-            found = [
-                (
-                    share,
-                    aligned(training.model, source, folder.with_name(f"{folder.name}.aligned-{part}-{index}.jsonl")),
-                )
-                for index, (share, source) in enumerate(sources)
-            ]
-            batches = Examples(found, training.step, last)
-            training.go_on(batches, partial(loss_of, training.model, with_ctc=ctc), write, judged)
+            known = _aligned_again(training.model, sources, folder, part) if part else [(1.0, spoken)]
+            loss = partial(loss_of, training.model, with_ctc=share == 1.0)
+            training.go_on(Examples(known, training.step, last), loss, write, judged)
+
+
+def _aligned_again(
+    model: Wav2Vec2ForCTC, sources: Sequence[tuple[float, Sequence[Speech]]], folder: Path, part: int
+) -> list[tuple[float, list[Speech]]]:
+    """The sources with each letter where the model finds it; kept beside the folder, for whoever goes on."""
+    return [
+        (share, aligned(model, speech, folder.with_name(f"{folder.name}.aligned-{part}-{index}.jsonl")))
+        for index, (share, speech) in enumerate(sources)
+    ]
 
 
 if __name__ == "__main__":

@@ -12,12 +12,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
+from transformers import Wav2Vec2Config
 
 from novaspeech.models.convolutions import ChannelsLastConvolutions
 
 _SAY, _SAVE = 100, 500  # steps; the latter a multiple of the former
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+
+
+class Taught(nn.Module):
+    """A transformers model on a wav2vec 2.0, to which subclasses add what only its training needs."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def wav2vec2(self) -> Any:
+        return self.model.wav2vec2
+
+    @property
+    def config(self) -> Wav2Vec2Config:
+        return self.model.config
 
 
 class Training:

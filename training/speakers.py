@@ -13,7 +13,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -21,14 +20,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
-from transformers import Wav2Vec2Config, Wav2Vec2ForXVector
+from transformers import Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
 from training.augment import degraded
 from training.corpus import Speech, piece_of, voices
 from training.espeak import espeak_voices
-from training.resumable import Training, run
+from training.resumable import Taught, Training, run
 from training.speech import RATE
 from training.speller import Speller
 from training.teacher import WIDTH, Teacher
@@ -171,21 +170,12 @@ def margin_loss(cosines: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(_SCALE * torch.where(right, torch.cos(angle + _MARGIN), cosines), who)
 
 
-class Learner(nn.Module):
+class Learner(Taught):
     """The model, and the centres of its speakers, which nobody needs afterwards."""
 
     def __init__(self, model: Wav2Vec2ForXVector, centres: torch.Tensor) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self.centres = nn.Parameter(functional.normalize(centres, dim=1))
-
-    @property
-    def wav2vec2(self) -> Any:
-        return self.model.wav2vec2
-
-    @property
-    def config(self) -> Wav2Vec2Config:
-        return self.model.config
 
     def forward(self, signals: torch.Tensor) -> torch.Tensor:
         """Unit vectors (B, 256)."""

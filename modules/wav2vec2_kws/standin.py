@@ -44,5 +44,5 @@ STANDIN = StandIn(
     make,
     options={"keywords": "statement, shop boy, afraid"},
     small=SMALL,
-    learnt_from="synthetic voices and 49 minutes of people",
+    learnt_from="synthetic voices and 48 minutes of people",
 )

@@ -21,6 +21,8 @@ from tests.server.environments import lay_out_environment
 
 Request = Callable[..., dict[str, str]]
 
+# The keywords that the seed's request names are said there.
+WORDS = {"audio": SYNTHETIC / "words.flac", "transcript": SYNTHETIC / "words.txt"}
 INSTALLED = "w2v_bert_2"  # test_discover_venv.py has pip install its environment, and compares with Python as well
 
 
@@ -52,9 +54,8 @@ def test_every_host_writes_the_bytes_that_python_writes(
     for name, server in servers.items():
         folder = tmp_path / name
         folder.mkdir()
-        # The keywords that the request names are said there.
-        audio = SYNTHETIC / "words.flac" if module == "wav2vec2_kws" else None
-        request = with_everything(placed(seed_request_of(module), folder, audio), folder)
+        further = WORDS if module == "wav2vec2_kws" else {}
+        request = with_everything(placed(seed_request_of(module), folder, further.get("audio")), folder, further)
         requests[name] = with_standin(request) | {"jobID": module}
         path = f"{module}\\{module}.trainer" if name == "venv" else request["trainerFilePath"]
         server.post(requests[name] | {"trainerFilePath": path})

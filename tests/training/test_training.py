@@ -14,9 +14,9 @@ import torch
 from safetensors.numpy import load_file
 
 from benchmarks.people_parts.emotions import AROUSAL
-from benchmarks.people_parts.material import Utterance
+from benchmarks.people_parts.material import Utterance, emotions
 from byols.checkpoint import load_model
-from emow2v.network import load_emotion_model
+from emow2v.network import EmotionModel, load_emotion_model
 from emow2v.standin import random_emotion_model
 from novaspeech.models.standin import SMALL_SIZES
 from tests.conftest import SPELLER
@@ -156,8 +156,11 @@ def test_emotion_is_trained_and_goes_on_where_it_was_stopped(
         lambda folder: emotion.train(speech, tmp_path / "people", SPELLER, folder, STEPS, 1e-3), tmp_path, monkeypatch
     )
     assert all(np.allclose(stopped[name], whole[name], atol=1e-3) for name in whole)
-    told = load_emotion_model(tmp_path / "whole")
-    assert told is not None
+    load_emotion_model(tmp_path / "whole")
+    model, spoken = EmotionModel.from_pretrained(tmp_path / "whole"), emotions(tmp_path / "people")
+    with torch.inference_mode():
+        told = model.classifier(emotion.pooled(model, spoken))[:, 0]
+    assert told.mean() == pytest.approx(np.mean([AROUSAL[one.label] for one in spoken]), abs=0.01)
 
 
 def test_the_head_tells_what_it_was_fitted_to() -> None:
