@@ -148,7 +148,8 @@ def frames_of(material: Material, inference: Inference) -> list[FrameBlock]:
 
 def table(inference: Inference, minutes: float) -> None:
     """Prints what the alignment is worth on voices that the checkpoint never heard."""
-    assert isinstance(inference.encoder, KeywordEncoder)
+    encoder = inference.encoder
+    assert isinstance(encoder, KeywordEncoder)
     columns = ["voices", "wrong words", "words", "start: median, 95 %, ms", "end: median, 95 %, ms", "within 50 ms"]
     columns += ["not said: flagged", "said: flagged", "within 50 ms, nothing skipped"]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
@@ -159,9 +160,7 @@ def table(inference: Inference, minutes: float) -> None:
         transcripts = {f"{100 * share:.0f} %": with_errors(said, share, seed) for share in SHARES}
         transcripts["15 %, and passages"] = with_passages(transcripts["15 %"], seed)
         for wrong, transcript in transcripts.items():
-            errors, strict = (
-                run(transcript, material, blocks, inference.encoder, costs) for costs in (Costs(), STRICT)
-            )
+            errors, strict = (run(transcript, material, blocks, encoder, costs) for costs in (encoder.costs, STRICT))
             print(f"| {name} | {wrong} | {len(transcript.words)} | {errors.row()} | {strict.close:.3f} |", flush=True)
 
 

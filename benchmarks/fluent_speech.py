@@ -112,7 +112,7 @@ def measure(material: Material, inference: Inference, voices: str, seed: int) ->
     wrong = Levenshtein.distance(heard, [word.upper() for word in words]) / len(words)
     for share in SHARES:
         transcript = with_errors(words, share, seed)
-        aligner = Aligner(transcript.words, encoder.vocabulary, encoder.frame_seconds, lambda line: None)
+        aligner = Aligner(transcript.words, encoder.vocabulary, encoder.frame_seconds, lambda line: None, encoder.costs)
         for block in blocks:
             aligner.add(block)
         hits, said = aligner.finish(), transcript.spoken >= 0

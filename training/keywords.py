@@ -21,7 +21,7 @@ from transformers import Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
-from training.alignment import aligned
+from training.alignment import aligned, skip_cost
 from training.augment import SLOWEST, at_another_speed, degraded
 from training.corpus import Speech, people, voices
 from training.espeak import espeak_voices
@@ -225,6 +225,8 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
             known = _aligned_again(training.model, sources, folder, part) if part else [(1.0, spoken)]
             loss = partial(loss_of, training.model, with_ctc=share == 1.0)
             training.go_on(Examples(known, training.step, last), loss, write, judged)
+    training.model.config.alignment_skip_cost = skip_cost(training.model, dev_people)
+    training.write(write)
 
 
 def _aligned_again(

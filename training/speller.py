@@ -20,6 +20,7 @@ class Speller:
         known = Wav2Vec2ForCTC.from_pretrained(folder)
         self._weights = known.wav2vec2.state_dict()
         self.config: Wav2Vec2Config = copy.deepcopy(known.config)
+        vars(self.config).pop("alignment_skip_cost", None)
         self.config.update({"num_hidden_layers": layers, "apply_spec_augment": False, "hidden_dropout": 0.0})
 
     def begin(self, trunk: Any) -> None:

@@ -13,7 +13,7 @@ from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import OptionError
+from novaspeech.errors import OptionError, WeightsError
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
@@ -21,6 +21,7 @@ from novaspeech.models import weights
 from novaspeech.models.compute import Compute
 from novaspeech.models.frames import END
 from novaspeech.models.wav2vec2 import load_wav2vec2
+from wav2vec2_kws.trellis import SKIP_COST, Costs
 from wav2vec2_kws.vocabulary import Vocabulary
 
 PUBLISHED = "facebook/wav2vec2-base-960h"
@@ -44,10 +45,11 @@ class KeywordEncoder(FrameEncoder):
         vocabulary: its letters.
         layer: 0 to the number of layers.
         fingerprint: digits that stand for the weights, the same wherever they lie.
+        costs: of leaving a transcript: a model that is less sure of its letters is to stay nearer to it.
 
     Raises:
         OptionError: the model has no such layer.
-        WeightsError: the folder cannot be used.
+        WeightsError: the folder cannot be used, or its config.json has an `alignment_skip_cost` that is none.
     """
 
     def __init__(self, folder: Path, layer: int = -1, compute: Compute | None = None) -> None:
@@ -57,6 +59,7 @@ class KeywordEncoder(FrameEncoder):
         self.layer = _layer_of(config, layer)
         self.vocabulary = Vocabulary.of(weights.load_tokenizer(Wav2Vec2CTCTokenizer, folder), config.vocab_size)
         self.fingerprint = weights.fingerprint(loaded.model, folder)
+        self.costs = Costs(skip=_skip_cost(config, folder))
         self._letters = loaded.model.lm_head.to(compute.device, compute.dtype)
         # Windows pool frames of the whole recording, however short they are.
         super().__init__(loaded.frames(compute), {"embeddings": int(config.hidden_size)}, compute, min_length=1)
@@ -90,3 +93,12 @@ def _layer_of(config: Any, layer: int) -> int:
     if not -layers - 1 <= layer <= layers:
         raise OptionError(f"option 'layer' is {layer}; this model has the layers 0 to {layers}, and -1 is its last")
     return int(layer % (layers + 1))
+
+
+def _skip_cost(config: Any, folder: Path) -> float:
+    said = getattr(config, "alignment_skip_cost", SKIP_COST)
+    if not isinstance(said, (int, float)) or not said >= 0:
+        raise WeightsError(
+            f"{folder}: alignment_skip_cost in its config.json is {said!r}; it must be a number of nats, from 0 on"
+        )
+    return float(said)

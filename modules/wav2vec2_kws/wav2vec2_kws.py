@@ -119,7 +119,8 @@ class Wav2Vec2KWS(SpeechProcessor):
         """Of the session's transcript."""
         written = session.labels("transcript", self.options.transcript, "transcript")
         words = read_transcript(written) if isinstance(written, Path) else words_of(written)
-        return Aligner(words, self.encoder.vocabulary, self.encoder.frame_seconds, session.log)
+        encoder = self.encoder
+        return Aligner(words, encoder.vocabulary, encoder.frame_seconds, session.log, encoder.costs)
 
     def _search_of(self, session: Session) -> Search:
         if self.options.method == "example":

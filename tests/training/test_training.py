@@ -21,7 +21,7 @@ from emow2v.standin import random_emotion_model
 from novaspeech.models.standin import SMALL_SIZES
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES
-from training import byol, emotion, keywords, resumable, speakers
+from training import alignment, byol, emotion, keywords, resumable, speakers
 from training.alignment import words_of
 from training.augment import degraded
 from training.corpus import Speech
@@ -29,9 +29,10 @@ from training.emotion import held_out
 from training.keywords import frames_of
 from training.kokoro import phonemes_of, without_pause
 from training.letters import BLANK, DELIMITER, HOP, LENGTH, VOCABULARY
-from training.speech import RATE
+from training.speech import RATE, WORDS
 from training.texts import plain
 from training.voices import speakers_of
+from wav2vec2_kws.encoder import KeywordEncoder
 
 STEPS = 4
 
@@ -102,6 +103,7 @@ def test_keywords_are_trained_and_go_on_where_they_were_stopped(
         lambda folder: keywords.train(speech, folder, STEPS, 1e-3), tmp_path, monkeypatch
     )
     assert all(np.allclose(stopped[name], whole[name], atol=1e-4) for name in whole)
+    assert KeywordEncoder(tmp_path / "whole").costs.skip in alignment._SKIP_COSTS
 
 
 def test_speakers_are_trained_and_go_on_where_they_were_stopped(
@@ -194,6 +196,30 @@ def test_letters_are_found_where_they_are_said_and_timed_words_stay_where_they_a
         (name, start, end) for name, start, end, _ in timed
     ]
     assert found[1][3] == pytest.approx([frame[8], frame[9], 0.2])
+
+
+def test_a_model_that_hears_letters_wrong_is_to_skip_words_less_easily(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    texts = [" ".join(generator.choice(WORDS, 20)) for _ in range(6)]
+
+    def cost(wrong: float) -> float:
+        """Of a model that hears such a share of the letters as another one."""
+
+        def heard(model: object, spoken: np.ndarray) -> np.ndarray:
+            spelt = np.array(VOCABULARY.spell(texts[int(spoken[0])]))
+            other = (generator.random(len(spelt)) < wrong) & (spelt != DELIMITER)
+            spelt[other] = generator.choice(VOCABULARY.spell("etaoinshr"), other.sum())
+            spelt = np.repeat(spelt, 2)
+            logged = np.full((len(spelt), 32), -6.0, np.float32)
+            logged[np.arange(len(spelt)), spelt] = -0.1
+            return logged
+
+        monkeypatch.setattr(alignment, "log_probabilities", heard)
+        spoken = [Speech(np.array([32768.0 * index]), "somebody", [], text) for index, text in enumerate(texts)]
+        return alignment.skip_cost(torch.nn.Identity(), spoken)
+
+    assert cost(0.0) == 4.0
+    assert cost(0.5) > 4.0
 
 
 def test_words_end_where_they_are_heard_last() -> None:

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
+from novaspeech.errors import WeightsError
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import Segment
+from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, recording, say
 from training.letters import VOCABULARY
 from wav2vec2_kws import anchors, trellis
@@ -39,7 +44,7 @@ def align(audio: Recording, words: Sequence[str], inference: Inference) -> list[
     encoder = inference.encoder
     assert isinstance(encoder, KeywordEncoder)
     grid = WindowGrid.fit(40, 40, 0, 0, audio.duration_ms)
-    aligner = Aligner(words, encoder.vocabulary, encoder.frame_seconds, inference.log)
+    aligner = Aligner(words, encoder.vocabulary, encoder.frame_seconds, inference.log, encoder.costs)
     scan(audio, grid, inference, [aligner], threshold=1.0)
     return list(map(Timeline(grid, encoder).segment, aligner.finish()))
 
@@ -243,6 +248,23 @@ def test_known_times_in_spite_of_wrong_words(speller: KeywordEncoder) -> None:
     for segment in segments[:-1]:
         assert (segment.start_ms, segment.end_ms) == pytest.approx(truth[segment.name], abs=60)
     assert [segment.name for segment in segments if segment.confidence == 0] == ["1000", "hospital"]
+
+
+def test_a_model_says_what_it_costs_to_skip_a_word(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(SPELLER, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    samples, _ = say(SPEECH)
+    words = [*SPEECH[:4], "hospital", *SPEECH[4:]]
+    for said, skipped in ((None, ["hospital"]), (1000, [])):
+        cost = {} if said is None else {"alignment_skip_cost": said}
+        (folder / "config.json").write_text(json.dumps(config | cost))
+        segments = align(recording(samples), words, Inference(KeywordEncoder(folder), log=lambda line: None))
+        assert [segment.name for segment in segments] == words
+        assert [segment.name for segment in segments if segment.confidence == 0] == skipped
+    for said in (-1, "high"):
+        (folder / "config.json").write_text(json.dumps(config | {"alignment_skip_cost": said}))
+        with pytest.raises(WeightsError, match=f"alignment_skip_cost in its config.json is {said!r}; it must be a num"):
+            KeywordEncoder(folder)
 
 
 def test_a_model_that_hears_nothing_right_takes_little_memory() -> None:

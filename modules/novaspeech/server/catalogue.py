@@ -105,9 +105,12 @@ def command_modules() -> list[Any]:
 
 def standins() -> dict[str, StandIn]:
     """Name of each module → what takes its published model's place."""
-    return {
-        name: importlib.import_module(f"{name}.standin").STANDIN for name in module_names() if _has(name, "standin")
-    }
+    return {name: standin for name in module_names() if (standin := standin_of(name))}
+
+
+def standin_of(module: str) -> StandIn | None:
+    """What takes the place of a module's published model, if there is something."""
+    return importlib.import_module(f"{module}.standin").STANDIN if _has(module, "standin") else None
 
 
 def published_name(module: str) -> str:

@@ -18,6 +18,7 @@ from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.models import hub
 from novaspeech.server import host, progress
+from novaspeech.server.catalogue import standin_of
 from novaspeech.server.checks import refuse_too_many_scores, requested_outputs
 from novaspeech.server.inputs import open_excerpt, open_labels, open_recording
 from novaspeech.server.options import Options
@@ -35,7 +36,7 @@ class SessionResult:
     results: Results
 
 
-OWN_MODEL = "small"  # the option `model` for the trained checkpoint in the module's folder, if there is one
+OWN_MODEL = "small"  # the option `model` for the module's own trained checkpoint, if there is one
 
 
 class SpeechProcessor(host.Processor):  # type: ignore[misc]
@@ -68,9 +69,10 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             host.defer_loading(self)
         self.log = log or progress.log
         self.options: Options = self.options_class.parse(opts)
-        own = Path(inspect.getfile(type(self))).with_name(OWN_MODEL)
-        if self.options.model == OWN_MODEL and own.exists():
-            self.options = replace(self.options, model=str(own))
+        if self.options.model == OWN_MODEL:
+            standin = standin_of(Path(inspect.getfile(type(self))).parent.name)
+            if standin and standin.small:
+                self.options = replace(self.options, model=str(standin.small))
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._written: dict[str, Any] = {}
         with hub.publishing(str(self.options_class.fields()["model"].default)):
