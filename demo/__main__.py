@@ -151,10 +151,11 @@ def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
     if model or published_is_here(module):
         print(f"{module}: {published} from {hub.hub_cache()} or {hub.asset_cache().parent}.")
         return dict(standin.options)
+    why = f"\n  ({standin.why_random})" if standin.why_random else ""
     meaning = (
         f"(it learnt from {standin.learnt_from}) takes its place. For the real\n  one"
         if standin.small
-        else "with RANDOM weights shows that everything runs; its numbers mean nothing. For the real\n  ones"
+        else f"with RANDOM weights shows that everything runs; its numbers mean nothing{why}.\n  For the real ones"
     )
     print(
         f"{module}: {published} is not on this machine. A small stand-in of the\n"

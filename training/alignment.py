@@ -33,9 +33,9 @@ def aligned(model: Any, speech: Sequence[Speech], kept: Path) -> list[Speech]:
 
     Args:
         model: a `Wav2Vec2ForCTC`.
-        kept: file of what is found; where it exists, nothing is looked for again.
+        kept: file of what is found; where it exists and is of as much speech, nothing is looked for again.
     """
-    if not kept.exists():
+    if not kept.exists() or len(kept.read_text().splitlines()) != len(speech):
         model.eval()
         found = [words_of(log_probabilities(model, one.signal), one) for one in speech]
         model.train()

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
 
-from benchmarks.people_parts.emotions import AROUSAL, VALENCE
+from benchmarks.people_parts.emotions import AROUSAL, RIDGES, VALENCE
 from benchmarks.people_parts.material import Utterance, emotions
 from emow2v.network import SCORES, EmotionModel
 from emow2v.standin import save_emotion_model
@@ -38,7 +38,6 @@ _LENGTHS_S = (1.2, 2.0, 3.0)  # of pieces. They are few: the products of each ne
 DOMINANCE = {"W": 1.0, "L": 0.3, "E": 0.7, "A": 0.1, "F": 0.8, "T": 0.0, "N": 0.5}
 _PLACES = dict(zip(SCORES, (AROUSAL, DOMINANCE, VALENCE), strict=True))
 _LINEAR = 0.2  # deviation of what goes into the head's tanh, so that it bends little
-_RIDGES = np.logspace(-1, 3, 17)  # of which leaving one recording out finds the best
 
 
 class Said(IterableDataset):  # type: ignore[type-arg]
@@ -90,7 +89,7 @@ def fit_head(model: EmotionModel, vectors: torch.Tensor, spoken: Sequence[Uttera
     wanted = np.array([[_PLACES[score][one.label] for score in SCORES] for one in spoken])
     mean, deviation = vectors.mean(dim=0), vectors.std(dim=0) + 1e-6
     entered = torch.tanh(_LINEAR * (vectors - mean) / deviation).numpy()
-    fitted = RidgeCV(_RIDGES).fit(entered, wanted)
+    fitted = RidgeCV(RIDGES).fit(entered, wanted)
     dense, out = model.classifier.dense, model.classifier.out_proj
     dense.weight.copy_(torch.diag(_LINEAR / deviation))
     dense.bias.copy_(-_LINEAR * mean / deviation)

@@ -13,16 +13,12 @@ from typing import Any
 
 import librosa
 import numpy as np
-import torch
-import transformers
-from transformers import AutoConfig
 
 import novaspeech
 from benchmarks.people_parts.material import RATE
 from demo.standins import make_standin
 from novaspeech.arrays import FloatArray
 from novaspeech.entry import Model
-from novaspeech.server.catalogue import standins
 
 # Signals at `RATE` → a vector each.
 Embed = Callable[[Sequence[FloatArray]], FloatArray]
@@ -66,17 +62,7 @@ def load(module: str, place: str, options: Mapping[str, Any] = MappingProxyType(
     if place != "random":
         return novaspeech.load(module, model=place, **options)
     with tempfile.TemporaryDirectory() as folder:
-        return novaspeech.load(module, model=str(make_random(module, Path(folder, module))), **options)
-
-
-def make_random(module: str, place: Path) -> Path:
-    """Writes the module's stand-in with random weights, however it was trained."""
-    make_standin(module, place)
-    if standins()[module].small:
-        config = AutoConfig.from_pretrained(place)
-        torch.manual_seed(0)
-        getattr(transformers, config.architectures[0])(config).save_pretrained(place)
-    return place
+        return novaspeech.load(module, model=str(make_standin(module, Path(folder, module))), **options)
 
 
 def resemblyzer(packages: str) -> Embed:

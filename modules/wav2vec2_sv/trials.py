@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from novaspeech.colours import COLOURS
 from novaspeech.errors import RequestError
 
 Array = npt.NDArray[np.float64]
@@ -100,10 +101,10 @@ def draw_det(misses: Array, alarms: Array, rate: float, picture: Path) -> None:
     axis.plot(
         *(deviate(np.clip(errors[kept], TINIEST, 1 - TINIEST)) for errors in (alarms, misses)),
         drawstyle="steps-post",
-        color="#0072b2",
+        color=COLOURS[0],
     )
     at = deviate(np.clip(rate, TINIEST, 1 - TINIEST))
-    axis.plot(at, at, "o", color="#d55e00", label=f"equal error rate {100 * rate:.2f} %")
+    axis.plot(at, at, "o", color=COLOURS[1], label=f"equal error rate {100 * rate:.2f} %")
     low, high = deviate(TINIEST), deviate(max(TICKS))
     for which, name in (("x", "false alarms"), ("y", "misses")):
         getattr(axis, f"set_{which}ticks")(deviate(TICKS), [f"{100 * tick:g} %" for tick in TICKS])

@@ -28,7 +28,7 @@ ROOMS = (
     "view",
     "command",
 )
-FOUNDATION = {"errors", "arrays", "hooks", "segments"}
+FOUNDATION = {"errors", "arrays", "colours", "hooks", "segments"}
 # Of a module: what knows a model and no server.
 KNOWS_NO_SERVER = ("encoder.py", "network.py")
 

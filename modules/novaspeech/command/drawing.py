@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from novaspeech.colours import COLOURS
 from novaspeech.formats.track import Track
 from novaspeech.view.data import components, gaps, segment_rows
-from novaspeech.view.looks import COLOURS
 from novaspeech.view.sound import RATE, Sound
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from novaspeech.colours import COLOURS
 from novaspeech.errors import PackageError
 from novaspeech.formats.track import Track, Tracks, lanes
 from novaspeech.segments import Segment
 
 _CONFIDENCE = "confidence"
 _READER = "mpi.eudico.client.annotator.timeseries.csv.CSVServiceProvider"
-_COLOURS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,180,233")  # Okabe and Ito's
 
 
 def write_eaf(tracks: Tracks, file: Path, linked: Sequence[Path]) -> None:
@@ -85,6 +85,8 @@ def write_series(tracks: Iterable[Track], file: Path, scores: Path) -> None:
         ElementTree.SubElement(one, "description")
         ElementTree.SubElement(one, "units")
         ElementTree.SubElement(one, "range", max=str(float(track.high)), min=str(float(track.low)))
-        ElementTree.SubElement(one, "color").text = _COLOURS[number % len(_COLOURS)]
+        ElementTree.SubElement(one, "color").text = ",".join(
+            map(str, bytes.fromhex(COLOURS[number % len(COLOURS)][1:]))
+        )
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(file, encoding="UTF-8", xml_declaration=True)

@@ -35,6 +35,7 @@ class StandIn:
         own_options: with random weights only, of which the usual ones would show nothing.
         small: the module's own trained checkpoint, if there is one: what it says means something.
         learnt_from: what that one was trained on, in a few words.
+        why_random: why there is none, in a sentence's words.
     """
 
     make: Callable[[Path, torch.Tensor], None]
@@ -44,3 +45,4 @@ class StandIn:
     own_options: Mapping[str, str] = field(default_factory=dict)
     small: Path | None = None
     learnt_from: str = ""
+    why_random: str = ""

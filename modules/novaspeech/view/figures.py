@@ -21,9 +21,10 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from novaspeech.colours import COLOURS
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows, tiles
-from novaspeech.view.looks import COLOURS, clock_ticks, colours, hover, legend, short
+from novaspeech.view.looks import clock_ticks, colours, hover, legend, short
 from novaspeech.view.sound import RATE, Sound
 
 _LEFT, _RIGHT = 110, 20  # pixels beside each panel, so that all lie under each other

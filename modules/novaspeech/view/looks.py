@@ -7,8 +7,8 @@ from typing import Any
 
 from bokeh.models import AdaptiveTicker, CompositeTicker, CustomJSHover, CustomJSTickFormatter, HoverTool
 
-# Okabe and Ito's, for all kinds of eyes, but for the two that are too light or too dark for one of the themes.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+from novaspeech.colours import COLOURS
+
 _TICK = """
 const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1
 const digits = step < 0.01 ? 3 : step < 0.1 ? 2 : step < 1 ? 1 : 0

@@ -16,11 +16,11 @@ from bokeh.resources import Resources
 from novaspeech.audio.probe import ONLY_FILES
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.tools import find_ffmpeg
+from novaspeech.colours import COLOURS
 from novaspeech.errors import RecordingError, RequestError, shortened
 from novaspeech.formats.track import Tracks
 from novaspeech.server.saving import whole
 from novaspeech.view.figures import build
-from novaspeech.view.looks import COLOURS
 from novaspeech.view.sound import Sound
 
 _PARTS = Path(__file__).parent
