@@ -198,6 +198,19 @@ def test_letters_are_found_where_they_are_said_and_timed_words_stay_where_they_a
     assert found[1][3] == pytest.approx([frame[8], frame[9], 0.2])
 
 
+def test_other_speech_is_aligned_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spelt = VOCABULARY.spell("lo")
+    logged = np.full((2, 32), -9.0, np.float32)
+    logged[[0, 1], spelt] = -0.1
+    asked: list[object] = []
+    monkeypatch.setattr(alignment, "log_probabilities", lambda model, signal: asked.append(model) or logged)
+    one = Speech(np.zeros(720, np.int16), "somebody", [], "lo")
+    for speech, count in (([one], 1), ([one], 1), ([one, one], 3)):
+        found = alignment.aligned(torch.nn.Identity(), speech, tmp_path / "kept.jsonl")
+        assert [[word for word, *_ in told.words] for told in found] == [["lo"]] * len(speech)
+        assert len(asked) == count
+
+
 def test_a_model_that_hears_letters_wrong_is_to_skip_words_less_easily(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     texts = [" ".join(generator.choice(WORDS, 20)) for _ in range(6)]
