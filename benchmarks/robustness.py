@@ -94,16 +94,16 @@ def encoders(models: Mapping[str, str], folder: Path, modules: list[str]) -> dic
             found[module] = module, {"model": models[module]}
         elif published_is_here(module):
             found[module] = module, {}
-        elif standin.small:
-            found[f"{module} (small checkpoint)"] = module, {"model": str(standin.small)}
-        elif not standin.uri:
-            found[f"{module} (small, random)"] = module, {"model": str(make_standin(module, folder / module))}
-        if standin.uri and module not in found:  # its networks, which have no checkpoint here
+        elif standin.uri:
             for name in NETWORKS:
                 torch.manual_seed(0)
                 torch.save(build(name).state_dict(), folder / f"{name}.pth")
                 options = {"model": str(folder / f"{name}.pth"), "encoder": name}
                 found[f"{module}, {name} (random)"] = module, options
+        else:
+            meaning = "small checkpoint" if standin.small else "small, random"
+            place = standin.small or make_standin(module, folder / module)
+            found[f"{module} ({meaning})"] = module, {"model": str(place)}
     return found
 
 

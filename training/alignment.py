@@ -35,16 +35,18 @@ def aligned(model: Any, speech: Sequence[Speech], kept: Path) -> list[Speech]:
         model: a `Wav2Vec2ForCTC`.
         kept: file of what is found; where it exists and is of as much speech, nothing is looked for again.
     """
-    if not kept.exists() or len(kept.read_text().splitlines()) != len(speech):
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    if len(lines) != len(speech):
         model.eval()
         found = [words_of(log_probabilities(model, one.signal), one) for one in speech]
         model.train()
         part = kept.with_name(f"{kept.name}.part")
-        part.write_text("\n".join(map(json.dumps, found)))
+        lines = list(map(json.dumps, found))
+        part.write_text("\n".join(lines))
         part.replace(kept)
     return [
         replace(one, words=[(word, start, end, ends) for word, start, end, ends in json.loads(line)])
-        for one, line in zip(speech, kept.read_text().splitlines(), strict=True)
+        for one, line in zip(speech, lines, strict=True)
     ]
 
 

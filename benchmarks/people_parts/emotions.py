@@ -35,17 +35,20 @@ def report(folder: Path, encoders: Mapping[str, Embed]) -> list[str]:
     rows = ["| encoder | unweighted average recall | arousal, r | valence, r |", "|---" * 4 + "|"]
     for name, embed in encoders.items():
         vectors = embed([utterance.signal for utterance in spoken])
-
-        def told(probe: Any, wanted: Sequence[Any], vectors: FloatArray = vectors) -> Any:
-            probe = make_pipeline(StandardScaler(), probe)
-            return cross_val_predict(probe, vectors, wanted, groups=speakers, cv=LeaveOneGroupOut())
-
-        guessed = told(LogisticRegression(max_iter=5000, C=0.01, class_weight="balanced"), labels)
-        recall = recall_score(labels, guessed, average="macro")
-        places = [[where[label] for label in labels] for where in (AROUSAL, VALENCE)]
-        agreement = (f"{np.corrcoef(told(RidgeCV(RIDGES), place), place)[0, 1]:.2f}" for place in places)
-        rows.append(f"| {name} | {100 * recall:.1f} % | {' | '.join(agreement)} |")
+        probe = LogisticRegression(max_iter=5000, C=0.01, class_weight="balanced")
+        recall = recall_score(labels, _told(probe, vectors, labels, speakers), average="macro")
+        cells = [f"{100 * recall:.1f} %"]
+        for where in (AROUSAL, VALENCE):
+            places = [where[label] for label in labels]
+            cells.append(f"{np.corrcoef(_told(RidgeCV(RIDGES), vectors, places, speakers), places)[0, 1]:.2f}")
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
+
+
+def _told(probe: Any, vectors: FloatArray, wanted: Sequence[Any], speakers: Sequence[str]) -> Any:
+    """What a probe says of each speaker (n,), fitted to the others."""
+    probe = make_pipeline(StandardScaler(), probe)
+    return cross_val_predict(probe, vectors, wanted, groups=speakers, cv=LeaveOneGroupOut())
 
 
 def positions(folder: Path, places: Mapping[str, str]) -> list[str]:

@@ -44,16 +44,16 @@ class Aligner:
         vocabulary: the model's letters.
         frame_seconds: from one frame to the next.
         log: takes lines about words that are not heard or cannot be spelt.
-        costs: what it costs to leave the transcript.
+        costs: what it costs to leave the transcript, as the model has it.
     """
 
     reads = LETTERS
 
     def __init__(
-        self, words: Sequence[str], vocabulary: Vocabulary, frame_seconds: float, log: Log, costs: Costs | None = None
+        self, words: Sequence[str], vocabulary: Vocabulary, frame_seconds: float, log: Log, costs: Costs
     ) -> None:
         self._words, self._vocabulary, self._frame_seconds, self._log = words, vocabulary, frame_seconds, log
-        self._costs = costs or Costs()
+        self._costs = costs
         self._spellings = [spell_word(word, vocabulary) for word in words]
         self._decoder = WordDecoder(vocabulary)
         self._heard: list[Hit] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import OptionError, WeightsError
+from novaspeech.errors import OptionError
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
@@ -59,7 +60,9 @@ class KeywordEncoder(FrameEncoder):
         self.layer = _layer_of(config, layer)
         self.vocabulary = Vocabulary.of(weights.load_tokenizer(Wav2Vec2CTCTokenizer, folder), config.vocab_size)
         self.fingerprint = weights.fingerprint(loaded.model, folder)
-        self.costs = Costs(skip=_skip_cost(config, folder))
+        meaning = "a number of nats, from 0 on"
+        skip = weights.own_number(config, folder, "alignment_skip_cost", SKIP_COST, (0, math.inf), meaning)
+        self.costs = Costs(skip=skip)
         self._letters = loaded.model.lm_head.to(compute.device, compute.dtype)
         # Windows pool frames of the whole recording, however short they are.
         super().__init__(loaded.frames(compute), {"embeddings": int(config.hidden_size)}, compute, min_length=1)
@@ -93,12 +96,3 @@ def _layer_of(config: Any, layer: int) -> int:
     if not -layers - 1 <= layer <= layers:
         raise OptionError(f"option 'layer' is {layer}; this model has the layers 0 to {layers}, and -1 is its last")
     return int(layer % (layers + 1))
-
-
-def _skip_cost(config: Any, folder: Path) -> float:
-    said = getattr(config, "alignment_skip_cost", SKIP_COST)
-    if not isinstance(said, (int, float)) or not said >= 0:
-        raise WeightsError(
-            f"{folder}: alignment_skip_cost in its config.json is {said!r}; it must be a number of nats, from 0 on"
-        )
-    return float(said)

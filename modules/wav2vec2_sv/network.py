@@ -10,7 +10,7 @@ from torch.nn import functional
 from transformers import Wav2Vec2ForXVector
 
 from novaspeech.audio.buffer import WindowBatch
-from novaspeech.errors import WeightsError
+from novaspeech.models import weights
 from novaspeech.models.compute import Compute
 from novaspeech.models.convolutions import frame_geometry
 from novaspeech.models.frames import END
@@ -47,7 +47,9 @@ class SpeakerModel:
         self.pretrained, self.frames = loaded.model.to(compute.device), loaded.frames(compute)
         self.min_length = shortest_window(loaded.config)
         self.width = int(loaded.config.xvector_output_dim)
-        self.threshold = _threshold(loaded.config, folder)
+        self.threshold = weights.own_number(
+            loaded.config, folder, "same_speaker_threshold", THRESHOLD, (-1, 1), "a cosine, from -1 to 1"
+        )
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """Unit vectors (B, D) float32, one a window."""
@@ -77,15 +79,6 @@ def x_vectors(model: Wav2Vec2ForXVector, delayed: torch.Tensor) -> torch.Tensor:
 
 # The loss's centres and the layer before it: only training uses them.
 _NOT_USED = ("objective.weight", "classifier.weight", "classifier.bias")
-
-
-def _threshold(config: Any, folder: Path) -> float:
-    said = getattr(config, "same_speaker_threshold", THRESHOLD)
-    if not isinstance(said, (int, float)) or not -1 <= said <= 1:
-        raise WeightsError(
-            f"{folder}: same_speaker_threshold in its config.json is {said!r}; it must be a cosine, from -1 to 1"
-        )
-    return float(said)
 
 
 def shortest_window(config: Any) -> int:

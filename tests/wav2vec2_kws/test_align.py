@@ -25,7 +25,7 @@ from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.scan import Timeline, scan
 from wav2vec2_kws.standin import ALPHABET
-from wav2vec2_kws.trellis import Graph
+from wav2vec2_kws.trellis import Costs, Graph
 from wav2vec2_kws.vocabulary import Vocabulary
 
 SPEECH = ["money", "children", "always", "letter", "summer", "question", "river", "music", "doctor", "water"]
@@ -62,7 +62,7 @@ def aligned(
     bad: Sequence[int] = (),
     log: Callable[[str], None] = lambda line: None,
 ) -> list[Hit]:
-    aligner = Aligner(words, VOCABULARY, FRAME_SECONDS, log)
+    aligner = Aligner(words, VOCABULARY, FRAME_SECONDS, log, Costs())
     for block in cut_blocks(LETTERS, letters, edges, bad):
         assert list(aligner.add(block)) == []
     hits = aligner.finish()
@@ -217,7 +217,7 @@ def test_a_transcript_longer_than_the_audio(count: int) -> None:
 
 def test_nothing_to_align() -> None:
     assert aligned(letters_of(spread(["money"])), []) == []
-    aligner = Aligner(["money"], VOCABULARY, FRAME_SECONDS, print)
+    aligner = Aligner(["money"], VOCABULARY, FRAME_SECONDS, print, Costs())
     assert aligner.finish() == [Hit("money", 0, 0, 0.0)]
 
 
@@ -255,8 +255,7 @@ def test_a_model_says_what_it_costs_to_skip_a_word(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     samples, _ = say(SPEECH)
     words = [*SPEECH[:4], "hospital", *SPEECH[4:]]
-    for said, skipped in ((None, ["hospital"]), (1000, [])):
-        cost = {} if said is None else {"alignment_skip_cost": said}
+    for cost, skipped in (({}, ["hospital"]), ({"alignment_skip_cost": 1000}, [])):
         (folder / "config.json").write_text(json.dumps(config | cost))
         segments = align(recording(samples), words, Inference(KeywordEncoder(folder), log=lambda line: None))
         assert [segment.name for segment in segments] == words
@@ -270,7 +269,7 @@ def test_a_model_says_what_it_costs_to_skip_a_word(tmp_path: Path) -> None:
 def test_a_model_that_hears_nothing_right_takes_little_memory() -> None:
     generator = np.random.default_rng(8)
     words = ["".join(generator.choice(list("etaonihsr"), 6)) for _ in range(900)]
-    aligner = Aligner(words, VOCABULARY, FRAME_SECONDS, lambda line: None)
+    aligner = Aligner(words, VOCABULARY, FRAME_SECONDS, lambda line: None, Costs())
     count = 15_000  # 5 minutes
     for first in range(0, count, 1000):
         noise = generator.gumbel(size=(1000, len(ALPHABET))).astype(np.float32) * 3

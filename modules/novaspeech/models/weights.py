@@ -87,6 +87,24 @@ def load_config(config_class: type[T], folder: Path) -> T:
     return config
 
 
+def own_number(config: Any, folder: Path, name: str, usual: float, bounds: tuple[float, float], meaning: str) -> float:
+    """A number that a model may have found for itself, in its config.json.
+
+    Args:
+        name: of its entry.
+        usual: what is taken of models that have none.
+        bounds: the lowest and the highest that it can be.
+        meaning: what it must be, in words.
+
+    Raises:
+        WeightsError: it is something else.
+    """
+    said = getattr(config, name, usual)
+    if not isinstance(said, (int, float)) or not bounds[0] <= said <= bounds[1]:
+        raise WeightsError(f"{folder}: {name} in its config.json is {said!r}; it must be {meaning}")
+    return float(said)
+
+
 def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...] = ()) -> T:
     """A transformers model from a folder, in float32, on the CPU, ready for inference.
 
