@@ -56,16 +56,24 @@ def voices(folder: Path, kind: str = "kokoro") -> list[Speech]:
     return found
 
 
+def recordings_in(folder: Path) -> list[tuple[str, Path]]:
+    """Speakers and files of recordings that are named SPEAKER-*.flac."""
+    return [(file.stem.split("-")[0], file) for file in sorted(folder.rglob("*.flac"))]
+
+
+def samples_of(file: str | Path) -> np.ndarray:
+    """A recording of one channel, (N,) int16 at `RATE`."""
+    samples, rate = soundfile.read(file, dtype="int16")
+    return np.asarray(samples if rate == RATE else soxr.resample(samples, rate, RATE))
+
+
 def people(table: Path) -> list[Speech]:
     """What `training.people` wrote down; only of whom there is a text."""
     found = []
     for line in table.read_text().splitlines():
         row = json.loads(line)
         if row["text"]:
-            samples, rate = soundfile.read(row["file"], dtype="int16")
-            if rate != RATE:
-                samples = soxr.resample(samples, rate, RATE)
-            found.append(Speech(samples, row["speaker"], [], row["text"]))
+            found.append(Speech(samples_of(row["file"]), row["speaker"], [], row["text"]))
     return found
 
 

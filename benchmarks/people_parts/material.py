@@ -14,7 +14,7 @@ import soxr
 from praatio import textgrid
 
 from novaspeech.arrays import FloatArray
-from training.corpus import voices
+from training.corpus import recordings_in, voices
 
 RATE = 16000  # Hz, of all that is returned here
 
@@ -107,8 +107,8 @@ def trials(folder: Path) -> tuple[list[tuple[bool, str, str]], dict[str, FloatAr
 
 def training_speakers(folder: Path) -> list[Utterance]:
     """A recording each of 251 speakers, none of whom is tested on."""
-    files = sorted((folder / "librispeech_train-clean-100").glob("*.flac"))
-    return [Utterance(read(file), file.stem.split("-")[0], "") for file in files]
+    recordings = recordings_in(folder / "librispeech_train-clean-100")
+    return [Utterance(read(file), speaker, "") for speaker, file in recordings]
 
 
 def texts(folder: Path) -> list[str]:
