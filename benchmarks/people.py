@@ -12,8 +12,9 @@ is one. Public packages run in processes of their own, if they are there:
 speakers: equal error rate, and in brackets the least detection cost (target prior 0.05, its best trivial answer is 1),
 of the trials of six LibriSpeech speakers; one side of each is changed, cuts are of both. keywords: twelve words in
 prompts by one woman. voices: twelve words that Kokoro's held-out voices say, in what `training.voices DIR --test` left.
-times: starts and ends of words against those that people marked. digits: across speakers. emotions: seven, acted, and
-where they lie, by linear probes that never heard the speaker. robustness: benchmarks/robustness.py on them.
+times: starts and ends of words against those that people marked, and of those of `voices`. digits: across speakers.
+emotions: seven, acted, and where they lie, by linear probes that never heard the speaker. robustness:
+benchmarks/robustness.py on them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 from benchmarks.machine import describe_machine
 from benchmarks.people_parts import digits, emotions, keywords, speakers
 from benchmarks.people_parts.encoders import Embed, by_module, mfcc_statistics, resemblyzer
-from benchmarks.people_parts.material import Talk, asterisk, synthetic
+from benchmarks.people_parts.material import Talk, asterisk, mfa, synthetic
 from novaspeech.server.catalogue import standins
 
 _PROBED = ("byols", "emow2v", "wav2vec2_sv", "w2v_bert_2")  # modules whose embeddings are asked for emotions
@@ -70,7 +71,11 @@ class People:
         return keywords.report(talk, words, dict(self._of("wav2vec2_kws")), self._packages)
 
     def times(self) -> list[str]:
-        return keywords.times(self._speech, dict(self._of("wav2vec2_kws")))
+        marked = mfa(self._speech)
+        groups = {"all that people marked": marked, **{talk.name: [talk] for talk in marked}}
+        if self._voices:
+            groups["held-out voices"] = [synthetic(self._voices)]
+        return keywords.times(groups, dict(self._of("wav2vec2_kws")))
 
     def digits(self) -> list[str]:
         frames = {

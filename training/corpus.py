@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.augment import FASTEST, SLOWEST, at_speed, degraded
 from training.speech import RATE
 
 Word = tuple[str, float, float, list[float]]
+_FADE = RATE // 200  # samples
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Speech:
         speaker: whose it is.
         words: with their first and last second and the ends of their phonemes; empty where only the text is known.
         text: what is said.
+        exact: whether the words' times are those of what made the speech; else something has guessed them.
     """
 
     samples: np.ndarray
     speaker: str
     words: list[Word]
     text: str
+    exact: bool = False
 
     @property
     def signal(self) -> FloatArray:
@@ -52,8 +56,24 @@ def voices(folder: Path, kind: str = "kokoro") -> list[Speech]:
             row = json.loads(line)
             words = [(word.lower(), start, end, ends) for word, start, end, ends in row["words"]]
             mine = samples[row["start"] : row["end"]]
-            found.append(Speech(mine, row["speaker"], words, " ".join(word for word, *_ in words)))
+            found.append(Speech(mine, row["speaker"], words, " ".join(word for word, *_ in words), exact=True))
     return found
+
+
+def phrase_of(speech: Speech, generator: np.random.Generator) -> Speech:
+    """One to four words in a row, cut out between words; of speech whose words' times are exact."""
+    first = int(generator.integers(len(speech.words)))
+    words = speech.words[first : first + int(generator.integers(1, 5))]
+    # Half of the pause on either side is theirs.
+    edges = [0.0, *((one[2] + other[1]) / 2 for one, other in pairwise(speech.words)), speech.seconds]
+    start, end = (round(edges[place] * RATE) for place in (first, first + len(words)))
+    samples = speech.samples[start:end].copy()
+    fade = np.linspace(0, 1, min(_FADE, len(samples)))  # a click would tell where words begin
+    samples[: len(fade)] = samples[: len(fade)] * fade
+    samples[len(samples) - len(fade) :] = samples[len(samples) - len(fade) :] * fade[::-1]
+    begin = start / RATE
+    words = [(word, one - begin, other - begin, [time - begin for time in ends]) for word, one, other, ends in words]
+    return Speech(samples, speech.speaker, words, " ".join(word for word, *_ in words), speech.exact)
 
 
 def recordings_in(folder: Path) -> list[tuple[str, Path]]:

@@ -3,7 +3,8 @@
 A wav2vec 2.0 with a CTC head (Baevski et al. 2020), of the published architecture in a small size, learns to spell from
 the speech in the folder SPEECH, in three parts. First frame by frame from speech whose words have times; then so from
 all speech, each letter where the model itself finds it; last with CTC beside that, the letters found again. CTC from
-the start finds blanks, and after ten times as long little else. Stopped and started again, it goes on.
+the start finds blanks, and after ten times as long little else. Sentences of synthetic voices are cut into phrases, and
+these put together anew: else it learns sentences by heart. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
 from training.alignment import aligned, skip_cost
 from training.augment import SLOWEST, at_another_speed, degraded
-from training.corpus import Speech, people, voices
+from training.corpus import Speech, people, phrase_of, voices
 from training.espeak import espeak_voices
 from training.letters import BLANK, DELIMITER, HOP, IGNORED, LENGTH, VOCABULARY
 from training.resumable import Training, run
@@ -34,7 +35,8 @@ from wav2vec2_kws.standin import ALPHABET, random_speller, save_speller
 _LENGTHS = (4, 6, 9, 13, 18)
 _BATCH_SECONDS = 36.0
 _CLEAN = 0.4  # of the examples are as they were recorded
-_ALIGNED, _WITH_CTC = 0.3, 0.6  # of the training is done when the second and third parts begin
+_PHRASES = 0.6  # of them are phrases of many sentences, which cannot be learnt by heart
+_ALIGNED, _WITH_CTC = 0.2, 0.4  # of the training is done when the second and third parts begin
 _FRAME_SHARE = 0.3  # of the cross-entropy beside CTC: it keeps letters in their places
 
 
@@ -73,8 +75,11 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
         pieces: list[FloatArray] = []
         words: list[tuple[str, float, float, list[float]]] = []
         text, position, timed = [], 0, True
+        in_phrases = generator.random() < _PHRASES
         while position < seconds * RATE:
             one = speech[int(generator.integers(len(speech)))]
+            if in_phrases and one.exact:
+                one = phrase_of(one, generator)
             if pieces and position / RATE + one.seconds / SLOWEST + 1 > longest:
                 break
             sound, factor = at_another_speed(one.signal, generator)
@@ -154,8 +159,8 @@ def small_model() -> Wav2Vec2ForCTC:
     return random_speller(
         hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768,
         conv_dim=(32, 64, 64, 96, 128, 128, 192), num_conv_pos_embeddings=48, num_conv_pos_embedding_groups=16,
-        hidden_dropout=0.05, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0,
-        layerdrop=0.0, apply_spec_augment=True, mask_time_prob=0.03, mask_time_length=8, mask_feature_prob=0.0,
+        hidden_dropout=0.1, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0,
+        layerdrop=0.0, apply_spec_augment=True, mask_time_prob=0.05, mask_time_length=5, mask_feature_prob=0.0,
     )  # fmt: skip
 
 
@@ -203,7 +208,7 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     dev_people, train_people = heard[::25], [one for index, one in enumerate(heard) if index % 25]
     test = voices(speech, "test")[:100]
     training = Training(small_model(), folder, steps, rate)
-    sources = [(0.6, spoken), (0.25, train_people), (0.15, espeak_voices(speech))]
+    sources = [(0.5, spoken), (0.35, train_people), (0.15, espeak_voices(speech))]
     hours = [sum(one.seconds for one in source) / 3600 for _, source in sources]
     parameters = sum(weight.numel() for weight in training.model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters; hours: {', '.join(f'{each:.2f}' for each in hours)}", flush=True)
@@ -243,7 +248,7 @@ if __name__ == "__main__":
     run(
         train,
         __doc__,
-        13_500,
+        24_500,
         speech="the folder that training.voices and training.people wrote to",
         folder="where the model is written",
     )

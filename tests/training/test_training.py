@@ -24,7 +24,7 @@ from tests.wav2vec2_kws.conftest import TAKES
 from training import alignment, byol, emotion, keywords, resumable, speakers
 from training.alignment import words_of
 from training.augment import degraded
-from training.corpus import Speech
+from training.corpus import Speech, phrase_of
 from training.emotion import held_out
 from training.keywords import frames_of
 from training.kokoro import phonemes_of, without_pause
@@ -250,6 +250,27 @@ def test_the_letters_of_frames_follow_the_phonemes_of_a_word() -> None:
     assert frames.index(DELIMITER) * 0.02 == pytest.approx(0.7, abs=0.03)
     l_frames = [place for place, letter in enumerate(frames) if letter == VOCABULARY.spell("l")[0]]
     assert BLANK in frames[l_frames[0] : l_frames[-1]]
+
+
+def test_a_phrase_holds_its_words_where_they_are_said() -> None:
+    samples = np.zeros(RATE, np.int16)
+    words = [("one", 0.1, 0.2, [0.15, 0.2]), ("two", 0.3, 0.5, [0.5]), ("three", 0.5, 0.9, [0.6, 0.9])]
+    for level, (_, start, end, _) in enumerate(words, 1):
+        samples[int(start * RATE) : int(end * RATE)] = 1000 * level
+    speech = Speech(samples, "he", words, "one two three", exact=True)
+    phrases = [phrase_of(speech, np.random.default_rng(seed)) for seed in range(40)]
+    assert {phrase.text for phrase in phrases} == {
+        "one", "two", "three", "one two", "two three", "one two three"
+    }  # fmt: skip
+    for phrase in phrases:
+        assert phrase.exact
+        assert " ".join(word for word, *_ in phrase.words) == phrase.text
+        for word, start, end, ends in phrase.words:
+            level = 1 + [known for known, *_ in words].index(word)
+            assert phrase.samples[round((start + end) / 2 * RATE)] == 1000 * level
+            assert start < ends[0] <= ends[-1] == pytest.approx(end)
+        assert not phrase.samples[[0, -1]].any()  # no click
+    assert (speech.samples == samples).all()
 
 
 @pytest.mark.parametrize("seed", range(12))
