@@ -134,7 +134,7 @@ if __name__ == "__main__":
     run(
         train,
         __doc__,
-        3000,
+        5000,
         speech="the folder that training.voices and training.people wrote to",
         people="the folder of benchmarks/people.py, with its emodb",
         speller="the model that training.keywords wrote, to begin from",
