@@ -111,8 +111,8 @@ def _explain_opacity(least: float, most: float, axis: Axes) -> None:
 def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
     """Writes names onto segments where they have room; gives how many are in view, and how many of them have.
 
-    A name may be a little smaller, and reach into the gaps beside its segment, but not into another one. Call it when
-    the panel has its place and its limits: only then it is known how wide a second is.
+    A name may be a little smaller, and reach into the gaps beside its segment, but not into another one, nor into
+    another's name. Call it when the panel has its place and its limits: only then it is known how wide a second is.
     """
     _, columns = segment_rows(track)
     renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -120,6 +120,7 @@ def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
     per_second = axis.get_window_extent(renderer).width / (last - first)
     spans = [(begin / 1000, end / 1000) for begin, end in zip(columns["start"], columns["end"], strict=True)]
     shown = written = 0
+    reached: dict[int, float] = {}  # row → where its last name ends
     for number, ((start, end), row, name) in enumerate(zip(spans, columns["row"], columns["name"], strict=True)):
         begin, finish = max(start, first), min(end, last)
         if finish <= begin:
@@ -127,6 +128,7 @@ def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
         shown += 1
         middle = (begin + finish) / 2
         before = next((spans[one][1] for one in range(number - 1, -1, -1) if columns["row"][one] == row), first)
+        before = max(before, reached.get(row, first))
         after = next((spans[one][0] for one in range(number + 1, len(spans)) if columns["row"][one] == row), last)
         room = 2 * min(middle - max(before, first), min(after, last) - middle) * per_second - _PADDING
         if room < _THINNEST * len(name):
@@ -138,6 +140,7 @@ def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
             text.remove()
         else:
             text.set_fontsize(size)
+            reached[row] = middle + wide * size / _SIZES[0] / per_second / 2
             written += 1
     return shown, written
 

@@ -105,6 +105,18 @@ def test_no_text_lies_over_another(
     assert piled(drawn[0]) == []
 
 
+@pytest.mark.parametrize("gap_ms", [250, 400, 800])
+def test_two_names_do_not_meet_in_the_gap_between_their_segments(
+    tmp_path: Path, drawn: list[Figure], gap_ms: int
+) -> None:
+    words = [Segment(gap_ms * n, gap_ms * n + 40, ("LO", "AAK")[n % 2], 1) for n in range(32_000 // gap_ms)]
+    track = Track.of_segments("words", words)
+    draw_picture(Tracks("talk", None, None, 32.0, (track,)), tmp_path / "talk.png")
+    [axis] = drawn[0].axes
+    assert axis.texts, "some have room"
+    assert piled(drawn[0]) == []
+
+
 def test_names_stand_where_they_have_room(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
     for span, most in (((0.0, None), 0), ((60.0, 70.0), 0.67), ((60.0, 63.0), 1)):
         draw_picture(tracks, tmp_path / "talk.png", span=span)
