@@ -104,15 +104,16 @@ def times(groups: Mapping[str, Sequence[Talk]], models: Mapping[str, str]) -> li
         "| starts, ends, median ms |",
         "|---" * 7 + "|",
     ]
-    for name, place in models.items():
+    recordings = {talk.name: talk for talks in groups.values() for talk in talks}  # each may be in several rows
+    for model_name, place in models.items():
         model = load("wav2vec2_kws", place)
+        found = {name: (_aligned(model, talk), _recognised(model, talk)) for name, talk in recordings.items()}
         for group, talks in groups.items():
             count = sum(len(talk.words) for talk in talks)
-            aligned = [error for talk in talks for error in _aligned(model, talk)]
-            heard = [error for talk in talks for error in _recognised(model, talk)]
+            aligned, heard = ([error for talk in talks for error in found[talk.name][part]] for part in (0, 1))
             close = np.mean([abs(start) <= 0.1 for start, _ in aligned])
             share = f"{close:.2f} | {len(heard) / count:.2f}"
-            rows.append(f"| {name} | {group} | {count} | {_medians(aligned)} | {share} | {_medians(heard)} |")
+            rows.append(f"| {model_name} | {group} | {count} | {_medians(aligned)} | {share} | {_medians(heard)} |")
     return rows
 
 

@@ -120,17 +120,17 @@ def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
     per_second = axis.get_window_extent(renderer).width / (last - first)
     spans = [(begin / 1000, end / 1000) for begin, end in zip(columns["start"], columns["end"], strict=True)]
     shown = written = 0
-    reached: dict[int, float] = {}  # row → where its last name ends
+    taken: dict[int, float] = {}  # row → until when its last segment and that one's name reach
     for number, ((start, end), row, name) in enumerate(zip(spans, columns["row"], columns["name"], strict=True)):
+        before = max(taken.get(row, first), first)
+        taken[row] = end
         begin, finish = max(start, first), min(end, last)
         if finish <= begin:
             continue
         shown += 1
         middle = (begin + finish) / 2
-        before = next((spans[one][1] for one in range(number - 1, -1, -1) if columns["row"][one] == row), first)
-        before = max(before, reached.get(row, first))
         after = next((spans[one][0] for one in range(number + 1, len(spans)) if columns["row"][one] == row), last)
-        room = 2 * min(middle - max(before, first), min(after, last) - middle) * per_second - _PADDING
+        room = 2 * min(middle - before, min(after, last) - middle) * per_second - _PADDING
         if room < _THINNEST * len(name):
             continue
         text = axis.text(middle, row, name, ha="center", va="center_baseline", fontsize=_SIZES[0], clip_on=True)
@@ -140,7 +140,7 @@ def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
             text.remove()
         else:
             text.set_fontsize(size)
-            reached[row] = middle + wide * size / _SIZES[0] / per_second / 2
+            taken[row] = max(end, middle + wide * size / _SIZES[0] / per_second / 2)
             written += 1
     return shown, written
 
