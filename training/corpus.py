@@ -14,6 +14,7 @@ import soxr
 
 from novaspeech.arrays import FloatArray
 from training.augment import FASTEST, SLOWEST, at_speed, degraded
+from training.letters import HOP
 from training.speech import RATE
 
 Word = tuple[str, float, float, list[float]]
@@ -30,6 +31,7 @@ class Speech:
         words: with their first and last second and the ends of their phonemes; empty where only the text is known.
         text: what is said.
         exact: whether the words' times are those of what made the speech; else something has guessed them.
+        taught: what `training.listener` makes of each 20 ms (frames, 512), if it was asked.
     """
 
     samples: np.ndarray
@@ -37,6 +39,7 @@ class Speech:
     words: list[Word]
     text: str
     exact: bool = False
+    taught: np.ndarray | None = None
 
     @property
     def signal(self) -> FloatArray:
@@ -73,7 +76,8 @@ def phrase_of(speech: Speech, generator: np.random.Generator) -> Speech:
     samples[len(samples) - len(fade) :] = samples[len(samples) - len(fade) :] * fade[::-1]
     begin = start / RATE
     words = [(word, one - begin, other - begin, [time - begin for time in ends]) for word, one, other, ends in words]
-    return Speech(samples, speech.speaker, words, " ".join(word for word, *_ in words), speech.exact)
+    taught = None if speech.taught is None else speech.taught[round(start / HOP) : round(end / HOP)]
+    return Speech(samples, speech.speaker, words, " ".join(word for word, *_ in words), speech.exact, taught)
 
 
 def recordings_in(folder: Path) -> list[tuple[str, Path]]:

@@ -4,7 +4,8 @@ A wav2vec 2.0 with a CTC head (Baevski et al. 2020), of the published architectu
 the speech in the folder SPEECH, in three parts. First frame by frame from speech whose words have times; then so from
 all speech, each letter where the model itself finds it; last with CTC beside that, the letters found again. CTC from
 the start finds blanks, and after ten times as long little else. Sentences of synthetic voices are cut into phrases, and
-these put together anew: else it learns sentences by heart. Stopped and started again, it goes on.
+these put together anew: else it learns sentences by heart. All the while it is to tell what Whisper's encoder makes of
+what it hears. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
 from transformers import Wav2Vec2ForCTC
@@ -27,7 +29,8 @@ from training.augment import SLOWEST, at_another_speed, degraded
 from training.corpus import Speech, people, phrase_of, voices
 from training.espeak import espeak_voices
 from training.letters import BLANK, DELIMITER, HOP, IGNORED, LENGTH, VOCABULARY
-from training.resumable import Training, run
+from training.listener import WIDTH, Listener, taught
+from training.resumable import Taught, Training, run
 from training.speech import RATE
 from wav2vec2_kws.standin import ALPHABET, random_speller, save_speller
 
@@ -38,15 +41,20 @@ _CLEAN = 0.4  # of the examples are as they were recorded
 _PHRASES = 0.6  # of them are phrases of many sentences, which cannot be learnt by heart
 _ALIGNED, _WITH_CTC = 0.2, 0.4  # of the training is done when the second and third parts begin
 _FRAME_SHARE = 0.3  # of the cross-entropy beside CTC: it keeps letters in their places
+_TAUGHT_SHARE = 1.0  # of the squared error of what Whisper's encoder makes of it
 
 
 @dataclass(frozen=True)
 class Example:
-    """What is learnt from: signal (N,), the ids of its letters, each frame's letter (F,)."""
+    """What is learnt from: signal (N,), the ids of its letters; each frame's letter (F,), and what is taught (F, 512).
+
+    What is not known of a frame is `IGNORED`, or NaN.
+    """
 
     signal: FloatArray
     letters: tuple[int, ...]
     frames: np.ndarray
+    taught: np.ndarray
 
 
 class Examples(IterableDataset):  # type: ignore[type-arg]
@@ -74,6 +82,7 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
         seconds = generator.uniform(0.7, 1) * longest
         pieces: list[FloatArray] = []
         words: list[tuple[str, float, float, list[float]]] = []
+        rows: list[tuple[float, float, np.ndarray | None]] = []
         text, position, timed = [], 0, True
         in_phrases = generator.random() < _PHRASES
         while position < seconds * RATE:
@@ -91,6 +100,7 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
                 (word, start + first / factor, start + last / factor, [start + end / factor for end in ends])
                 for word, first, last, ends in one.words
             ]
+            rows.append((start, factor, one.taught))
             timed &= bool(one.words)
             text.append(one.text)
             position += len(gap) + len(sound)
@@ -100,7 +110,7 @@ class Examples(IterableDataset):  # type: ignore[type-arg]
             signal = degraded(signal, others, generator)
         count = (len(signal) - LENGTH) // HOP + 1
         frames = frames_of(words, count) if timed else np.full(count, IGNORED)
-        return Example(signal.astype(np.float32), VOCABULARY.spell(" ".join(text)), frames)
+        return Example(signal.astype(np.float32), VOCABULARY.spell(" ".join(text)), frames, rows_of(rows, count))
 
 
 def frames_of(words: Sequence[tuple[str, float, float, list[float]]], count: int) -> np.ndarray:
@@ -108,7 +118,7 @@ def frames_of(words: Sequence[tuple[str, float, float, list[float]]], count: int
 
     Letters outnumber phonemes or fall short of them; each takes its share of the phonemes' time, in order.
     """
-    centres = (np.arange(count) * HOP + LENGTH / 2) / RATE
+    centres = _centres(count)
     frames = np.full(count, BLANK)
     for index, (word, start, end, ends) in enumerate(words):
         if index:
@@ -129,6 +139,26 @@ def frames_of(words: Sequence[tuple[str, float, float, list[float]]], count: int
     return frames
 
 
+def rows_of(pieces: Sequence[tuple[float, float, np.ndarray | None]], count: int) -> np.ndarray:
+    """What is taught of each frame (count, 512), NaN where nothing is.
+
+    Args:
+        pieces: of each the second at which it starts, how many times as fast it is, and its rows (frames, 512).
+    """
+    found = np.full((count, WIDTH), np.nan, np.float16)
+    for start, factor, rows in pieces:
+        if rows is not None:
+            places = np.floor((_centres(count) - start) * factor * RATE / HOP).astype(int)
+            inside = (places >= 0) & (places < len(rows))
+            found[inside] = rows[places[inside]]
+    return found
+
+
+def _centres(count: int) -> FloatArray:
+    """The second of each frame's middle (count,)."""
+    return np.asarray((np.arange(count) * HOP + LENGTH / 2) / RATE)
+
+
 def _fitting(sources: Sequence[tuple[float, Sequence[Speech]]], length: int) -> tuple[list[list[Speech]], FloatArray]:
     """What of each source is no longer than an example, and the sources' shares."""
     limit = (length - 1) * SLOWEST
@@ -138,19 +168,21 @@ def _fitting(sources: Sequence[tuple[float, Sequence[Speech]]], length: int) -> 
 
 
 def collate(examples: Sequence[Example], longest: int) -> tuple[torch.Tensor, ...]:
-    """Standardised signals (B, N), lengths (B,), all letters one after the other, how many each, frames (B, F).
+    """Standardised signals (B, N), lengths (B,), all letters in a row, how many each, frames (B, F) and (B, F, 512).
 
     Args:
         longest: samples N.
     """
     signals = torch.zeros(len(examples), longest)
     frames = torch.full((len(examples), (longest - LENGTH) // HOP + 1), IGNORED)
+    taught = torch.full((*frames.shape, WIDTH), torch.nan, dtype=torch.float16)
     for index, example in enumerate(examples):
         signals[index, : len(example.signal)] = standardise(torch.from_numpy(example.signal)[None])[0]
         frames[index, : len(example.frames)] = torch.from_numpy(example.frames)
+        taught[index, : len(example.taught)] = torch.from_numpy(example.taught)
     lengths = torch.tensor([len(example.signal) for example in examples])
     letters = torch.tensor([letter for example in examples for letter in example.letters])
-    return signals, lengths, letters, torch.tensor([len(example.letters) for example in examples]), frames
+    return signals, lengths, letters, torch.tensor([len(example.letters) for example in examples]), frames, taught
 
 
 def small_model() -> Wav2Vec2ForCTC:
@@ -164,13 +196,25 @@ def small_model() -> Wav2Vec2ForCTC:
     )  # fmt: skip
 
 
-def loss_of(model: Wav2Vec2ForCTC, batch: Sequence[torch.Tensor], with_ctc: bool = False) -> torch.Tensor:
-    """Cross-entropy of the frames that are known, or a share of it and CTC of all; both in nats a frame."""
-    signals, lengths, letters, counts, frames = batch
-    mask = (torch.arange(signals.shape[1]) < lengths[:, None]).long()
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = model(signals, attention_mask=mask).logits
-    logged = functional.log_softmax(logits.float(), dim=-1)
+class Learner(Taught):
+    """The model, and a layer that tells what Whisper's encoder makes of speech, which nobody needs afterwards."""
+
+    def __init__(self, model: Wav2Vec2ForCTC) -> None:
+        super().__init__(model)
+        self.telling = nn.Linear(model.config.hidden_size, WIDTH)
+
+    def forward(self, signals: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log probabilities of letters (B, F, letters), and what Whisper's encoder may make of it (B, F, 512)."""
+        with torch.autocast("cpu", torch.bfloat16):
+            states = self.model.wav2vec2(signals, attention_mask=mask).last_hidden_state
+            logits, told = self.model.lm_head(states), self.telling(states)
+        return functional.log_softmax(logits.float(), dim=-1), told.float()
+
+
+def loss_of(learner: Learner, batch: Sequence[torch.Tensor], with_ctc: bool = False) -> torch.Tensor:
+    """Cross-entropy of known frames, or a share of it and CTC of all, in nats a frame; and of what is taught."""
+    signals, lengths, letters, counts, frames, taught = batch
+    logged, told = learner(signals, (torch.arange(signals.shape[1]) < lengths[:, None]).long())
     known = frames[:, : logged.shape[1]]
     loss = functional.nll_loss(logged.flatten(0, 1), known.flatten(), ignore_index=IGNORED, reduction="sum")
     loss = loss / (known != IGNORED).sum().clamp_min(1)
@@ -180,7 +224,8 @@ def loss_of(model: Wav2Vec2ForCTC, batch: Sequence[torch.Tensor], with_ctc: bool
             logged.transpose(0, 1), letters, spans, counts, blank=BLANK, reduction="sum", zero_infinity=True
         )
         loss = _FRAME_SHARE * loss + ctc / spans.sum()
-    return loss
+    listened = ~taught[..., 0].isnan()
+    return loss + _TAUGHT_SHARE * functional.mse_loss(told[listened], taught[listened].float())
 
 
 @torch.inference_mode()
@@ -207,30 +252,34 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     spoken, heard = voices(speech), people(speech / "people.jsonl")
     dev_people, train_people = heard[::25], [one for index, one in enumerate(heard) if index % 25]
     test = voices(speech, "test")[:100]
-    training = Training(small_model(), folder, steps, rate)
-    sources = [(0.5, spoken), (0.35, train_people), (0.15, espeak_voices(speech))]
+    training = Training(Learner(small_model()), folder, steps, rate)
+    shares = {"voices": (0.5, spoken), "people": (0.35, train_people), "espeak": (0.15, espeak_voices(speech))}
+    listener = Listener(speech / "packages")
+    sources = [
+        (share, taught(listener, some, speech / f"listened-{name}.npy")) for name, (share, some) in shares.items()
+    ]
     hours = [sum(one.seconds for one in source) / 3600 for _, source in sources]
-    parameters = sum(weight.numel() for weight in training.model.parameters())
+    parameters = sum(weight.numel() for weight in training.model.model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters; hours: {', '.join(f'{each:.2f}' for each in hours)}", flush=True)
 
     def judged() -> str:
         some = {"new voices": test, "new people": dev_people}
         return "".join(
-            ", {}: letters {:.3f} words {:.3f} wrong".format(name, *errors(training.model, speech))
+            ", {}: letters {:.3f} words {:.3f} wrong".format(name, *errors(training.model.model, speech))
             for name, speech in some.items()
             if speech
         )
 
-    def write(model: Wav2Vec2ForCTC) -> None:
-        save_speller(model, folder)
+    def write(learner: Learner) -> None:
+        save_speller(learner.model, folder)
 
     for part, share in enumerate((_ALIGNED, _WITH_CTC, 1.0)):
         last = round(share * steps)
         if training.step < last:
-            known = _aligned_again(training.model, sources, folder, part) if part else [(1.0, spoken)]
+            known = _aligned_again(training.model.model, sources, folder, part) if part else [(1.0, sources[0][1])]
             loss = partial(loss_of, training.model, with_ctc=share == 1.0)
             training.go_on(Examples(known, training.step, last), loss, write, judged)
-    training.model.config.alignment_skip_cost = skip_cost(training.model, dev_people)
+    training.model.config.alignment_skip_cost = skip_cost(training.model.model, dev_people)
     training.write(write)
 
 

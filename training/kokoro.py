@@ -8,6 +8,7 @@ sooner, and pauses are partly counted to the phoneme before; both are put right.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections import defaultdict
@@ -249,8 +250,9 @@ def _float_model(folder: Path) -> str:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.output.append(onnx.helper.make_tensor_value_info(_DURATIONS, onnx.TensorProto.FLOAT, None))
-    onnx.save(model, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
+    part = path.with_suffix(f".{os.getpid()}")  # several processes begin at once
+    onnx.save(model, part)
+    part.replace(path)
     return str(path)
 
 

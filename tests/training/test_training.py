@@ -18,10 +18,11 @@ from benchmarks.people_parts.material import Utterance, emotions
 from byols.checkpoint import load_model
 from emow2v.network import EmotionModel, load_emotion_model
 from emow2v.standin import random_emotion_model
+from novaspeech.arrays import FloatArray
 from novaspeech.models.standin import SMALL_SIZES
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES
-from training import alignment, byol, emotion, keywords, resumable, speakers
+from training import alignment, byol, emotion, keywords, listener, resumable, speakers
 from training.alignment import words_of
 from training.augment import degraded
 from training.corpus import Speech, phrase_of
@@ -95,10 +96,18 @@ def _weights(place: Path) -> dict[str, Any]:
     return {name: value.numpy() for name, value in torch.load(place, weights_only=True).items()}
 
 
+def means_of_frames(signal: FloatArray) -> FloatArray:
+    """In place of Whisper's encoder, which is in a package: each frame's mean 512 times."""
+    padded = np.zeros(listener.FRAMES * HOP, np.float32)
+    padded[: len(signal)] = signal
+    return np.repeat(padded.reshape(-1, HOP).mean(axis=1, keepdims=True), listener.WIDTH, axis=1)
+
+
 def test_keywords_are_trained_and_go_on_where_they_were_stopped(
     speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keywords, "_BATCH_SECONDS", 6.0)
+    monkeypatch.setattr(keywords, "Listener", lambda packages: means_of_frames)
     stopped, whole = stopped_and_whole(
         lambda folder: keywords.train(speech, folder, STEPS, 1e-3), tmp_path, monkeypatch
     )
@@ -233,6 +242,36 @@ def test_a_model_that_hears_letters_wrong_is_to_skip_words_less_easily(monkeypat
 
     assert cost(0.0) == 4.0
     assert cost(0.5) > 4.0
+
+
+def test_each_frame_is_taught_what_is_heard_there(tmp_path: Path) -> None:
+    # 0.25 to 9.25 s, more than is heard at once; each frame's level is the utterance's and its own.
+    levels = [np.arange(frames) + 1000 * place for place, frames in enumerate((12, 450, 400, 350, 450, 40, 462))]
+    speech = [Speech(np.repeat(level, HOP).astype(np.int16), "she", [], "so") for level in levels]
+    found = listener.taught(means_of_frames, speech, tmp_path / "kept.npy")
+    everything = np.concatenate(levels)
+    for one, level in zip(found, levels, strict=True):
+        assert one.taught is not None
+        assert one.taught == pytest.approx(
+            np.repeat((level[:, None] - everything.mean()) / everything.std(), listener.WIDTH, axis=1), abs=2e-3
+        )
+
+    def fails(signal: FloatArray) -> FloatArray:
+        raise AssertionError("it listened again")
+
+    again = listener.taught(fails, speech, tmp_path / "kept.npy")
+    assert all(np.array_equal(one.taught, other.taught) for one, other in zip(found, again, strict=True))  # type: ignore[arg-type]
+    with pytest.raises(AssertionError, match="again"):
+        listener.taught(fails, speech[1:], tmp_path / "kept.npy")
+
+
+def test_what_is_taught_is_as_fast_as_what_is_said() -> None:
+    rows = np.repeat(np.arange(100, dtype=np.float16)[:, None], listener.WIDTH, axis=1)
+    found = keywords.rows_of([(0.5, 1.25, rows), (3.0, 1.0, None)], 200)[:, 0]
+    # 100 frames of 20 ms at 1.25 times the speed take 1.6 s.
+    known = np.flatnonzero(~np.isnan(found))
+    assert (known[0], known[-1]) == (25, 104)
+    assert found[known] == pytest.approx((known - 24.4) * 1.25, abs=1)
 
 
 def test_words_end_where_they_are_heard_last() -> None:
