@@ -79,7 +79,7 @@ def with_errors(words: Sequence[str], share: float, seed: int) -> Transcript:
         if error in ("wrong", "added"):
             written.append(str(generator.choice([other for other in others if other != word])))
             spoken.append(-1)
-    return Transcript(written, np.array(spoken))
+    return Transcript(written, np.array(spoken, int))
 
 
 def with_passages(transcript: Transcript, seed: int, length: int = 250) -> Transcript:

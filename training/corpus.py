@@ -19,6 +19,7 @@ from training.speech import RATE
 
 Word = tuple[str, float, float, list[float]]
 _FADE = RATE // 200  # samples
+_HELD_OUT_EVERY = 25  # of the people
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,17 @@ def samples_of(file: str | Path) -> np.ndarray:
 
 def people(table: Path) -> list[Speech]:
     """What `training.people` wrote down; only of whom there is a text."""
-    found = []
-    for line in table.read_text().splitlines():
-        row = json.loads(line)
-        if row["text"]:
-            found.append(Speech(samples_of(row["file"]), row["speaker"], [], row["text"]))
-    return found
+    return [
+        Speech(samples_of(row["file"]), row["speaker"], [], row["text"])
+        for row in map(json.loads, table.read_text().splitlines())
+        if row["text"]
+    ]
+
+
+def held_out_people(table: Path) -> set[str]:
+    """Speakers who are never trained on: of all, also those without a text, which not every machine finds the same."""
+    speakers = sorted({json.loads(line)["speaker"] for line in table.read_text().splitlines()})
+    return set(speakers[::_HELD_OUT_EVERY])
 
 
 def piece_of(recordings: Sequence[np.ndarray], length: int, speed: float, generator: np.random.Generator) -> FloatArray:

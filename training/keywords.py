@@ -26,7 +26,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.models.signal import standardise
 from training.alignment import aligned, skip_cost
 from training.augment import SLOWEST, at_another_speed, degraded
-from training.corpus import Speech, people, phrase_of, voices
+from training.corpus import Speech, held_out_people, people, phrase_of, voices
 from training.espeak import espeak_voices
 from training.letters import BLANK, DELIMITER, HOP, IGNORED, LENGTH, VOCABULARY
 from training.listener import WIDTH, Listener, taught
@@ -250,7 +250,9 @@ def errors(model: Wav2Vec2ForCTC, speech: Sequence[Speech]) -> tuple[float, floa
 def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     """Trains a model, or goes on training it."""
     spoken, heard = voices(speech), people(speech / "people.jsonl")
-    dev_people, train_people = heard[::25], [one for index, one in enumerate(heard) if index % 25]
+    held_out = held_out_people(speech / "people.jsonl")
+    dev_people = [one for one in heard if one.speaker in held_out]
+    train_people = [one for one in heard if one.speaker not in held_out]
     test = voices(speech, "test")[:100]
     training = Training(Learner(small_model()), folder, steps, rate)
     shares = {"voices": (0.5, spoken), "people": (0.35, train_people), "espeak": (0.15, espeak_voices(speech))}

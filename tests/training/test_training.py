@@ -25,7 +25,7 @@ from tests.wav2vec2_kws.conftest import TAKES
 from training import alignment, byol, emotion, keywords, listener, resumable, speakers
 from training.alignment import words_of
 from training.augment import degraded
-from training.corpus import Speech, phrase_of
+from training.corpus import Speech, held_out_people, phrase_of
 from training.emotion import held_out
 from training.keywords import frames_of
 from training.kokoro import phonemes_of, without_pause
@@ -263,6 +263,14 @@ def test_each_frame_is_taught_what_is_heard_there(tmp_path: Path) -> None:
     assert all(np.array_equal(one.taught, other.taught) for one, other in zip(found, again, strict=True))  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="again"):
         listener.taught(fails, speech[1:], tmp_path / "kept.npy")
+
+
+def test_who_is_held_out_does_not_depend_on_whose_text_is_sure(tmp_path: Path) -> None:
+    rows = [{"file": f"{person}.flac", "speaker": f"{person:03d}", "text": "so"} for person in range(60)]
+    for text in ("so", None):
+        rows[7]["text"] = text
+        (tmp_path / "people.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        assert held_out_people(tmp_path / "people.jsonl") == {"000", "025", "050"}
 
 
 def test_what_is_taught_is_as_fast_as_what_is_said() -> None:
