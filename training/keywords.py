@@ -146,9 +146,10 @@ def rows_of(pieces: Sequence[tuple[float, float, np.ndarray | None]], count: int
         pieces: of each the second at which it starts, how many times as fast it is, and its rows (frames, 512).
     """
     found = np.full((count, WIDTH), np.nan, np.float16)
+    centres = _centres(count)
     for start, factor, rows in pieces:
         if rows is not None:
-            places = np.floor((_centres(count) - start) * factor * RATE / HOP).astype(int)
+            places = np.floor((centres - start) * factor * RATE / HOP).astype(int)
             inside = (places >= 0) & (places < len(rows))
             found[inside] = rows[places[inside]]
     return found
@@ -254,20 +255,19 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     dev_people = [one for one in heard if one.speaker in held_out]
     train_people = [one for one in heard if one.speaker not in held_out]
     test = voices(speech, "test")[:100]
-    training = Training(Learner(small_model()), folder, steps, rate)
-    shares = {"voices": (0.5, spoken), "people": (0.35, train_people), "espeak": (0.15, espeak_voices(speech))}
+    model = small_model()
+    training = Training(Learner(model), folder, steps, rate)
     listener = Listener(speech / "packages")
-    sources = [
-        (share, taught(listener, some, speech / f"listened-{name}.npy")) for name, (share, some) in shares.items()
-    ]
+    shares = ((0.5, spoken), (0.35, train_people), (0.15, espeak_voices(speech)))
+    sources = [(share, taught(listener, some, speech)) for share, some in shares]
     hours = [sum(one.seconds for one in source) / 3600 for _, source in sources]
-    parameters = sum(weight.numel() for weight in training.model.model.parameters())
+    parameters = sum(weight.numel() for weight in model.parameters())
     print(f"{parameters / 1e6:.2f} M parameters; hours: {', '.join(f'{each:.2f}' for each in hours)}", flush=True)
 
     def judged() -> str:
         some = {"new voices": test, "new people": dev_people}
         return "".join(
-            ", {}: letters {:.3f} words {:.3f} wrong".format(name, *errors(training.model.model, speech))
+            ", {}: letters {:.3f} words {:.3f} wrong".format(name, *errors(model, speech))
             for name, speech in some.items()
             if speech
         )
@@ -278,10 +278,10 @@ def train(speech: Path, folder: Path, steps: int, rate: float) -> None:
     for part, share in enumerate((_ALIGNED, _WITH_CTC, 1.0)):
         last = round(share * steps)
         if training.step < last:
-            known = _aligned_again(training.model.model, sources, folder, part) if part else [(1.0, sources[0][1])]
+            known = _aligned_again(model, sources, folder, part) if part else [(1.0, sources[0][1])]
             loss = partial(loss_of, training.model, with_ctc=share == 1.0)
             training.go_on(Examples(known, training.step, last), loss, write, judged)
-    training.model.config.alignment_skip_cost = skip_cost(training.model.model, dev_people)
+    model.config.alignment_skip_cost = skip_cost(model, dev_people)
     training.write(write)
 
 

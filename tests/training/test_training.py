@@ -248,7 +248,7 @@ def test_each_frame_is_taught_what_is_heard_there(tmp_path: Path) -> None:
     # 0.25 to 9.25 s, more than is heard at once; each frame's level is the utterance's and its own.
     levels = [np.arange(frames) + 1000 * place for place, frames in enumerate((12, 450, 400, 350, 450, 40, 462))]
     speech = [Speech(np.repeat(level, HOP).astype(np.int16), "she", [], "so") for level in levels]
-    found = listener.taught(means_of_frames, speech, tmp_path / "kept.npy")
+    found = listener.taught(means_of_frames, speech, tmp_path)
     everything = np.concatenate(levels)
     for one, level in zip(found, levels, strict=True):
         assert one.taught is not None
@@ -259,10 +259,10 @@ def test_each_frame_is_taught_what_is_heard_there(tmp_path: Path) -> None:
     def fails(signal: FloatArray) -> FloatArray:
         raise AssertionError("it listened again")
 
-    again = listener.taught(fails, speech, tmp_path / "kept.npy")
+    again = listener.taught(fails, speech, tmp_path)
     assert all(np.array_equal(one.taught, other.taught) for one, other in zip(found, again, strict=True))  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="again"):
-        listener.taught(fails, speech[1:], tmp_path / "kept.npy")
+        listener.taught(fails, speech[1:], tmp_path)
 
 
 def test_who_is_held_out_does_not_depend_on_whose_text_is_sure(tmp_path: Path) -> None:
