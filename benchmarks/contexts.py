@@ -30,14 +30,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 import novaspeech
 from benchmarks.machine import describe_machine
 from demo.standins import make_standin
+from novaspeech.api import Model
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
-from novaspeech.entry import Model
 from novaspeech.given import Audio
 from novaspeech.inference.engine import Chunks, Inference
-from novaspeech.server.catalogue import load_trainer, module_names
+from novaspeech.module.catalogue import load_trainer, module_names
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.standin import SMALL
 

@@ -34,7 +34,7 @@ from benchmarks.machine import describe_machine
 from demo.__main__ import inputs_of, make_request
 from demo.server import Server, Status
 from demo.standins import lay_out
-from novaspeech.server.catalogue import load_trainer, module_names, standins
+from novaspeech.module.catalogue import load_trainer, module_names, standins
 
 ROOT = Path(__file__).resolve().parents[1]
 VENVS = Path("cache", "venvs")  # of a server's folder

@@ -34,10 +34,10 @@ from transformers import SeamlessM4TFeatureExtractor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.inference.encoder import Encoder
-from novaspeech.models.filter_banks import FilterBanks
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.models.fast.filter_banks import FilterBanks
+from novaspeech.module.catalogue import load_trainer
 from w2v_bert_2.w2v_bert_2 import W2VBert2
 
 BATCH = 250

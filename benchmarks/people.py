@@ -32,7 +32,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.people_parts import digits, emotions, keywords, speakers
 from benchmarks.people_parts.encoders import Embed, by_module, mfcc_statistics, resemblyzer
 from benchmarks.people_parts.material import Talk, asterisk, mfa, synthetic
-from novaspeech.server.catalogue import standins
+from novaspeech.module.catalogue import standins
 
 _PROBED = ("byols", "emow2v", "wav2vec2_sv", "w2v_bert_2")  # modules whose embeddings are asked for emotions
 

@@ -32,9 +32,9 @@ import novaspeech
 from benchmarks.machine import describe_machine
 from byols.network import NETWORKS, build
 from demo.standins import make_standin
+from novaspeech.api import Model
 from novaspeech.audio.recording import Recording
-from novaspeech.entry import Model
-from novaspeech.server.catalogue import published_is_here, standins
+from novaspeech.module.catalogue import published_is_here, standins
 from training.speech import with_noise
 
 RATE = 16000

@@ -36,7 +36,7 @@ from benchmarks.path import make_recording
 from benchmarks.speed_parts.cases import CASES
 from demo.__main__ import inputs_of, make_request
 from demo.standins import make_standin
-from novaspeech.server.catalogue import load_trainer, standins
+from novaspeech.module.catalogue import load_trainer, standins
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED_MB = 60

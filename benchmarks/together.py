@@ -26,7 +26,7 @@ import novaspeech
 from benchmarks.machine import alternate, describe_machine
 from benchmarks.speed_parts.ways import quieten
 from demo.standins import make_standin
-from novaspeech.entry import Model
+from novaspeech.api import Model
 from novaspeech.errors import NovaspeechError
 from novaspeech.result import Result
 

@@ -23,11 +23,10 @@ from transformers.utils.logging import disable_progress_bar
 from demo.server import Server, ServerError, Status
 from demo.standins import make_standin
 from novaspeech.audio.recording import Recording
-from novaspeech.command.pictures import draw_picture
 from novaspeech.errors import WeightsError
+from novaspeech.formats.ssi import read_tracks
 from novaspeech.models import downloads, hub
-from novaspeech.reading import read_tracks
-from novaspeech.server.catalogue import (
+from novaspeech.module.catalogue import (
     Trainer,
     module_names,
     published_is_here,
@@ -37,6 +36,7 @@ from novaspeech.server.catalogue import (
     trainers,
 )
 from novaspeech.view.page import write_page
+from novaspeech.view.pictures import draw_picture
 
 DEMO = Path(__file__).resolve().parent
 RECORDING = DEMO / "recording.flac"  # what each module is shown with

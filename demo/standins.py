@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from novaspeech.models import hub
-from novaspeech.server.catalogue import published_name, published_place, standins
+from novaspeech.module.catalogue import published_name, published_place, standins
 
 
 def speech() -> torch.Tensor:

@@ -22,8 +22,8 @@ from discover_utils.scripts import process
 from demo.standins import make_standin
 from emow2v.network import SCORES
 from novaspeech.command.main import main
-from novaspeech.server.catalogue import Trainer, load_trainer
-from novaspeech.server.outputs import Output
+from novaspeech.module.catalogue import Trainer, load_trainer
+from novaspeech.module.output import Output
 
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC = ROOT / "tests" / "data" / "synthetic"  # two voices of espeak-ng
@@ -33,7 +33,7 @@ SPELLER = ROOT / "tests" / "data" / "speller"  # knows the words that the tests'
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starts with the files that take longest, since each is one process's: the servers', then the demo's."""
-    slow = ("tests/server/test_discover_venv", "tests/server", "tests/test_demo")
+    slow = ("tests/real_servers/test_discover_venv", "tests/real_servers", "tests/test_demo")
     ranks = {
         item: next((rank for rank, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))
         for item in items

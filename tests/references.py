@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from novaspeech.audio.buffer import WindowGrid
+from novaspeech.audio.windows import WindowGrid
 
 
 def decoded(path: Path) -> tuple[np.ndarray, int]:

@@ -19,7 +19,7 @@ from matplotlib.image import imread
 
 from demo.__main__ import RECORDING, choose_options, main
 from demo.standins import lay_out, make_standin
-from novaspeech.server.catalogue import Trainer, module_names, published_name, standins, trainers
+from novaspeech.module.catalogue import Trainer, module_names, published_name, standins, trainers
 from tests.conftest import ROOT, Site
 
 
@@ -119,7 +119,7 @@ def test_at_a_terminal_it_offers_to_fetch_a_published_checkpoint(
     content = make_standin("byols", tmp_path / "published.pth").read_bytes()
     Site.files["/byols.pth"] = content
     uri = URI("default", f"{site}/byols.pth", f"sha256:{hashlib.sha256(content).hexdigest()}")
-    for place in ("demo.__main__", "novaspeech.server.catalogue"):
+    for place in ("demo.__main__", "novaspeech.module.catalogue"):
         monkeypatch.setattr(f"{place}.published_uri", lambda module: uri)
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: answer is not None, raising=False)

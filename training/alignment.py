@@ -14,7 +14,7 @@ import torch
 from benchmarks.alignment import STRICT, with_errors
 from novaspeech.arrays import FloatArray
 from novaspeech.inference.pooling import FrameBlock
-from novaspeech.models.signal import standardise
+from novaspeech.models.front import standardise
 from training.corpus import Speech, Word
 from training.letters import HOP, LENGTH, VOCABULARY
 from training.speech import RATE

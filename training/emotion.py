@@ -23,7 +23,7 @@ from benchmarks.people_parts.emotions import AROUSAL, RIDGES, VALENCE
 from benchmarks.people_parts.material import Utterance, emotions
 from emow2v.network import SCORES, EmotionModel
 from emow2v.standin import save_emotion_model
-from novaspeech.models.signal import standardise
+from novaspeech.models.front import standardise
 from training.corpus import Speech, draw_pieces, people, voices
 from training.espeak import espeak_voices
 from training.functionals import count_of_functionals, functionals

@@ -23,7 +23,7 @@ from torch.utils.data import IterableDataset
 from transformers import Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
-from novaspeech.models.signal import standardise
+from novaspeech.models.front import standardise
 from training.alignment import aligned, skip_cost
 from training.augment import SLOWEST, at_another_speed, degraded
 from training.corpus import Speech, held_out_people, people, phrase_of, voices

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Wav2Vec2Config
 
-from novaspeech.models.convolutions import ChannelsLastConvolutions
+from novaspeech.models.fast.convolutions import ChannelsLastConvolutions
 
 _SAY, _SAVE = 100, 500  # steps; the latter a multiple of the former
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)

@@ -22,7 +22,7 @@ from torch.utils.data import IterableDataset
 from transformers import Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
-from novaspeech.models.signal import standardise
+from novaspeech.models.front import standardise
 from training.augment import degraded
 from training.corpus import Speech, piece_of, recordings_in, samples_of, voices
 from training.espeak import espeak_voices

@@ -16,8 +16,8 @@ from typing import Any
 from transformers.utils import logging
 
 from demo.standins import make_standin
-from novaspeech.models.standin import StandIn
-from novaspeech.server.catalogue import standins
+from novaspeech.module.catalogue import standins
+from novaspeech.module.standin import StandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,10 +20,10 @@ from typing import Any
 import psutil
 
 from benchmarks.hardships_parts.base import ROOT, Kind, Problem
-from novaspeech.server.catalogue import module_names
+from novaspeech.module.catalogue import module_names
 
 GRACE = 5.0  # seconds that a process's own children may need to end after it
-_PRELOAD = ["torch._dynamo", "soundfile", "soxr", "novaspeech.command.run", "novaspeech.entry"]
+_PRELOAD = ["torch._dynamo", "soundfile", "soxr", "novaspeech.command.run", "novaspeech.api"]
 _PRELOAD += [f"transformers.models.{name}.modeling_{name}" for name in ("wav2vec2", "wav2vec2_bert", "wavlm")]
 _OF_TORCH = "torchinductor_"  # a cache that torch keeps for each user, under the same name for ever
 

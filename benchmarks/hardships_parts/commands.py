@@ -11,8 +11,8 @@ import novaspeech
 from benchmarks.hardships_parts.base import Kind, Problem, Section, World
 from benchmarks.hardships_parts.cases import Case, read_in_child
 from benchmarks.hardships_parts.child import command, errors_in, run_child
+from novaspeech.api import Model
 from novaspeech.arrays import FloatArray
-from novaspeech.entry import Model
 
 DOZEN = 12
 DIMENSIONS = 64  # of the stand-in's embeddings

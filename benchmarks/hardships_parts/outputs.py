@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.hardships_parts.base import ROOT, Kind, Problem, World, files_below
 from benchmarks.hardships_parts.child import command, run_child
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.module.catalogue import load_trainer
 
 OLD_END, NEW_SECONDS = "8s", 30
 Pairs = Mapping[str, bytes]  # file → its bytes, headers and data

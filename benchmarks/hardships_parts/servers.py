@@ -14,7 +14,7 @@ from benchmarks.hardships_parts.base import ROOT, Kind, Problem, Section, World,
 from benchmarks.hardships_parts.outputs import Work, make_work
 from demo.__main__ import make_request
 from demo.server import Server, Status
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.module.catalogue import load_trainer
 
 MODULE = "emow2v"
 LIMIT = 120.0  # seconds for a job

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.hardships_parts.base import ROOT, Kind, Problem, Section, World
 from benchmarks.hardships_parts.child import Ended, run_child
 from benchmarks.hardships_parts.sounds import DAMAGES
-from novaspeech.server.catalogue import module_names
+from novaspeech.module.catalogue import module_names
 
 LIMIT = 90.0
 MEMORY = 16 * 2**30  # bytes of address space: a damaged size must not fill the machine

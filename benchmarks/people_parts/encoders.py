@@ -17,8 +17,8 @@ import numpy as np
 import novaspeech
 from benchmarks.people_parts.material import RATE
 from demo.standins import make_standin
+from novaspeech.api import Model
 from novaspeech.arrays import FloatArray
-from novaspeech.entry import Model
 
 # Signals at `RATE` → a vector each.
 Embed = Callable[[Sequence[FloatArray]], FloatArray]

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.people_parts.encoders import load, run_reference
 from benchmarks.people_parts.material import RATE, Talk
-from novaspeech.entry import Model
+from novaspeech.api import Model
 
 KEYWORDS = (
     "conference", "please", "pound", "enter", "message", "number", "record", "leader", "password", "again",

@@ -24,7 +24,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.command.main import main
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models.compute import Compute
-from novaspeech.models.onnx import onnx_compute
+from novaspeech.models.onnx.runtime import onnx_compute
 
 PUBLIC, TORCH, ONNX = "public", "torch", "onnx"
 

@@ -14,10 +14,10 @@ from byols.encoder import BYOLSEncoder
 from byols.network import NETWORKS
 from novaspeech.errors import OptionError
 from novaspeech.models.downloads import fetch
-from novaspeech.server.options import Options, option
-from novaspeech.server.outputs import Output
-from novaspeech.server.processor import SpeechProcessor
-from novaspeech.server.session import Results, Session
+from novaspeech.module.options import Options, option
+from novaspeech.module.output import Output
+from novaspeech.module.processor import SpeechProcessor
+from novaspeech.module.session import Results, Session
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import torch
 from byols.base import SAMPLE_RATE, Network
 from byols.log_mel import LogMel, mean_and_deviation, safe_std, shortest_signal
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from byols.base import CHUNK_FRAMES, SAMPLE_RATE, Network
 from byols.log_mel import FRAME_HOP, SHORTEST, LogMel, mean_and_deviation, safe_std, shortest_signal
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.models.compute import Compute
 

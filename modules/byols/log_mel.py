@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from byols.base import MELS, SAMPLE_RATE, Network
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RecordingError
 
 FRAME_LENGTH = 400  # 25 ms; this and what follows is what the checkpoints were trained with

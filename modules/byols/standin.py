@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from byols.network import build
-from novaspeech.models.standin import StandIn
+from novaspeech.module.standin import StandIn
 
 
 def make(file: Path, speech: torch.Tensor) -> None:

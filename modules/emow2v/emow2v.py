@@ -16,10 +16,10 @@ from novaspeech.errors import OptionError
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
 from novaspeech.models.folder import is_export
-from novaspeech.server.backend_options import FrameOptions
-from novaspeech.server.options import option
-from novaspeech.server.outputs import Output
-from novaspeech.server.processor import SpeechProcessor
+from novaspeech.module.backend_options import FrameOptions
+from novaspeech.module.options import option
+from novaspeech.module.output import Output
+from novaspeech.module.processor import SpeechProcessor
 
 
 @dataclass(frozen=True)

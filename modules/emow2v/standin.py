@@ -9,8 +9,8 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from emow2v.network import SCORES, EmotionModel
-from novaspeech.models.signal import standardise
-from novaspeech.models.standin import SMALL_SIZES, StandIn
+from novaspeech.models.front import standardise
+from novaspeech.module.standin import SMALL_SIZES, StandIn
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:

@@ -13,14 +13,14 @@ import torch
 
 from emow2v.network import SCORES
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
 from novaspeech.models.downloads import fetch
-from novaspeech.models.onnx import OnnxGraph
+from novaspeech.models.onnx.runtime import OnnxGraph
 
 INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}

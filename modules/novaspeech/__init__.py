@@ -24,7 +24,7 @@ from novaspeech.errors import (
 )
 
 if TYPE_CHECKING:
-    from novaspeech.entry import Model, load
+    from novaspeech.api import Model, load
     from novaspeech.result import Result
     from novaspeech.segments import Segment
 
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 # Imported on use, so that `import novaspeech` is quick and comes without torch.
-_PLACES = {"Model": "entry", "load": "entry", "Result": "result", "Segment": "segments"}
+_PLACES = {"Model": "api", "load": "api", "Result": "result", "Segment": "segments"}
 
 
 def __getattr__(name: str) -> Any:

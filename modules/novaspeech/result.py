@@ -15,11 +15,11 @@ from novaspeech.formats.files import NPY, SSI, check_formats, file_names, write_
 from novaspeech.formats.tables import table
 from novaspeech.formats.track import Kind, Track, Tracks
 from novaspeech.inference.engine import Windows
+from novaspeech.module.output import Output, OutputRequest
+from novaspeech.module.results import build_output, scores_of
+from novaspeech.module.session import Results, Session
 from novaspeech.segments import Segment
 from novaspeech.server import saving
-from novaspeech.server.outputs import Output, OutputRequest
-from novaspeech.server.results import build_output, scores_of
-from novaspeech.server.session import Results, Session
 
 if TYPE_CHECKING:
     import pandas as pd

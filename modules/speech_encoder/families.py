@@ -10,12 +10,12 @@ import torch
 import transformers
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
-from novaspeech.models.exported import OnnxNetwork
 from novaspeech.models.frames import FrameModel, Network, TorchNetwork
+from novaspeech.models.onnx.exported import OnnxNetwork
 from novaspeech.models.wav2vec2 import refuse_adapter, signal_model
 from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
 from speech_encoder.gated_attention import gate_positions

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from novaspeech.models.attention import attend
+from novaspeech.models.fast.attention import attend
 
 
 def gate_positions(network: Any) -> None:

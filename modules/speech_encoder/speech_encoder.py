@@ -10,10 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech.inference.pooling import POOLINGS
 from novaspeech.models import weights
-from novaspeech.server.backend_options import FrameOptions
-from novaspeech.server.options import option
-from novaspeech.server.outputs import Output
-from novaspeech.server.processor import SpeechProcessor
+from novaspeech.module.backend_options import FrameOptions
+from novaspeech.module.options import option
+from novaspeech.module.output import Output
+from novaspeech.module.processor import SpeechProcessor
 from speech_encoder.encoder import SpeechEncoder
 from speech_encoder.families import FAMILIES
 

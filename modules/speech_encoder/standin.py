@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
-from novaspeech.models.standin import SMALL_SIZES, StandIn
+from novaspeech.module.standin import SMALL_SIZES, StandIn
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:

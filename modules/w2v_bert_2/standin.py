@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-from novaspeech.models.standin import StandIn
+from novaspeech.module.standin import StandIn
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech.models import weights
-from novaspeech.server.backend_options import FrameOptions
-from novaspeech.server.options import option
-from novaspeech.server.outputs import Output
-from novaspeech.server.processor import SpeechProcessor
+from novaspeech.module.backend_options import FrameOptions
+from novaspeech.module.options import option
+from novaspeech.module.output import Output
+from novaspeech.module.processor import SpeechProcessor
 from w2v_bert_2.encoder import W2VBert2Encoder
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from novaspeech.command.bar import progress_bar
-from novaspeech.command.table import row_writer
-from novaspeech.entry import load
+from novaspeech.api import load
+from novaspeech.terminal.bar import progress_bar
+from novaspeech.terminal.table import row_writer
 from wav2vec2_kws.transcript import read_transcript
 
 COLUMNS = ("start", "end", "word", "confidence")

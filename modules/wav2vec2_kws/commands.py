@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import add_model_arguments, load_model, new_command
 from novaspeech.errors import OptionError
+from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command
 
 
 def add_commands(commands: Any) -> None:

@@ -12,8 +12,8 @@ import torch
 from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import OptionError
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference

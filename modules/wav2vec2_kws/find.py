@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import load_model
-from novaspeech.command.bar import progress_bar
-from novaspeech.command.table import row_writer
 from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.terminal.arguments import load_model
+from novaspeech.terminal.bar import progress_bar
+from novaspeech.terminal.table import row_writer
 
 COLUMNS = ("file", "start", "end", "keyword", "score")
 

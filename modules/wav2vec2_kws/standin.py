@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from novaspeech.models.standin import SMALL_SIZES, StandIn
+from novaspeech.module.standin import SMALL_SIZES, StandIn
 
 SMALL = Path(__file__).with_name("small")
 # The letters of facebook/wav2vec2-base-960h, in its order.

@@ -11,11 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from novaspeech.errors import OptionError, RequestError
 from novaspeech.inference.engine import Windows
 from novaspeech.models import weights
-from novaspeech.server.backend_options import BackendOptions
-from novaspeech.server.options import option
-from novaspeech.server.outputs import Output
-from novaspeech.server.processor import SpeechProcessor
-from novaspeech.server.session import Results, Session
+from novaspeech.module.backend_options import BackendOptions
+from novaspeech.module.options import option
+from novaspeech.module.output import Output
+from novaspeech.module.processor import SpeechProcessor
+from novaspeech.module.session import Results, Session
 from wav2vec2_kws.align import Aligner
 from wav2vec2_kws.classifier import load_classifier
 from wav2vec2_kws.encoder import PUBLISHED, KeywordEncoder

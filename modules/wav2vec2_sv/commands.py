@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from novaspeech.command.arguments import add_model_arguments, load_model, new_command
 from novaspeech.errors import NovaspeechError, OptionError, RequestError
+from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command
 
 if TYPE_CHECKING:
     from novaspeech.arrays import FloatArray

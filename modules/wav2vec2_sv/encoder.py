@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference

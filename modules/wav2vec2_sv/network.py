@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional
 from transformers import Wav2Vec2ForXVector
 
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
-from novaspeech.models.convolutions import frame_geometry
+from novaspeech.models.fast.convolutions import frame_geometry
 from novaspeech.models.frames import END
 from novaspeech.models.wav2vec2 import load_wav2vec2
 

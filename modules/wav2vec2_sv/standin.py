@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForXVector
 
-from novaspeech.models.standin import SMALL_SIZES, StandIn
+from novaspeech.module.standin import SMALL_SIZES, StandIn
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:

@@ -15,12 +15,12 @@ from novaspeech.arrays import FloatArray
 from novaspeech.hooks import ignore_progress
 from novaspeech.inference.engine import Windows
 from novaspeech.models import weights
+from novaspeech.module.backend_options import BackendOptions
+from novaspeech.module.options import option
+from novaspeech.module.output import Output
+from novaspeech.module.processor import SpeechProcessor
+from novaspeech.module.session import Results, Session
 from novaspeech.segments import Segment, find_segments, mean_confidence
-from novaspeech.server.backend_options import BackendOptions
-from novaspeech.server.options import option
-from novaspeech.server.outputs import Output
-from novaspeech.server.processor import SpeechProcessor
-from novaspeech.server.session import Results, Session
 from wav2vec2_sv.encoder import SpeakerEncoder, speaker_of, weighted_mean
 from wav2vec2_sv.network import PUBLISHED
 

@@ -18,7 +18,7 @@ from byols.network import NETWORKS, AudioNTT
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, WeightsError
 from novaspeech.models import downloads
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.module.catalogue import load_trainer
 from tests.byols.references import embed, log_mel
 from tests.conftest import Job
 from tests.references import assert_close, decoded

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from byols.log_mel import LogMel, mean_and_deviation, mel_bands, safe_std
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RecordingError
 from tests.byols.references import log_mel
 from tests.references import assert_close

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from emow2v.network import EmotionModel, load_emotion_model
-from novaspeech.models.signal import standardise
+from novaspeech.models.front import standardise
 
 
 class _Whole(nn.Module):

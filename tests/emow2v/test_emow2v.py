@@ -17,13 +17,13 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 from emow2v.emow2v import EmoW2V, EmoW2VOptions
 from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import SCORES, EmotionModel, load_emotion_model
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import WeightsError
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
-from novaspeech.models.signal import standardise
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.models.front import standardise
+from novaspeech.module.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, pooled
 

@@ -19,10 +19,10 @@ from onnx import TensorProto, helper
 from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import SCORES
 from emow2v.windows_encoder import WindowsEncoder, onnx_file
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import OptionError, WeightsError
 from novaspeech.models.downloads import fetch
-from novaspeech.models.onnx import onnx_compute
+from novaspeech.models.onnx.runtime import onnx_compute
 from tests.conftest import Job, Site
 from tests.references import assert_close
 

@@ -26,10 +26,10 @@ from novaspeech.audio.sources import ArraySource
 from novaspeech.command.main import main
 from novaspeech.errors import ModelError, OptionError, WeightsError
 from novaspeech.inference.engine import Inference
-from novaspeech.models import exported as exported_models
-from novaspeech.models import onnx as onnx_module
 from novaspeech.models.compute import Compute
-from novaspeech.models.onnx import OnnxGraph, onnx_compute
+from novaspeech.models.onnx import exported as exported_models
+from novaspeech.models.onnx import runtime as onnx_module
+from novaspeech.models.onnx.runtime import OnnxGraph, onnx_compute
 from tests.conftest import ROOT, SYNTHETIC
 from tests.references import assert_close
 

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaspeech.audio.buffer import chunk_batches, window_batches
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
+from novaspeech.audio.windows import chunk_batches, window_batches
 from novaspeech.errors import RequestError
 from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from novaspeech.server.catalogue import MODULES
+from novaspeech.module.catalogue import MODULES
 from tests.conftest import ROOT
 
 FILES = sorted([*MODULES.rglob("*.py"), *(ROOT / "demo").glob("*.py"), ROOT / "tasks.py"])

@@ -14,16 +14,16 @@ import soundfile
 import torch
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2ForXVector
 
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import OptionError, RequestError, WeightsError
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
 from novaspeech.models.frames import TorchNetwork
-from novaspeech.models.onnx import onnx_compute
+from novaspeech.models.onnx.runtime import onnx_compute
 from speech_encoder.encoder import SpeechEncoder
 from speech_encoder.families import FAMILIES
 from tests.conftest import SPEECH

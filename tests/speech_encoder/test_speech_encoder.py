@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import OptionError, WeightsError
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.module.catalogue import load_trainer
 from speech_encoder.speech_encoder import SpeechEncoderOptions
 from tests.conftest import SPEECH, Job
 from tests.references import cut_windows

@@ -19,7 +19,7 @@ from byols.checkpoint import load_model
 from emow2v.network import EmotionModel, load_emotion_model
 from emow2v.standin import random_emotion_model
 from novaspeech.arrays import FloatArray
-from novaspeech.models.standin import SMALL_SIZES
+from novaspeech.module.standin import SMALL_SIZES
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES
 from training import alignment, byol, emotion, keywords, listener, resumable, speakers

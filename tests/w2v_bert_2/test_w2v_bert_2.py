@@ -13,14 +13,14 @@ import pytest
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import WeightsError
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
-from novaspeech.models.conformer import ConvolutionModule
-from novaspeech.models.relative_key import gather_positions
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.models.fast.conformer import ConvolutionModule
+from novaspeech.models.fast.relative_key import gather_positions
+from novaspeech.module.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, decoded, pooled
 from w2v_bert_2.encoder import W2VBert2Encoder

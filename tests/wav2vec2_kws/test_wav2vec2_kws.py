@@ -11,10 +11,10 @@ import soundfile
 from discover_utils.data.annotation import FreeAnnotation
 from matplotlib.image import imread
 
-from novaspeech.command.pictures import draw_picture
 from novaspeech.errors import NovaspeechError
-from novaspeech.reading import read_tracks
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.formats.ssi import read_tracks
+from novaspeech.module.catalogue import load_trainer
+from novaspeech.view.pictures import draw_picture
 from tests.conftest import SPELLER, Job
 from tests.wav2vec2_kws.conftest import TAKES, say
 from tests.wav2vec2_kws.test_encoder import reference

@@ -13,13 +13,13 @@ import torch
 from discover_utils.data.handler.file_handler import FileHandler
 from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec2Config
 
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.command.pictures import draw_picture
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import OptionError, WeightsError
+from novaspeech.formats.ssi import read_tracks
 from novaspeech.models.compute import Compute
-from novaspeech.reading import read_tracks
-from novaspeech.server.catalogue import load_trainer
+from novaspeech.module.catalogue import load_trainer
+from novaspeech.view.pictures import draw_picture
 from tests.conftest import ROOT, SYNTHETIC, Job
 from tests.references import cut_windows
 from wav2vec2_sv.network import SpeakerModel, shortest_window

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from novaspeech.api import Model, chosen_outputs, window_times
 from novaspeech.audio.recording import Recording
 from novaspeech.batch.inputs import Found
-from novaspeech.entry import Model, chosen_outputs, window_times
 from novaspeech.errors import RecordingError, RequestError
 from novaspeech.formats.files import SSI, check_formats, left_out
 from novaspeech.hooks import Log
+from novaspeech.module.catalogue import Trainer, load_trainer, processor_class
+from novaspeech.module.options import Options
+from novaspeech.module.output import Output
 from novaspeech.result import files_for, kind_of
 from novaspeech.server import host
-from novaspeech.server.catalogue import Trainer, load_trainer, processor_class
-from novaspeech.server.options import Options
-from novaspeech.server.outputs import Output
 
 _AUDIO = "stream:Audio"  # what a trainer says of an input that is a recording
 

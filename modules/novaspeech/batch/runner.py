@@ -14,7 +14,7 @@ from novaspeech.batch.order import Order, Task
 from novaspeech.batch.record import Record, origin
 from novaspeech.errors import NovaspeechError
 from novaspeech.hooks import Log
-from novaspeech.server.outputs import Output
+from novaspeech.module.output import Output
 
 State = Literal["done", "skipped", "failed", "not begun"]
 STATES = get_args(State)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from novaspeech.command.arguments import new_command
+from novaspeech.terminal.arguments import new_command
 
 _FILES = {"audio", "places", "text", "out", "report", "against", "trials", "root", "folder"}
 
@@ -26,7 +26,7 @@ def _completion(given: argparse.Namespace) -> int:
     import shtab
 
     from novaspeech.command.main import parser
-    from novaspeech.server.catalogue import module_names
+    from novaspeech.module.catalogue import module_names
 
     described = parser()
     names = module_names()

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import new_command
-from novaspeech.command.outputs import add_output_arguments, read_recordings
 from novaspeech.errors import RequestError
+from novaspeech.terminal.arguments import new_command
+from novaspeech.terminal.outputs import add_output_arguments, read_recordings
 
 
 def add_command(commands: Any) -> None:
@@ -34,7 +34,7 @@ def _convert(given: argparse.Namespace) -> int:
         novaspeech convert results --to csv --to parquet
     """
     from novaspeech.formats.files import SSI, check_formats, file_names
-    from novaspeech.reading import found_outputs
+    from novaspeech.formats.ssi import found_outputs
     from novaspeech.result import save_tracks
 
     groups = found_outputs(given.places)

@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from novaspeech.command.arguments import add_order_arguments, new_command, order_of
-from novaspeech.command.bar import CorpusBar
 from novaspeech.errors import RequestError
+from novaspeech.terminal.arguments import add_order_arguments, new_command, order_of
+from novaspeech.terminal.bar import CorpusBar
 
 if TYPE_CHECKING:
     from novaspeech.corpus.driver import Engine

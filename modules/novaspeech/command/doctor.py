@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import new_command
 from novaspeech.errors import NovaspeechError, first_line
+from novaspeech.terminal.arguments import new_command
 
 _PACKAGES = (
     *("novaspeech", "torch", "transformers", "onnxruntime", "numpy", "soundfile", "soxr", "librosa", "safetensors"),
@@ -44,7 +44,7 @@ def _doctor(given: argparse.Namespace) -> int:
         novaspeech doctor emow2v
         novaspeech doctor > report.txt
     """
-    from novaspeech.server.catalogue import load_trainer, module_names
+    from novaspeech.module.catalogue import load_trainer, module_names
 
     names = given.module or module_names()
     for name in names:
@@ -121,7 +121,7 @@ def _ffmpeg() -> Iterator[tuple[str, str]]:
 
 def _models(names: list[str]) -> Iterator[tuple[str, str]]:
     from novaspeech.models.hub import asset_cache, hub_cache
-    from novaspeech.server.catalogue import published_is_here, published_name, published_place
+    from novaspeech.module.catalogue import published_is_here, published_name, published_place
 
     yield "cache", f"{hub_cache()}, {_free(hub_cache())} free"
     yield "other files", str(asset_cache())
@@ -141,9 +141,9 @@ def _tested(name: str, device: str) -> tuple[bool, str]:
     import numpy as np
     import torch
 
-    from novaspeech.entry import Model
+    from novaspeech.api import Model
     from novaspeech.models.weights import no_progress_bar
-    from novaspeech.server.catalogue import published_is_here, standins
+    from novaspeech.module.catalogue import published_is_here, standins
 
     standin, sound = standins()[name], _sound()
     options: dict[str, object] = {"device": device, **standin.options}

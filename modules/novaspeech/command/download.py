@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import new_command, pairs
 from novaspeech.errors import NovaspeechError
+from novaspeech.terminal.arguments import new_command, pairs
 
 
 def add_command(commands: Any) -> None:
@@ -31,9 +31,9 @@ def _download(given: argparse.Namespace) -> int:
         novaspeech download emow2v w2v_bert_2
         novaspeech download speech_encoder --set model=microsoft/wavlm-large
     """
-    from novaspeech.entry import Model
+    from novaspeech.api import Model
     from novaspeech.models.hub import gigabytes
-    from novaspeech.server.catalogue import load_trainer, published_place
+    from novaspeech.module.catalogue import load_trainer, published_place
 
     options = pairs("--set", given.options, "OPTION=VALUE, for example --set model=owner/name")
     for name in given.module:

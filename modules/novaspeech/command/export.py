@@ -7,8 +7,8 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import new_command
 from novaspeech.errors import RequestError
+from novaspeech.terminal.arguments import new_command
 
 
 def add_command(commands: Any) -> None:
@@ -29,8 +29,8 @@ def _export(given: argparse.Namespace) -> int:
     """
     from novaspeech.inference.encoder import Encoder
     from novaspeech.inference.export import export, made_with
-    from novaspeech.server.backend_options import BackendOptions
-    from novaspeech.server.catalogue import load_processor, load_trainer, processor_class
+    from novaspeech.module.backend_options import BackendOptions
+    from novaspeech.module.catalogue import load_processor, load_trainer, processor_class
 
     trainer = load_trainer(given.module)
     if not issubclass(processor_class(trainer).options_class, BackendOptions):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import novaspeech
 from novaspeech.command import completion, convert, corpus, doctor, download, export, modules, plot, run, view
 from novaspeech.errors import NovaspeechError
-from novaspeech.server.catalogue import command_modules
+from novaspeech.module.catalogue import command_modules
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # as shells say of programs that SIGINT and SIGPIPE end
 

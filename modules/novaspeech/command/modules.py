@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from novaspeech.command.arguments import new_command
+from novaspeech.terminal.arguments import new_command
 
 
 def add_command(commands: Any) -> None:
@@ -24,7 +24,7 @@ def _modules(given: argparse.Namespace) -> int:
         novaspeech modules emow2v
         novaspeech modules --json
     """
-    from novaspeech.server.catalogue import load_trainer, module_names
+    from novaspeech.module.catalogue import load_trainer, module_names
 
     found = [_described(load_trainer(name)) for name in given.module or module_names()]
     if given.json:
@@ -44,7 +44,7 @@ def _modules(given: argparse.Namespace) -> int:
 
 
 def _described(trainer: Any) -> dict[str, Any]:
-    from novaspeech.server.catalogue import processor_class
+    from novaspeech.module.catalogue import processor_class
 
     meta = trainer.content
     options = [

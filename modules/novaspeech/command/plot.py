@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import new_command
-from novaspeech.command.outputs import add_output_arguments, read_recordings
 from novaspeech.errors import RequestError
+from novaspeech.terminal.arguments import new_command
+from novaspeech.terminal.outputs import add_output_arguments, read_recordings
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")  # hours, minutes, seconds
 
@@ -34,8 +34,8 @@ def _plot(given: argparse.Namespace) -> int:
         novaspeech plot results
         novaspeech plot results/talk.words.annotation --from 1:20 --to 1:35 --out figure2.pdf
     """
-    from novaspeech.command.pictures import draw_picture
-    from novaspeech.reading import found_outputs
+    from novaspeech.formats.ssi import found_outputs
+    from novaspeech.view.pictures import draw_picture
 
     span = _seconds(given.start, "--from") or 0.0, _seconds(given.end, "--to")
     groups = found_outputs(given.places)

@@ -10,13 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from novaspeech.command.arguments import add_order_arguments, new_command, order_of
 from novaspeech.errors import RequestError
+from novaspeech.terminal.arguments import add_order_arguments, new_command, order_of
 
 if TYPE_CHECKING:
     from novaspeech.batch.order import Order, Task
     from novaspeech.batch.runner import Outcome
-    from novaspeech.command.bar import BatchBar
+    from novaspeech.terminal.bar import BatchBar
 
 
 def add_command(commands: Any) -> None:
@@ -57,8 +57,8 @@ def _run(given: argparse.Namespace) -> int:
     from novaspeech.batch.inputs import find_recordings
     from novaspeech.batch.order import tasks_of
     from novaspeech.batch.runner import Sorted
-    from novaspeech.command.bar import BatchBar
     from novaspeech.formats.files import SSI
+    from novaspeech.terminal.bar import BatchBar
 
     bar = BatchBar(quiet=given.quiet, verbose=given.verbose)
     order = order_of(given, given.formats or [SSI])

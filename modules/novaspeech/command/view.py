@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from novaspeech.command.arguments import new_command
-from novaspeech.command.outputs import add_output_arguments, read_recordings
 from novaspeech.errors import PackageError, RequestError
+from novaspeech.terminal.arguments import new_command
+from novaspeech.terminal.outputs import add_output_arguments, read_recordings
 
 
 def add_command(commands: Any) -> None:
@@ -29,7 +29,7 @@ def _view(given: argparse.Namespace) -> int:
         novaspeech view results
         novaspeech view results/a.words.annotation --audio talks/a.wav --out a.html
     """
-    from novaspeech.reading import found_outputs
+    from novaspeech.formats.ssi import found_outputs
 
     try:
         from novaspeech.view.page import write_page

@@ -19,7 +19,7 @@ from novaspeech.corpus.rows import is_url, opened
 from novaspeech.errors import WeightsError, first_line
 from novaspeech.models.hub import asset_cache, pinned
 from novaspeech.models.weights import HUB_ID
-from novaspeech.server.catalogue import published_is_here
+from novaspeech.module.catalogue import published_is_here
 
 
 def settled(order: Order) -> tuple[Order, dict[str, str]]:

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from novaspeech.api import Model
 from novaspeech.corpus.job import Job
 from novaspeech.corpus.ledger import MOST_ATTEMPTS, Attempts, Ended, Ledger
 from novaspeech.corpus.rows import Row, is_url, opened
 from novaspeech.corpus.store import store_at
 from novaspeech.corpus.weights import at_hand, one_at_a_time
-from novaspeech.entry import Model
 from novaspeech.errors import ModelError, NovaspeechError, RecordingError, RequestError, first_line
 from novaspeech.hooks import Log
 from novaspeech.result import Result

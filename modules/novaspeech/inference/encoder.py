@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import torch
 from typing_extensions import Self
 
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import samples_per_ms
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.hooks import Log
 from novaspeech.inference.passes import refuse_absurd
 from novaspeech.inference.pooling import HIDDEN, POOLINGS

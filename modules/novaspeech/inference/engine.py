@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from novaspeech.arrays import BoolArray, FloatArray
-from novaspeech.audio.buffer import chunk_batches, usable_windows, window_batches
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import chunk_batches, usable_windows, window_batches
 from novaspeech.errors import ModelError, RecordingError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder, FrameEncoder

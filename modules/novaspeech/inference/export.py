@@ -17,15 +17,15 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import ModelError, OptionError, first_line
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.graphs import drop_guards, quantise, write_signed
-from novaspeech.models.exported import CONVOLUTIONS, FEATURES, KEPT, OF_FIRST, TAKEN, hidden_name
 from novaspeech.models.folder import ABOUT, NETWORK
 from novaspeech.models.frames import END, FrameModel, TorchNetwork
-from novaspeech.models.signal import SignalFront
+from novaspeech.models.front import SignalFront
+from novaspeech.models.onnx.exported import CONVOLUTIONS, FEATURES, KEPT, OF_FIRST, TAKEN, hidden_name
+from novaspeech.models.onnx.graphs import drop_guards, quantise, write_signed
 
 FLOAT_TOLERANCE = 1e-4  # of a layer's largest value
 LEAST_COSINE = 0.99  # of hidden states in int8, pooled over a second: below, something is broken rather than rounded

@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional
 
 from novaspeech.arrays import BoolArray, FloatArray
-from novaspeech.audio.buffer import sent
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import sent
 
 HIDDEN = "hidden"  # the frames that every FrameEncoder gives, and that its head pools
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch, sent, window_batches
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import WindowBatch, sent, window_batches
 from novaspeech.errors import NovaspeechError
 from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.inference.engine import Inference, Windows

@@ -11,7 +11,7 @@ import torch
 from typing_extensions import Self
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.buffer import WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.models.compute import Compute
 
 END = -1  # in place of a layer's number: what the network gives, which may be normalised once more

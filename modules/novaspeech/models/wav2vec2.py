@@ -14,10 +14,10 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
-from novaspeech.models.convolutions import ChannelsLastConvolutions, FirstConvolution, has_group_norm
-from novaspeech.models.exported import OnnxConvolutions, OnnxNetwork, load_first, load_kept
+from novaspeech.models.fast.convolutions import ChannelsLastConvolutions, FirstConvolution, has_group_norm
 from novaspeech.models.frames import FrameModel, TorchNetwork
-from novaspeech.models.signal import SignalFront
+from novaspeech.models.front import SignalFront
+from novaspeech.models.onnx.exported import OnnxConvolutions, OnnxNetwork, load_first, load_kept
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Ve
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
-from novaspeech.models.conformer import ConvolutionModule
-from novaspeech.models.exported import OnnxNetwork
-from novaspeech.models.filter_banks import FilterBanks
+from novaspeech.models.fast.conformer import ConvolutionModule
+from novaspeech.models.fast.filter_banks import FilterBanks
+from novaspeech.models.fast.relative_key import gather_positions
 from novaspeech.models.frames import FrameModel, Network, TorchNetwork
-from novaspeech.models.relative_key import gather_positions
+from novaspeech.models.onnx.exported import OnnxNetwork
 from novaspeech.models.wav2vec2 import refuse_adapter
 
 

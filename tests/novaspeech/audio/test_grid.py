@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from novaspeech.audio.buffer import WindowBatch, window_batches
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
+from novaspeech.audio.windows import WindowBatch, window_batches
 from novaspeech.errors import RequestError
 
 RATE = 1000  # one sample a millisecond: windows can be written down

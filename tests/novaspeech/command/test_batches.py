@@ -19,9 +19,9 @@ import pytest
 from demo.standins import make_standin
 from novaspeech.batch import workers
 from novaspeech.batch.order import Order
-from novaspeech.command import bar as bars
 from novaspeech.command.main import main
 from novaspeech.errors import WeightsError
+from novaspeech.terminal import bar as bars
 from tests.conftest import ROOT, SPELLER
 
 Speech = Callable[..., Path]

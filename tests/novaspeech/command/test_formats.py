@@ -23,8 +23,8 @@ from discover_utils.data.stream import SSIStream
 
 from demo.standins import make_standin
 from novaspeech.command.main import main
+from novaspeech.formats.ssi import read_tracks
 from novaspeech.formats.track import Track
-from novaspeech.reading import read_tracks
 
 Speech = Callable[..., Path]
 SPOKEN = [(0, 120, "HELLO", 0.5), (120, 3_725_670, "THERE", 1.0)]

@@ -17,8 +17,8 @@ from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.image import imread
 
 from demo.standins import make_standin
-from novaspeech.command.bar import progress_bar
 from novaspeech.command.main import main
+from novaspeech.terminal.bar import progress_bar
 
 Speech = Callable[..., Path]
 

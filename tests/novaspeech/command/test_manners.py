@@ -16,7 +16,7 @@ import novaspeech
 from demo.standins import make_standin
 from novaspeech.command import doctor
 from novaspeech.command.main import main, parser
-from novaspeech.server.catalogue import module_names
+from novaspeech.module.catalogue import module_names
 from tests.conftest import ROOT, SPELLER
 
 Speech = Callable[..., Path]

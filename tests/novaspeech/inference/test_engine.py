@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from novaspeech.audio.buffer import WindowBatch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import ModelError, RecordingError, RequestError
 from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.inference.engine import Inference

@@ -10,7 +10,7 @@ import pytest
 
 from demo.standins import make_standin
 from novaspeech import load
-from novaspeech.entry import Model
+from novaspeech.api import Model
 from novaspeech.errors import NovaspeechError
 from novaspeech.inference import together
 from novaspeech.result import Result
@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_each_alone(
         shared.append(sum(one is not None for one in found))
         return found
 
-    monkeypatch.setattr("novaspeech.entry.encode_together", spied)
+    monkeypatch.setattr("novaspeech.api.encode_together", spied)
     outputs = ["embeddings"] if module == "wav2vec2_sv" else None
     found = model.together(clips, outputs)
     assert shared == ([0] if module == "byols" else shared)

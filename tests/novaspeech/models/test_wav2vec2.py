@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
-from novaspeech.models.convolutions import ChannelsLastConvolutions, FirstConvolution, frame_geometry
-from novaspeech.models.signal import standardise
+from novaspeech.models.fast.convolutions import ChannelsLastConvolutions, FirstConvolution, frame_geometry
+from novaspeech.models.front import standardise
 from tests.references import assert_close
 
 

@@ -19,7 +19,7 @@ from discover_utils.scripts import process
 from demo.standins import make_standin
 from novaspeech.given import open_audio
 from tests.conftest import ROOT, SPEECH
-from tests.server.nova_database import write_annotation
+from tests.real_servers.nova_database import write_annotation
 from tests.wav2vec2_kws.conftest import RATE
 
 Entry = dict[str, Any]

@@ -10,9 +10,9 @@ from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.data.provider.data_manager import SessionManager
 
 from novaspeech.inference.engine import Windows
+from novaspeech.module.output import Output
+from novaspeech.module.results import build_outputs
 from novaspeech.result import Result
-from novaspeech.server.outputs import Output
-from novaspeech.server.results import build_outputs
 from tests.novaspeech.server.conftest import DATASET, Nova, stream
 from tests.novaspeech.server.test_outputs import manager, opened
 

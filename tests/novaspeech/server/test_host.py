@@ -130,7 +130,7 @@ def test_a_template_names_a_file_for_each_session() -> None:
 
 
 class NoSuchStream:
-    """In place of the database, which cannot be had here; see tests/server/test_database.py for a fuller stand-in."""
+    """In place of the database, which cannot be had here; tests/real_servers/test_database.py has a fuller stand-in."""
 
     def __init__(self, **context: object) -> None:
         pass

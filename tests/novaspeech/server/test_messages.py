@@ -1,6 +1,6 @@
 """What is wrong with a job or a request, in one line each, by the host's du-process in this process.
 
-Two of each kind go through a real server's environment, in tests/server/test_discover_venv.py.
+Two of each kind go through a real server's environment, in tests/real_servers/test_discover_venv.py.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from novaspeech.errors import NovaspeechError
-from novaspeech.server.outputs import Output
+from novaspeech.module.output import Output
 from tests.conftest import small_disk
 from tests.novaspeech.server.savers import NEW, OLD, SCORES, STREAM, Place, by_python, to_database, to_file
 

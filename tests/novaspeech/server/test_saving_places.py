@@ -16,9 +16,9 @@ from discover_utils.data.provider.data_manager import SessionManager
 from discover_utils.data.stream import SSIStream
 
 from novaspeech.errors import NovaspeechError, RequestError
+from novaspeech.module.checks import requested_outputs
+from novaspeech.module.output import Output
 from novaspeech.result import Result
-from novaspeech.server.checks import requested_outputs
-from novaspeech.server.outputs import Output
 from tests.novaspeech.server.conftest import DATASET, Nova, stream
 from tests.novaspeech.server.savers import NEW, OLD, STREAM, found, through_host, to_file
 from tests.novaspeech.server.test_outputs import manager, opened

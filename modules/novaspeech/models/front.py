@@ -1,0 +1,173 @@
+"""What a wav2vec 2.0 makes of signal before its transformer: of windows, or of chunks as of their whole recording."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.windows import WindowBatch
+from novaspeech.models.fast.convolutions import FirstConvolution, frame_geometry
+
+# Samples, times channels, that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200
+# steps of 512 channels, 6.5 MB: many windows at once only fall out of its caches.
+AT_ONCE = 80_000 * 512
+
+
+class SignalFront:
+    """Signal → features: normalisation and the convolutions of wav2vec 2.0 (arXiv 2006.11477) or one of its kin.
+
+    Windows are normalised each on its own. After `hear` it takes chunks of a recording: what the network takes from the
+    whole of its input (the signal's mean and variance; where there is a group norm those of the first convolution, too)
+    is then that of the recording, so that neighbouring chunks agree.
+
+    Args:
+        config: of the network.
+        extractor: its `Wav2Vec2FeatureExtractor`.
+        convolutions: signals (B, N), of models with a group norm weights and shifts, too → features (B, C, F); see
+            `ChannelsLastConvolutions`.
+        first: the first convolution of a model with a group norm, else None.
+        device, dtype: where and in which number format they compute.
+
+    Attributes:
+        sampling_rate: in Hz.
+        frame_hop, frame_length: samples from one frame to the next, and that one is computed from.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        extractor: Any,
+        convolutions: Callable[..., torch.Tensor],
+        first: FirstConvolution | None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.sampling_rate = int(extractor.sampling_rate)
+        self.frame_hop, self.frame_length = frame_geometry(config)
+        self._at_once = AT_ONCE // max(config.conv_dim)
+        self.convolutions, self.first = convolutions, first
+        self._standardised, self._device, self._dtype = bool(extractor.do_normalize), device, dtype
+        if first is not None and device.type != "mps":  # which has no float64
+            first.to(device)
+        self._level: tuple[float, float] | None = None  # mean and deviation of a recording
+        self._fixed: tuple[torch.Tensor, torch.Tensor] | None = None  # first weights and shifts for it
+
+    def frame_count(self, samples: int) -> int:
+        """Frames of a window."""
+        return (samples - self.frame_length) // self.frame_hop + 1
+
+    def hear(self, blocks: Iterable[FloatArray]) -> SignalFront:
+        """The same for chunks of a recording, given as consecutive pieces (n,) float32 with NaN."""
+        heard, first = copy.copy(self), self.first
+        if not self._standardised and first is None:
+            return heard
+        statistics = SignalStatistics(first.kernel, first.stride) if first else SignalStatistics()
+        for block in blocks:
+            statistics.add(block)
+        mean, deviation = (statistics.mean, statistics.deviation) if self._standardised else (0.0, 1.0)
+        heard._level = mean, deviation
+        if first is not None:
+            moments = (statistics.window_mean - mean) / deviation, statistics.window_covariance / deviation**2
+            weight, shift = first.folded(*(torch.from_numpy(part[None]).to(first.weight.device) for part in moments))
+            heard._fixed = weight.to(self._device), shift.to(self._device)
+        return heard
+
+    def __call__(self, batch: WindowBatch) -> torch.Tensor:
+        """Features (B, C, F) of windows, or of chunks after `hear`; without NaN."""
+        signal = batch.windows
+        if self._level is not None:
+            signal = (signal - self._level[0]) / self._level[1]
+        elif self._standardised:
+            signal = standardise(signal)
+        if self._device.type != "cpu":
+            return self._convolve(signal)
+        parts = torch.split(signal, max(1, self._at_once // batch.length))
+        return torch.cat([self._convolve(part) for part in parts])
+
+    def _convolve(self, signal: torch.Tensor) -> torch.Tensor:
+        """Features (B, C, F) of signals (B, N), piece by piece, since no frame needs more than its own samples."""
+        first: tuple[torch.Tensor, ...] = ()
+        if self.first is not None:
+            weight, shift = self._fixed or self.first.of_windows(signal)
+            count = len(signal)
+            first = weight.to(self._dtype).expand(count, -1, -1), shift.to(self._dtype).expand(count, -1)
+        signal, count = signal.to(self._dtype), self.frame_count(signal.shape[1])
+        step, rest = max(1, self._at_once // self.frame_hop), self.frame_length - self.frame_hop
+        pieces = []
+        for begin in range(0, count, step):
+            end = min(begin + step, count)
+            piece = signal[:, begin * self.frame_hop : end * self.frame_hop + rest]
+            pieces.append(self.convolutions(piece, *first))
+        return torch.cat(pieces, dim=2)
+
+
+def standardise(windows: torch.Tensor) -> torch.Tensor:
+    """Each window with zero mean and unit variance, as `Wav2Vec2FeatureExtractor` does it.
+
+    Args:
+        windows: (B, N) float32.
+    """
+    variance, mean = torch.var_mean(windows, dim=1, keepdim=True, correction=0)
+    return (windows - mean) / torch.sqrt(variance + 1e-7)
+
+
+class SignalStatistics:
+    """Mean and variance of a recording, and of what a first convolution hears of it; NaN does not count.
+
+    Args:
+        kernel, stride: the convolution's, in samples; left out, nothing is kept for it.
+    """
+
+    def __init__(self, kernel: int = 0, stride: int = 1) -> None:
+        self._kernel, self._stride = kernel, stride
+        self._rest = np.zeros(0, np.float64)
+        self._count = self._sum = self._squares = 0.0
+        self._windows = 0
+        self._window_sum = np.zeros(kernel)
+        self._products = np.zeros((kernel, kernel))
+
+    def add(self, block: FloatArray) -> None:
+        """Takes the recording's next samples (n,)."""
+        samples = block.astype(np.float64)
+        finite = samples[np.isfinite(samples)]
+        self._count += len(finite)
+        self._sum += finite.sum()
+        self._squares += np.square(finite).sum()
+        if self._kernel:
+            self._add_windows(np.concatenate([self._rest, samples]))
+
+    def _add_windows(self, signal: np.ndarray) -> None:
+        count = max(0, (len(signal) - self._kernel) // self._stride + 1)
+        if count:
+            windows = np.lib.stride_tricks.sliding_window_view(signal, self._kernel)[:: self._stride]
+            windows = windows[np.isfinite(windows).all(axis=1)]
+            self._windows += len(windows)
+            self._window_sum += windows.sum(axis=0)
+            self._products += windows.T @ windows
+        self._rest = signal[count * self._stride :]
+
+    @property
+    def mean(self) -> float:
+        """Mean of the samples; 0 where there are none."""
+        return self._sum / max(1.0, self._count)
+
+    @property
+    def deviation(self) -> float:
+        """Divisor of the samples, as in `Wav2Vec2FeatureExtractor`."""
+        variance = max(0.0, self._squares / max(1.0, self._count) - self.mean**2)
+        return float((variance + 1e-7) ** 0.5)
+
+    @property
+    def window_mean(self) -> np.ndarray:
+        """(kernel,) float64."""
+        return self._window_sum / max(1, self._windows)
+
+    @property
+    def window_covariance(self) -> np.ndarray:
+        """(kernel, kernel) float64."""
+        return self._products / max(1, self._windows) - np.outer(self.window_mean, self.window_mean)

@@ -1,0 +1,145 @@
+"""The folder that `novaspeech export` writes: a model's graphs for onnxruntime, and what torch still does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import load_file
+
+from novaspeech.errors import OptionError, WeightsError, first_line, quoted
+from novaspeech.models.compute import Compute
+from novaspeech.models.fast.convolutions import FirstConvolution
+from novaspeech.models.folder import ABOUT, NETWORK, is_export, read_json
+from novaspeech.models.frames import END
+from novaspeech.models.onnx.runtime import OnnxGraph
+
+T = TypeVar("T")
+
+CONVOLUTIONS, KEPT = "convolutions.onnx", "torch.safetensors"
+OF_FIRST = "first."  # what the names of a first convolution's weights begin with
+FEATURES, TAKEN = "features", ("signal", "weight", "shift")  # inputs of the two graphs
+
+
+def hidden_name(layer: int) -> str:
+    """What the hidden states of a layer, or of `END`, are called in the network's graph."""
+    return "end" if layer == END else f"hidden_{layer}"
+
+
+class OnnxNetwork:
+    """The transformer of a folder that `novaspeech export` wrote: features → hidden states of layers.
+
+    Attributes:
+        last: number of its last layer; 0 is what enters the first.
+
+    Raises:
+        WeightsError: the folder is no such, or not whole.
+        OptionError: float32 is asked for, and it is int8.
+    """
+
+    def __init__(self, folder: Path, compute: Compute) -> None:
+        self._precision = precision_of(folder)
+        self._graph = OnnxGraph(folder / NETWORK, compute, int8=self._precision == "int8")
+        names = [output.name for output in self._graph.session.get_outputs()]
+        self.last = len(names) - 2
+        if names != [hidden_name(layer) for layer in (*range(self.last + 1), END)]:
+            raise WeightsError(f"{folder / NETWORK} is none of novaspeech's: it gives {quoted(', '.join(names))}")
+        if compute.asked[1] == "float32" != self._precision:
+            raise OptionError(f"option 'precision' is 'float32', but {folder} is {self._precision}; leave it at auto")
+
+    def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
+        """Hidden states (B, F, D) of the layers wanted."""
+        found = self._graph.run({FEATURES: features.numpy()}, [hidden_name(layer) for layer in wanted])
+        return {layer: torch.from_numpy(rows) for layer, rows in zip(wanted, found, strict=True)}
+
+    def keep(self, layer: int) -> None:
+        """Lets layers above go; here nothing is computed that is not asked for."""
+
+    def __str__(self) -> str:
+        return f"onnxruntime's {self._graph.provider}, {self._precision}"
+
+
+class OnnxConvolutions:
+    """`ChannelsLastConvolutions` of a folder that `novaspeech export` wrote.
+
+    Raises:
+        WeightsError: they cannot be used.
+    """
+
+    def __init__(self, folder: Path, compute: Compute) -> None:
+        self._graph = OnnxGraph(folder / CONVOLUTIONS, compute, int8=precision_of(folder) == "int8")
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Features (B, C, F) of signals (B, N), and of weights and shifts if the model has a group norm."""
+        given = {name: values.numpy() for name, values in zip(TAKEN, inputs, strict=False)}
+        return torch.from_numpy(self._graph.run(given, [FEATURES])[0])
+
+
+def precision_of(folder: Path) -> str:
+    """The precision of what `novaspeech export` wrote into a folder.
+
+    Raises:
+        WeightsError: it wrote nothing there.
+    """
+    if not is_export(folder):
+        raise WeightsError(
+            f"{folder} holds no model for onnxruntime; make one first: novaspeech export MODULE --model {folder} "
+            f"--out DIR, and name DIR in the option 'model'"
+        )
+    precision = read_json(folder / ABOUT).get("precision")
+    if precision not in ("float32", "int8"):
+        raise WeightsError(f"{folder / ABOUT} states the precision {quoted(precision)}; export it anew")
+    return str(precision)
+
+
+def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may_miss: tuple[str, ...] = ()) -> T:
+    """A transformers model from what `novaspeech export` kept of it for torch.
+
+    Args:
+        model_class: its class, which takes a configuration.
+        without: attribute of what onnxruntime runs, and is not there.
+        may_miss: weights that inference does not use.
+
+    Raises:
+        WeightsError: it lacks weights that this model needs, or was made of another model.
+    """
+    made: Any = model_class
+    with torch.device("meta"):  # which takes no memory
+        model = made(config)
+    delattr(model, without)
+    kept = {name: values for name, values in _kept(folder).items() if not name.startswith(OF_FIRST)}
+    needed = {name: values.shape for name, values in model.state_dict().items() if name not in may_miss}
+    wrong = sorted(name for name, shape in needed.items() if name not in kept or kept[name].shape != shape)
+    if wrong:
+        raise WeightsError(
+            f"{folder} holds another kind of model: {wrong[0]} is missing, or has another shape; make one of the right "
+            f"kind: novaspeech export MODULE"
+        )
+    model.load_state_dict(kept, strict=False, assign=True)
+    loaded: T = model.eval()
+    return loaded
+
+
+def load_first(config: Any, folder: Path) -> FirstConvolution:
+    """The first convolution of a model with a group norm, from what `novaspeech export` kept of it for torch.
+
+    Raises:
+        WeightsError: it kept none, or of another model.
+    """
+    first = FirstConvolution(None, config)
+    kept = {name.removeprefix(OF_FIRST): values for name, values in _kept(folder).items() if name.startswith(OF_FIRST)}
+    try:
+        first.load_state_dict(kept)
+    except RuntimeError as error:
+        raise WeightsError(f"{folder / KEPT} does not fit config.json: {first_line(error)}") from error
+    return first
+
+
+def _kept(folder: Path) -> dict[str, torch.Tensor]:
+    try:
+        kept: dict[str, torch.Tensor] = load_file(folder / KEPT)
+    except Exception as error:  # safetensors has its own
+        raise WeightsError(f"{folder / KEPT} cannot be read: {first_line(error)}") from error
+    return kept

@@ -1,0 +1,149 @@
+"""The modules that are here: their trainer files, processors, commands and stand-ins, each found by its folder."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from novaspeech.errors import RequestError
+from novaspeech.hooks import Log
+
+if TYPE_CHECKING:
+    from novaspeech.module.processor import SpeechProcessor
+    from novaspeech.module.standin import StandIn
+
+MODULES = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A module's trainer file, read by the host's own class.
+
+    Attributes:
+        name: the module's folder.
+        content: the host's `Trainer`.
+    """
+
+    name: str
+    content: Any
+
+    @property
+    def path(self) -> str:
+        """The trainer file as requests name it, relative to `MODULES`."""
+        return f"{self.name}\\{self.name}.trainer"
+
+    @property
+    def version(self) -> str:
+        """The module's."""
+        return str(importlib.import_module(f"{self.name}.version").__version__)
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The host's `ModelIO` of each input."""
+        return [entry for entry in self.content.meta_io if entry.io_type == "input"]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The host's `ModelIO` of each output."""
+        return [entry for entry in self.content.meta_io if entry.io_type == "output"]
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Name of each option → its default; for a choice, all choices, the default first."""
+        entries = [entry.strip("{}").split(":", 2) for entry in self.content.model_optstr.split(";") if entry]
+        return {name: default for name, _, default in entries}
+
+
+def module_names() -> list[str]:
+    """Names of all modules."""
+    return sorted(file.parent.name for file in MODULES.glob("*/*.trainer"))
+
+
+def trainers() -> list[Trainer]:
+    """The trainers of all modules, by name."""
+    return [load_trainer(name) for name in module_names()]
+
+
+def load_trainer(name: str) -> Trainer:
+    """The trainer of one module.
+
+    Raises:
+        RequestError: there is no such module.
+    """
+    from novaspeech.server import host  # takes a second to import, which `novaspeech --help` has no use for
+
+    if name not in module_names():
+        raise RequestError(f"there is no module {name!r}; there are: {', '.join(module_names())}")
+    content = host.module("utils.ssi_xml_utils").Trainer()
+    content.load_from_file(MODULES / name / f"{name}.trainer")
+    return Trainer(name, content)
+
+
+def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log) -> SpeechProcessor:
+    """The module's processor, as the server makes it.
+
+    Raises:
+        OptionError, WeightsError: wrong options, or a model that cannot be had.
+    """
+    return processor_class(trainer)(model_io=trainer.content.meta_io, opts=options, trainer=trainer.content, log=log)
+
+
+def processor_class(trainer: Trainer) -> type[SpeechProcessor]:
+    """What the server makes a module's processor of."""
+    script = importlib.import_module(f"{trainer.name}.{Path(trainer.content.model_script_path).stem}")
+    found: type[SpeechProcessor] = getattr(script, trainer.content.model_create)
+    return found
+
+
+def command_modules() -> list[Any]:
+    """The `commands` of each module that has some: `add_commands(subparsers)` adds them to `novaspeech`."""
+    return [importlib.import_module(f"{name}.commands") for name in module_names() if _has(name, "commands")]
+
+
+def standins() -> dict[str, StandIn]:
+    """Name of each module → what takes its published model's place."""
+    return {name: standin for name in module_names() if (standin := standin_of(name))}
+
+
+def standin_of(module: str) -> StandIn | None:
+    """What takes the place of a module's published model, if there is something."""
+    return importlib.import_module(f"{module}.standin").STANDIN if _has(module, "standin") else None
+
+
+def published_name(module: str) -> str:
+    """What the published model of a module is called."""
+    return standins()[module].published or load_trainer(module).options["model"]
+
+
+def published_uri(module: str) -> Any:
+    """The trainer's `<uri>` of the published model of a module; None if that one is on the Hub."""
+    named = standins()[module].uri
+    entries = load_trainer(module).content.meta_uri if named else []
+    return next((entry for entry in entries if entry.uri_id == named), None)
+
+
+def published_place(module: str) -> Path:
+    """Where the published model of a module is on this machine, or would be if it were fetched."""
+    from novaspeech.models import downloads, hub
+
+    uri = published_uri(module)
+    if uri is not None:
+        return downloads.place_of(uri)
+    name = published_name(module)
+    return hub.cached_folder(name) or hub.hub_cache() / f"models--{name.replace('/', '--')}"
+
+
+def published_is_here(module: str) -> bool:
+    """Whether the published model of a module is on this machine, whole."""
+    from novaspeech.models import hub
+
+    if standins()[module].uri:
+        return published_place(module).exists()
+    return hub.is_cached(published_name(module))
+
+
+def _has(module: str, part: str) -> bool:
+    return (MODULES / module / f"{part}.py").is_file()

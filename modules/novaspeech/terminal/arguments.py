@@ -1,0 +1,117 @@
+"""Arguments that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from novaspeech.errors import RequestError
+
+if TYPE_CHECKING:
+    from novaspeech.api import Model
+    from novaspeech.batch.order import Order
+
+_TIMES = {
+    "frame": "time that one output stands for (default: the trainer's)",
+    "stride": "time from one output to the next (default: the frame)",
+    "left": "audio before the frame that the model also hears (default: the trainer's)",
+    "right": "audio after the frame that the model also hears (default: the trainer's)",
+    "end": "time at which to stop (default: the recording's end)",
+}
+
+
+def new_command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    help: str,  # noqa: A002 - argparse's name
+    **more: Any,
+) -> argparse.ArgumentParser:
+    """A new parser among the subparsers of `novaspeech`.
+
+    Args:
+        run: what the command does, and gives its exit status. Its docstring is the command's description, with examples
+            at its end.
+        more: defaults of its namespace.
+    """
+    description, _, examples = (inspect.getdoc(run) or "").partition("\n\nExamples:\n")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=run, **more)
+    return parser
+
+
+def add_model_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments `model` and `device`."""
+    command.add_argument("--model", help="Hub id or folder (default: the published model)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def add_order_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments `module`, windows, options, inputs and outputs, as `order_of` takes them."""
+    command.add_argument("module", help="its name, as `novaspeech modules` lists it")
+    for name, text in _TIMES.items():
+        command.add_argument(f"--{name}", metavar="TIME", help=f"{text}, as 40ms or 1.5s")
+    command.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
+    command.add_argument(
+        "--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input"
+    )
+    command.add_argument("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
+
+
+def order_of(given: argparse.Namespace, formats: Sequence[str], dtype: str = "float32") -> Order:
+    """What the arguments of `add_order_arguments` ask for, in these formats.
+
+    Raises:
+        RequestError: an option or input that is no pair.
+    """
+    from novaspeech.batch.order import Order
+
+    return Order(
+        given.module,
+        pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100"),
+        {name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
+        given.output,
+        pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
+        given.end,
+        tuple(dict.fromkeys(formats)),
+        dtype,
+    )
+
+
+def load_model(module: str, **options: Any) -> Model:
+    """A module for a command of its own: what happens at loading goes to standard error, later lines do not.
+
+    Raises:
+        OptionError, WeightsError: wrong options, or a model that cannot be had.
+    """
+    from novaspeech.api import load
+
+    model = load(module, log=partial(print, file=sys.stderr), **options)
+    model.processor.log = lambda line: None  # each recording's windows would stand between the command's own lines
+    return model
+
+
+def pairs(flag: str, entries: Sequence[str], form: str) -> dict[str, str]:
+    """Name → value of each entry `NAME=VALUE`.
+
+    Raises:
+        RequestError: an entry has no "=".
+    """
+    found = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise RequestError(f"{flag} {entry!r} must be {form}")
+        found[name] = value
+    return found

@@ -1,0 +1,33 @@
+"""What a Conformer computes on a GPU, which a CPU can compute as well."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from novaspeech.models.fast.conformer import causal
+from novaspeech.models.fast.relative_key import banded, gathered
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8, 49, 64, 65, 129, 300])
+@pytest.mark.parametrize("kernel", [1, 2, 31, 32])
+def test_depthwise_convolutions_as_matrix_products(frames: int, kernel: int) -> None:
+    random = torch.Generator().manual_seed(frames)
+    hidden, weight = torch.randn(3, frames, 5, generator=random), torch.randn(5, kernel, generator=random)
+    before = functional.pad(hidden.mT, (kernel - 1, 0))
+    torch.testing.assert_close(causal(hidden, weight), functional.conv1d(before, weight.unsqueeze(1), groups=5).mT)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 49, 73, 200])
+@pytest.mark.parametrize(("left", "right"), [(64, 8), (3, 9), (0, 0), (7, 0)])
+def test_two_ways_to_the_same_distances(frames: int, left: int, right: int) -> None:
+    count = left + right + 1
+    products = torch.randn(2, 3, frames, count + -count % 8, generator=torch.Generator().manual_seed(frames))
+    found = banded(products, left, right)
+    assert torch.equal(found, gathered(products, left, right))
+    by_frame = products.transpose(1, 2).contiguous().transpose(1, 2)
+    assert torch.equal(found, banded(by_frame, left, right))
+    for query, key in ((0, 0), (0, frames - 1), (frames - 1, 0), (frames // 2, frames // 3)):
+        place = min(max(key - query, -left), right) + left
+        assert torch.equal(found[..., query, key], products[..., query, place])

@@ -1,0 +1,294 @@
+"""novaspeech from Python: load, call, arrays, tables, files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+import novaspeech
+from demo.__main__ import inputs_of
+from demo.standins import make_standin
+from novaspeech.errors import WeightsError
+from novaspeech.module.catalogue import load_trainer, module_names, standins
+from tests.conftest import SPEECH, SPELLER, SYNTHETIC, Job
+
+Run = Callable[..., Job]
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A stand-in of each module."""
+    folder = tmp_path_factory.mktemp("standins")
+    return {name: make_standin(name, folder / name) for name in module_names()}
+
+
+@pytest.fixture(scope="session")
+def models(places: dict[str, Path]) -> dict[str, novaspeech.Model]:
+    """Each module, loaded once, with options in which its stand-in finds something in the demo's recording."""
+    return {
+        name: novaspeech.load(name, model=place, device="cpu", **options_of(name)) for name, place in places.items()
+    }
+
+
+def options_of(module: str) -> dict[str, str]:
+    standin = standins()[module]
+    return {**standin.options, **standin.own_options}
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_python_gives_what_du_process_writes_byte_for_byte(
+    models: dict[str, novaspeech.Model], places: dict[str, Path], run_module: Run, tmp_path: Path, module: str
+) -> None:
+    inputs = inputs_of(load_trainer(module))
+    audio, outputs = inputs.pop("audio"), list(models[module].outputs)
+    job = run_module(
+        module, audio, {"model": str(places[module]), **options_of(module)}, outputs, "server", inputs=inputs
+    )
+    assert job.code == 0, job.printed
+    result = models[module](audio, outputs, inputs=inputs)
+    assert list(result) == outputs
+    for output, file in zip(outputs, result.save(tmp_path / "python"), strict=True):
+        assert file.name.startswith(f"{audio.stem}.{output}.")
+        for ours, server in ((file, job.outputs[output]), (Path(f"{file}~"), Path(f"{job.outputs[output]}~"))):
+            assert ours.read_bytes() == server.read_bytes()
+            assert ours.stat().st_size > 0
+    assert not list((tmp_path / "python").glob(".*"))
+
+
+def test_arrays_and_times(models: dict[str, novaspeech.Model]) -> None:
+    result = models["emow2v"](SPEECH, ["arousal", "embedding"])
+    assert result["arousal"].shape == (350,)
+    assert result["arousal"].dtype == np.float32
+    assert result["embedding"].shape == (350, 64)
+    np.testing.assert_array_equal(result["embeddings"], result["embedding"], "its alias")
+    assert result.times.shape == (350, 2)
+    assert result.times.dtype == np.float64
+    np.testing.assert_allclose(result.times[[0, 1, 349]], [[0, 0.04], [0.04, 0.08], [13.96, 14.0]])
+    assert result.usable.all()
+    assert len(result) == 2
+    with pytest.raises(KeyError, match="'valence' was not asked for; there are: arousal, embedding"):
+        result["valence"]
+
+
+def test_segments_and_a_vector_of_the_whole(models: dict[str, novaspeech.Model]) -> None:
+    inputs = inputs_of(load_trainer("wav2vec2_sv"))
+    result = models["wav2vec2_sv"](SPEECH, ["same_speaker", "speaker"], inputs={"reference": inputs["reference"]})
+    segments = result["same_speaker"]
+    assert segments
+    assert all(isinstance(segment, novaspeech.Segment) for segment in segments)
+    assert all(0 <= segment.start_ms < segment.end_ms <= 14000 for segment in segments)
+    assert result["speaker"].shape == (48,)
+    assert np.linalg.norm(result["speaker"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_samples_in_place_of_a_file(models: dict[str, novaspeech.Model]) -> None:
+    samples, rate = soundfile.read(SPEECH, dtype="float32")
+    by_file = models["w2v_bert_2"](SPEECH, end="3s")
+    by_array = models["w2v_bert_2"]((samples, rate), end=3000)
+    np.testing.assert_array_equal(by_array["embeddings"], by_file["embeddings"])
+    assert by_array.name == "recording"
+    assert len(models["w2v_bert_2"]((samples[: 2 * rate], rate), end=0)["embeddings"]) == 50
+    assert by_array["embeddings"].shape == (75, 64)
+
+
+def test_gaps_are_nan_in_scores_and_zeros_in_streams(models: dict[str, novaspeech.Model]) -> None:
+    samples, rate = soundfile.read(SPEECH, dtype="float32")
+    samples = samples[: 3 * rate, 0].copy()
+    samples[2 * rate] = np.nan
+    said: list[str] = []
+    models["emow2v"].processor.log = said.append
+    result = models["emow2v"]((samples, rate), ["arousal", "embedding"])
+    bad = np.flatnonzero(~result.usable)
+    assert bad.tolist() == list(range(50, 75))
+    assert np.isnan(result["arousal"][bad]).all()
+    assert not result["embedding"][bad].any()
+    assert np.isfinite(result["arousal"][:50]).all()
+    assert any(line.startswith("recording: 25 of 75 windows have no usable audio") for line in said)
+
+
+def test_windows_of_ones_own(places: dict[str, Path]) -> None:
+    model = novaspeech.load("w2v_bert_2", model=places["w2v_bert_2"], stride="100ms", left=0.5, right=20)
+    result = model(SPEECH, end="1.5s")
+    assert result["embeddings"].shape == (15, 64)
+    np.testing.assert_allclose(result.times[1], [0.1, 0.14])
+    assert str(result._session.grid) == "15 windows, one every 100 ms: 40 ms with 500 ms before and 20 ms after"
+
+
+def test_tables_as_audformat_has_them(models: dict[str, novaspeech.Model]) -> None:
+    result = models["emow2v"](SPEECH, ["arousal", "embedding"], end="2s")
+    table = result.to_frame("arousal")
+    assert table.index.names == ["file", "start", "end"]
+    assert table.columns.tolist() == ["arousal"]
+    assert table.index[1] == (str(SPEECH), pd.Timedelta("40ms"), pd.Timedelta("80ms"))
+    np.testing.assert_array_equal(table["arousal"], result["arousal"])
+    wide = result.to_frame("embedding")
+    assert wide.shape == (50, 64)
+    assert wide.columns[[0, 63]].tolist() == ["embedding-0", "embedding-63"]
+    np.testing.assert_array_equal(wide.to_numpy(), result["embedding"])
+
+
+def test_tables_of_segments_and_of_the_whole(models: dict[str, novaspeech.Model]) -> None:
+    spotter = novaspeech.load("wav2vec2_kws", model=SPELLER, device="cpu", keywords="thank you, money, question")
+    result = spotter(SYNTHETIC / "words.flac", ["keywords", "words"])
+    table = result.to_frame("keywords")
+    assert table["keywords"].tolist() == ["thank you", "money", "question", "thank you"]
+    assert table["confidence"].between(0, 1).all()
+    start, end = table.index[1][1:]
+    assert (start.total_seconds(), end.total_seconds()) == pytest.approx((5.92, 6.18), abs=0.06)
+    assert "DOCTOR" in set(result.to_frame("words")["words"])
+    nothing = spotter((np.zeros(16000, np.float32), 16000), ["keywords"]).to_frame("keywords")
+    assert nothing.shape == (0, 2)
+    scene = models["byols"](SPEECH, ["scene"], end="2s").to_frame("scene")
+    assert scene.shape == (1, 2048)
+    assert scene.index[0][1:] == (pd.Timedelta(0), pd.Timedelta("14.018s"))
+
+
+def test_a_model_is_used_by_threads_one_after_the_other(models: dict[str, novaspeech.Model]) -> None:
+    expected = models["byols"](SPEECH, end="3s")["embeddings"]
+    found: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(models["byols"](SPEECH, end="3s")["embeddings"])) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    for embeddings in found:
+        np.testing.assert_array_equal(embeddings, expected)
+
+
+def test_progress_is_a_hook_and_nothing_is_printed(places: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    calls: list[tuple[int, int]] = []
+    model = novaspeech.load("w2v_bert_2", model=places["w2v_bert_2"])
+    model(SPEECH, end="4s", progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (100, 100)
+    assert len(calls) > 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_logged_at_loading(places: dict[str, Path]) -> None:
+    said: list[str] = []
+    novaspeech.load("w2v_bert_2", model=places["w2v_bert_2"], device="cpu", log=said.append)
+    assert said == [f"{places['w2v_bert_2']} on cpu, float32"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"outputs": ["valenz"]}, novaspeech.RequestError, "emow2v has no output 'valenz'; it has arousal, dominance"),
+        ({"outputs": []}, novaspeech.RequestError, "no output is asked for; emow2v has arousal"),
+        ({"inputs": {"x": "a.wav"}}, novaspeech.RequestError, "emow2v has no further input 'x'; it has none"),
+        ({"end": "fast"}, novaspeech.RequestError, "end 'fast' is no time; write 40ms or 1.5s"),
+        ({"end": "10ms"}, novaspeech.RequestError, "0.010 s of audio are shorter than one step of 40 ms"),
+        ({"recording": "/no/such.wav"}, novaspeech.RecordingError, "such: /no/such.wav does not exist; give the path"),
+        (
+            {"recording": (np.zeros((2, 9000)), 9000)},
+            novaspeech.RecordingError,
+            r"samples of shape \(2, 9000\) at 9000",
+        ),
+        ({"recording": (np.zeros(0), 16000)}, novaspeech.RecordingError, "recording holds no samples"),
+        ({"recording": (np.zeros(9000), 0)}, novaspeech.RecordingError, r"shape \(9000,\) at 0 Hz"),
+    ],
+)
+def test_wrong_calls(
+    models: dict[str, novaspeech.Model], arguments: dict[str, object], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        models["emow2v"](**{"recording": SPEECH, **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "kind", "message"),
+    [
+        ("emo", {}, novaspeech.RequestError, "there is no module 'emo'; there are: byols, emow2v"),
+        (
+            "emow2v",
+            {"speed": 2},
+            novaspeech.OptionError,
+            "unknown option 'speed'; this module's options are model, context",
+        ),
+        ("emow2v", {"frame": "fast"}, novaspeech.RequestError, "frame 'fast' is no time"),
+        ("emow2v", {"model": "/no/such"}, novaspeech.WeightsError, "'/no/such' is neither a folder on this machine"),
+    ],
+)
+def test_wrong_loads(module: str, options: dict[str, object], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        novaspeech.load(module, **options)  # type: ignore[arg-type]
+
+
+def test_an_input_that_is_missing(models: dict[str, novaspeech.Model]) -> None:
+    with pytest.raises(novaspeech.RequestError, match="needs an audio input with the id 'reference'; its inputs are"):
+        models["wav2vec2_sv"](SPEECH, ["similarity"])
+
+
+def test_an_unknown_format_lists_those_that_there_are(models: dict[str, novaspeech.Model], tmp_path: Path) -> None:
+    result = models["w2v_bert_2"](SPEECH, end="2s")
+    with pytest.raises(novaspeech.OptionError, match="there is no format 'doc'; there are: ssi, csv"):
+        result.save(tmp_path / "out", formats=["ssi", "doc"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_save_that_fails_leaves_nothing_that_looks_whole(
+    models: dict[str, novaspeech.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    result = models["w2v_bert_2"](SPEECH, end="2s")
+    before = [file.read_bytes() for file in sorted(result.save(tmp_path))]
+    monkeypatch.setattr("discover_utils.data.handler.file_handler.FileHandler.save", full)
+    with pytest.raises(OSError, match="No space left"):
+        result.save(tmp_path)
+    assert [file.name for file in sorted(tmp_path.iterdir())] == [
+        "recording.embeddings.stream", "recording.embeddings.stream~",
+    ]  # fmt: skip
+    assert before == [(tmp_path / "recording.embeddings.stream").read_bytes()]
+
+
+def test_without_pandas_a_table_says_what_to_install(
+    models: dict[str, novaspeech.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = models["w2v_bert_2"](SPEECH, end="2s")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(novaspeech.PackageError, match=r"^tables need pandas: pip install novaspeech\[frames\]"):
+        result.to_frame("embeddings")
+    assert issubclass(novaspeech.PackageError, ImportError)
+
+
+def test_small_is_the_modules_own_model_where_it_has_one() -> None:
+    lines: list[str] = []
+    novaspeech.load("wav2vec2_kws", model="small", device="cpu", log=lines.append)
+    assert lines == [f"{standins()['wav2vec2_kws'].small} on cpu, float32"]
+    with pytest.raises(WeightsError, match="model 'small' is neither a folder on this machine nor a Hub id"):
+        novaspeech.load("w2v_bert_2", model="small", device="cpu")
+
+
+def test_names_of_the_package() -> None:
+    assert set(novaspeech.__all__) <= set(dir(novaspeech))
+    for name in novaspeech.__all__:
+        assert getattr(novaspeech, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        novaspeech.lod  # noqa: B018
+
+
+def test_the_readmes_lines_of_python(places: dict[str, Path], tmp_path: Path) -> None:
+    """As a user types them, in a process of its own."""
+    code = f"""
+import novaspeech
+model = novaspeech.load("emow2v", model={str(places["emow2v"])!r})
+result = model({str(SPEECH)!r}, outputs=["arousal", "embedding"])
+print(result["arousal"].shape, result.times.shape, result.to_frame("arousal").shape)
+print(len(result.save({str(tmp_path)!r})))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines() == ["(350,) (350, 2) (350, 1)", "2"]
+    assert answer.stderr == ""

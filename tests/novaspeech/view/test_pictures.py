@@ -1,0 +1,301 @@
+"""`novaspeech plot`: what is drawn, where, and that no text lies over another."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from discover_utils.data.annotation import FreeAnnotation, FreeAnnotationScheme
+from discover_utils.data.handler.file_handler import FileHandler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from novaspeech.command.main import main
+from novaspeech.errors import RequestError
+from novaspeech.formats.track import Track, Tracks
+from novaspeech.segments import Segment
+from novaspeech.view import pictures
+from novaspeech.view.drawing import column_means, draw_colours
+from novaspeech.view.pictures import _tick_seconds, draw_picture, format_time
+from wav2vec2_sv import trials
+
+Speech = Callable[..., Path]
+SECONDS = 160
+PLACES = [Segment(1000, 30_000, "money", 0.5), Segment(40_000, 50_000, "time", 1)]
+WORDS = [
+    Segment(380 * n, 380 * n + 350, ("a", "hello", "extraordinarily")[n % 3], 0.25 + (n % 4) / 4) for n in range(420)
+]
+
+
+def steps(count: int, step: float) -> np.ndarray[Any, Any]:
+    return np.stack([np.arange(count), np.arange(count) + 1], axis=1) * step
+
+
+@pytest.fixture
+def tracks(speech: Speech) -> Tracks:
+    """Of every kind, over 160 s; the recording is silent after 14 s."""
+    audio = speech("talk.wav", "-af", f"apad=whole_dur={SECONDS}", seconds=SECONDS)
+    scores = np.linspace(0, 1, SECONDS * 25, dtype=np.float32)
+    scores[500:750] = np.nan  # 20 to 30 s
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((SECONDS, 8)).astype(np.float32) + 3
+    return Tracks(
+        "talk", str(audio), audio, SECONDS,
+        (
+            Track("arousal", "scores", steps(len(scores), 0.04), scores),
+            Track("valence", "scores", steps(len(scores), 0.04), 1 - scores),
+            Track("similarity", "scores", steps(SECONDS, 1), rng.uniform(-1, 1, SECONDS).astype(np.float32), low=-1),
+            Track.of_segments("words", WORDS),
+            Track.of_segments("places", PLACES, ["money", "time"]),
+            Track("embeddings", "vectors", steps(SECONDS, 1), vectors),
+            Track("speaker", "vectors", steps(SECONDS, 1), vectors / np.linalg.norm(vectors, axis=1, keepdims=True)),
+            Track("scene", "vectors", np.array([[0.0, SECONDS]]), vectors[:1]),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are drawn."""
+    found: list[Figure] = []
+
+    def draw(*arguments: Any) -> Figure:
+        found.append(original(*arguments))
+        return found[-1]
+
+    original = pictures._drawn
+    monkeypatch.setattr(pictures, "_drawn", draw)
+    return found
+
+
+def texts(figure: Figure) -> list[Any]:
+    """All texts of a figure that can be seen."""
+    figure.draw_without_rendering()
+    found = []
+    for axis in figure.axes:
+        ticks = []
+        for one in (axis.xaxis, axis.yaxis):
+            low, high = sorted(one.get_view_interval())
+            ticks += [tick.label1 for tick in one.get_major_ticks() if low <= tick.get_loc() <= high]
+        legend = axis.get_legend()
+        found += [*axis.texts, *ticks, axis.title, axis._right_title, axis.xaxis.label, axis.yaxis.label]
+        found += [*legend.get_texts(), legend.get_title()] if legend else []
+    return [text for text in [*figure.texts, *found] if text.get_visible() and text.get_text().strip()]
+
+
+def piled(figure: Figure) -> list[tuple[str, str]]:
+    """Texts that lie over each other."""
+    renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [(text.get_text(), text.get_window_extent(renderer).padded(-1)) for text in texts(figure)]
+    return [(one, other) for (one, a), (other, b) in combinations(boxes, 2) if a.overlaps(b)]
+
+
+@pytest.mark.parametrize("span", [(0.0, None), (60.0, 75.0), (60.0, 63.0), (0.5, 0.62)])
+def test_no_text_lies_over_another(
+    tracks: Tracks, tmp_path: Path, drawn: list[Figure], span: tuple[float, float | None]
+) -> None:
+    draw_picture(tracks, tmp_path / "talk.png", span=span, thresholds={"similarity": 0.3})
+    assert piled(drawn[0]) == []
+
+
+@pytest.mark.parametrize("gap_ms", [250, 400, 800])
+def test_two_names_do_not_meet_in_the_gap_between_their_segments(
+    tmp_path: Path, drawn: list[Figure], gap_ms: int
+) -> None:
+    words = [Segment(gap_ms * n, gap_ms * n + 40, ("LO", "AAK")[n % 2], 1) for n in range(32_000 // gap_ms)]
+    track = Track.of_segments("words", words)
+    draw_picture(Tracks("talk", None, None, 32.0, (track,)), tmp_path / "talk.png")
+    [axis] = drawn[0].axes
+    assert axis.texts, "some have room"
+    assert piled(drawn[0]) == []
+
+
+def test_names_stand_where_they_have_room(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
+    for span, most in (((0.0, None), 0), ((60.0, 70.0), 0.67), ((60.0, 63.0), 1)):
+        draw_picture(tracks, tmp_path / "talk.png", span=span)
+        axis = next(
+            axis for axis in drawn[-1].axes if [label.get_text() for label in axis.get_yticklabels()] == ["words"]
+        )
+        names = [text.get_text() for text in axis.texts]
+        first, last = axis.get_xlim()
+        shown = [one for one in WORDS if one.end_ms > 1000 * first and one.start_ms < 1000 * last]
+        assert len(names) <= len(shown)
+        if most == 0:
+            assert len(names) < len(shown) / 2
+        elif most < 1:
+            assert set(names) == {"a", "hello"}
+        else:
+            assert len(names) >= len(shown) - 2, "but for those that the edges cut"
+        if len(names) < len(shown):
+            assert axis._right_title.get_text().startswith(f"{len(names)} of {len(shown)} names have room; ")
+
+
+def test_panels_gaps_and_thresholds(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
+    draw_picture(tracks, tmp_path / "talk.png", thresholds={"similarity": 0.3}, title="a talk")
+    [figure] = drawn
+    assert figure.get_suptitle() == "a talk"
+    both, similarity, _words, places, colours, speaker = figure.axes[2:8]
+    assert [line.get_label() for line in both.lines] == ["arousal", "valence"]
+    assert [line.get_label() for line in similarity.lines] == ["similarity", "threshold of similarity"]
+    assert similarity.lines[1].get_ydata()[0] == 0.3
+    assert (both.get_ylim(), similarity.get_ylim()) == ((0, 1), (-1, 1))
+    times, values = both.lines[0].get_data()
+    missing = np.asarray(times)[np.isnan(np.asarray(values, float))]
+    assert (missing.min(), missing.max()) == (pytest.approx(20, abs=0.2), pytest.approx(30, abs=0.2))
+    hatched = [
+        patch.get_extents().transformed(both.transData.inverted()) for patch in both.patches if patch.get_hatch()
+    ]
+    assert [(round(box.x0, 2), round(box.x1, 2)) for box in hatched] == [(20, 30)] * 2
+    assert [label.get_text() for label in places.get_yticklabels()] == ["money", "time"]
+    assert [text.get_text() for text in places.get_legend().get_texts()] == ["0.50", "0.75", "1.00"]
+    assert colours.get_ylabel() == "embeddings"
+    assert speaker.get_title(loc="left").startswith("speaker: ")
+    assert both.get_xlim() == (0, SECONDS)
+
+
+def test_a_part_is_drawn_in_full_detail(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
+    draw_picture(tracks, tmp_path / "talk.png", span=(100.0, 110.0))
+    curves = next(axis for axis in drawn[0].axes if axis.lines)
+    times = np.asarray(curves.lines[0].get_xdata())
+    assert len(times) == 250
+    assert times[0] == pytest.approx(100.02)
+    assert curves.get_xlim() == (100, 110)
+    draw_picture(tracks, tmp_path / "talk.png", span=(0.0, 14.0))
+    waveform = drawn[1].axes[0].collections[0].get_datalim(drawn[1].axes[0].transData)
+    assert (waveform.x0, waveform.x1) == (pytest.approx(0), pytest.approx(14, abs=0.05))
+
+
+def test_alike_in_sound_is_alike_in_colour() -> None:
+    rng = np.random.default_rng(0)
+    kinds = rng.standard_normal((3, 16)) * 5
+    order = np.repeat([0, 1, 0, 2], 20)
+    values = (kinds[order] + rng.normal(0, 0.05, (80, 16))).astype(np.float32)
+    values[70] = 0
+    figure = Figure()
+    axis = figure.subplots()
+    draw_colours(Track("e", "vectors", steps(80, 0.5), values), 0.0, 40.0, axis)
+    [image] = axis.images
+    colours = np.asarray(image.get_array())[0]
+    means = [colours[20 * part : 20 * part + 10].mean(axis=0) for part in range(4)]
+    assert np.abs(means[0] - means[2]).max() < 0.2
+    assert min(np.abs(means[0] - means[1]).max(), np.abs(means[0] - means[3]).max()) > 0.5
+    assert colours[70].tolist() == [1, 1, 1]
+
+
+def test_long_annotations_are_averaged_without_their_gaps() -> None:
+    scores = np.arange(9001, dtype=np.float32)
+    scores[[0, 5, 6, 7, 8, 9]] = np.nan
+    means, group = column_means(scores)
+    assert (group, len(means)) == (5, 1801)
+    np.testing.assert_allclose(means[[0, 1, 2, 1800]], [2.5, np.nan, 12, 9000])
+    np.testing.assert_array_equal(column_means(scores[:100])[0], scores[:100])
+
+
+@pytest.mark.parametrize("kind", pictures.KINDS)
+def test_pictures_for_the_screen_and_for_papers(tracks: Tracks, tmp_path: Path, kind: str) -> None:
+    picture = tmp_path / f"talk.{kind}"
+    draw_picture(tracks, picture, span=(60.0, 63.0))
+    content = picture.read_bytes()
+    assert content.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[kind])
+    if kind == "svg":
+        assert re.search(rb"<text[^>]*>\s*extraordinarily\s*</text>", content), "a text that can be edited"
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    """Words of two recordings, b below a folder."""
+    scheme = FreeAnnotationScheme(name="words")
+    words = FreeAnnotation(scheme=scheme, data=np.array([(0, 500, "HELLO", 1.0)], scheme.label_dtype))
+    (tmp_path / "out" / "sub").mkdir(parents=True)
+    for name in ("a", "sub/b"):
+        FileHandler().save(words, tmp_path / "out" / f"{name}.words.annotation")
+    return tmp_path / "out"
+
+
+def test_plot_draws_one_picture_a_recording(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plot", str(outputs), "--format", "svg"]) == 0
+    assert capsys.readouterr().out.split() == [str(outputs / "a.svg"), str(outputs / "sub" / "b.svg")]
+
+
+def test_plot_with_the_recording_elsewhere(outputs: Path, speech: Speech, tmp_path: Path) -> None:
+    one = outputs / "a.words.annotation"
+    heights = []
+    for more in ([], ["--audio", str(speech("long.wav", seconds=8))]):
+        assert main(["plot", str(one), "--out", str(tmp_path / "a.png"), *more]) == 0
+        heights.append(imread(tmp_path / "a.png").shape[0])
+    assert heights[1] > heights[0] + 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["out", "--out", "a.png"], "these are outputs of 2 recordings; --out and --audio are for one"),
+        (["out/a.words.annotation", "--out", "a.bmp"], "a.bmp must end with .png, .svg, .pdf"),
+        (["out/a.words.annotation", "--from", "9:59"], "there is nothing from 599 to 0.5 s; a has 0.5 s"),
+        (["out/a.words.annotation", "--from", "soon"], "--from 'soon' is no time; write 40ms or 1.5s"),
+        (["out/sub"], "out/sub holds no .stream or .annotation files; `novaspeech run` writes some"),
+    ],
+)
+def test_what_cannot_be_drawn_gets_one_line(
+    outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(outputs.parent)
+    if arguments == ["out/sub"]:
+        shutil.rmtree("out/sub")
+        Path("out/sub").mkdir()
+    assert main(["plot", *arguments]) == 1
+    assert capsys.readouterr().err == f"novaspeech: {said}\n"
+
+
+def test_one_vector_for_the_whole_recording_is_nothing_over_time(tmp_path: Path) -> None:
+    scene = Track("scene", "vectors", np.array([[0.0, 4.0]]), np.ones((1, 8), np.float32))
+    with pytest.raises(RequestError, match="^a has nothing to draw over time: each output stands for the whole record"):
+        draw_picture(Tracks("a", "a", None, 4.0, (scene,)), tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1:20", 80), ("0:00.5", 0.5), ("1:02:03.25", 3723.25), ("80.5s", 80.5), ("500ms", 0.5)]
+)
+def test_times_as_people_write_them(outputs: Path, text: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = []
+    monkeypatch.setattr(pictures, "draw_picture", lambda tracks, picture, span, thresholds: spans.append(span))
+    assert main(["plot", str(outputs / "a.words.annotation"), "--to", text]) == 0
+    assert spans == [(0.0, seconds)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (5, "0:05"), (59.9996, "1:00"), (75.5, "1:15.5"), (7200, "120:00"), (0.61, "0:00.61")],
+)
+def test_times_of_a_person(seconds: float, text: str) -> None:
+    assert format_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("duration", "step"), [(0.1, 0.01), (1, 0.1), (14, 2), (90, 10), (3600, 300), (18000, 1800), (180000, 18000)]
+)
+def test_ticks_are_those_of_a_clock(duration: float, step: float) -> None:
+    assert _tick_seconds(duration) == step
+    assert duration / step <= 12
+
+
+def test_labels_of_a_det_curve_do_not_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Figure] = []
+
+    class Kept(Figure):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            FigureCanvasAgg(self)
+            made.append(self)
+
+    monkeypatch.setattr(trials, "Figure", Kept)
+    shares = np.linspace(0, 1, 50)
+    trials.draw_det(shares, 1 - shares, 0.5, tmp_path / "det.png")
+    assert piled(made[0]) == []

@@ -1,0 +1,82 @@
+"""The pages in docs/ against the code: what a person reads there is what the trainers have and what messages say."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from novaspeech import errors
+from novaspeech.module.catalogue import MODULES, Trainer, trainers
+from tests.conftest import ROOT, outputs_of
+
+PAGE = (ROOT / "docs" / "nova.md").read_text(encoding="utf-8")
+SERVERS_OWN = ("No connection to server!", "SSL certificates not found", "MongoDB TLS connection attempt failed.")
+
+
+@pytest.mark.parametrize("trainer", trainers(), ids=lambda trainer: trainer.name)
+def test_every_annotation_has_its_scheme(trainer: Trainer) -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith(f"| {trainer.name} |")]
+    for output in outputs_of(trainer):
+        if output.kind != "annotation":
+            continue
+        [row] = [line for line in rows if f"`{output.id}`" in line]
+        assert output.subtype in row
+        if output.subtype == "continuous":
+            rate = 1000 / trainer.content.meta_frame_step
+            assert f"continuous, {rate:g} Hz, from {output.low:g} to {output.high:g}" in row
+
+
+@pytest.mark.parametrize("trainer", trainers(), ids=lambda trainer: trainer.name)
+def test_every_further_input_is_explained(trainer: Trainer) -> None:
+    for entry in trainer.inputs[1:]:
+        assert f"`{entry.io_id}`" in PAGE or f"'{entry.io_id}'" in PAGE
+
+
+def messages() -> list[str]:
+    table = PAGE.split("## 9. What a message means")[1]
+    rows = re.findall(r"^\| (.+?) \| .+ \|$", table, re.MULTILINE)[1:]
+    return [message for row in rows for message in row.split("; ") if message not in SERVERS_OWN]
+
+
+@pytest.mark.parametrize("message", messages())
+def test_every_message_is_one_of_ours(message: str) -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in MODULES.rglob("*.py"))
+    sources = re.sub(r"\"\s*\n\s*f?\"", "", sources)  # strings over several lines
+    said = re.sub(r"'?\{[^{}\n]*\}'?", "…", sources)
+    for part in re.sub(r"'…'", "…", message).strip("… .").split(" … "):
+        assert part.strip() in said, part
+
+
+TROUBLES = ROOT / "docs" / "troubleshooting.md"
+ERRORS = {name for name in vars(errors) if name.endswith("Error")}
+
+
+def template(node: ast.expr) -> str:
+    """What an expression says, with … for each part that is known only when it is said."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(template(part) for part in node.values)
+    return "…"
+
+
+def said(directory: Path) -> Iterator[str]:
+    """What each error says that the code below a folder makes."""
+    for path in directory.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ERRORS and node.args:
+                yield re.sub(r"…[…\s]*…", "…", template(node.args[0]))
+
+
+def test_every_error_is_explained_and_nothing_else() -> None:
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", TROUBLES.read_text(encoding="utf-8"), re.MULTILINE)
+    explained = [line for row in rows for line in row[0].split("<br>") if row[0] not in ("the line", "you use")]
+    assert sorted(set(explained)) == sorted(explained)
+    code = set(said(MODULES))
+    assert len(code) > 150
+    assert not code - set(explained), "not in docs/troubleshooting.md"
+    assert not set(explained) - code, "said nowhere"
