@@ -43,10 +43,10 @@ from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import FrameBlock
 from training.recordings import UNKNOWN, Material, make_material
 from training.speech import HELD_OUT_VOICES, RATE, VOICES, WORDS
-from wav2vec2_kws.align import Aligner
+from wav2vec2_kws.align.aligner import Aligner
+from wav2vec2_kws.align.trellis import Costs
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.standin import SMALL
-from wav2vec2_kws.trellis import Costs
 
 SHARES = (0.0, 0.05, 0.15, 0.30)  # of the spoken words that the transcript has wrong
 SURE = 0.5  # confidence below which a word is doubted

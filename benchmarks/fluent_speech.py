@@ -32,7 +32,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.inference.engine import Inference
 from training.recordings import UNKNOWN, Material
 from training.speech import HELD_OUT_VOICES, RATE, WORDS, Spoken, with_noise
-from wav2vec2_kws.align import Aligner
+from wav2vec2_kws.align.aligner import Aligner
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.standin import SMALL
 from wav2vec2_kws.words import WordDecoder

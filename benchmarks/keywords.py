@@ -46,12 +46,12 @@ from training.speech import (
     concatenate,
     speak,
 )
-from wav2vec2_kws.classifier import BACKGROUND, load_classifier
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits
-from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling
+from wav2vec2_kws.search.classifier import BACKGROUND, load_classifier
+from wav2vec2_kws.search.methods import THRESHOLD, Search, by_classifier, by_example, by_spelling
 from wav2vec2_kws.standin import SMALL
-from wav2vec2_kws.train import train_keywords
+from wav2vec2_kws.train.training import train_keywords
 
 KEYWORDS = (
     "money", "question", "yesterday", "hospital", "seven", "understand", "telephone", "wonderful", "anxious", "water",

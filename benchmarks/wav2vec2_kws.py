@@ -34,7 +34,7 @@ from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.scan import scan
-from wav2vec2_kws.search import THRESHOLD, by_spelling
+from wav2vec2_kws.search.methods import THRESHOLD, by_spelling
 from wav2vec2_kws.standin import ALPHABET, save_speller
 
 RATE = 16000

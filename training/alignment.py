@@ -18,9 +18,9 @@ from novaspeech.models.front import standardise
 from training.corpus import Speech, Word
 from training.letters import HOP, LENGTH, VOCABULARY
 from training.speech import RATE
-from wav2vec2_kws.align import Aligner
+from wav2vec2_kws.align.aligner import Aligner
+from wav2vec2_kws.align.trellis import Costs, Graph, Indices, best_path, with_gaps
 from wav2vec2_kws.encoder import LETTERS
-from wav2vec2_kws.trellis import Costs, Graph, Indices, best_path, with_gaps
 
 _COSTS = Costs(skip=100.0)  # what is written is said
 _SKIP_COSTS = (4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0)

@@ -18,7 +18,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.sources import ArraySource
 from wav2vec2_kws.encoder import hidden_states
-from wav2vec2_kws.example import PENALTIES, STEPS, WEIGHTS
+from wav2vec2_kws.search.example import PENALTIES, STEPS, WEIGHTS
 
 Frames = Callable[[FloatArray], FloatArray]  # a signal → (frames, D)
 

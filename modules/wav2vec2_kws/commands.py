@@ -50,7 +50,7 @@ def _find(given: argparse.Namespace) -> int:
         novaspeech find said-once.wav talk.wav --csv
         novaspeech find money.skops talk.wav
     """
-    from wav2vec2_kws.find import find
+    from wav2vec2_kws.search.find_command import find
 
     if not 0 <= given.threshold <= 1:
         raise OptionError(f"--threshold is {given.threshold}; it must be 0 to 1")
@@ -67,7 +67,7 @@ def _align(given: argparse.Namespace) -> int:
         novaspeech align a.wav a.txt
         novaspeech align a.wav a.TextGrid --out results --csv
     """
-    from wav2vec2_kws.alignment_command import align_transcript
+    from wav2vec2_kws.align.align_command import align_transcript
 
     options = {"model": given.model, "device": given.device}
     return align_transcript(given.audio, given.text, as_csv=given.csv, out=given.out, **options)
@@ -80,7 +80,7 @@ def _train_keywords(given: argparse.Namespace) -> int:
         novaspeech train-keywords examples --out money.skops --augment 5
     """
     from novaspeech.server import host
-    from wav2vec2_kws.train import train_keywords
+    from wav2vec2_kws.train.training import train_keywords
 
     window_ms = host.parse_time(given.window, "--window")
     if not 200 <= window_ms <= 10_000 or given.augment < 0:

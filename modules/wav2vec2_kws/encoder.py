@@ -22,7 +22,7 @@ from novaspeech.models import weights
 from novaspeech.models.compute import Compute
 from novaspeech.models.frames import END
 from novaspeech.models.wav2vec2 import load_wav2vec2
-from wav2vec2_kws.trellis import SKIP_COST, Costs
+from wav2vec2_kws.align.trellis import SKIP_COST, Costs
 from wav2vec2_kws.vocabulary import Vocabulary
 
 PUBLISHED = "facebook/wav2vec2-base-960h"

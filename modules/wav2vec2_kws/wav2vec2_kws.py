@@ -16,12 +16,12 @@ from novaspeech.module.options import option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
-from wav2vec2_kws.align import Aligner
-from wav2vec2_kws.classifier import load_classifier
+from wav2vec2_kws.align.aligner import Aligner
+from wav2vec2_kws.align.transcript import read_transcript, words_of
 from wav2vec2_kws.encoder import PUBLISHED, KeywordEncoder
 from wav2vec2_kws.scan import Timeline, scan
-from wav2vec2_kws.search import THRESHOLD, Search, by_classifier, by_example, by_spelling, split_keywords
-from wav2vec2_kws.transcript import read_transcript, words_of
+from wav2vec2_kws.search.classifier import load_classifier
+from wav2vec2_kws.search.methods import THRESHOLD, Search, by_classifier, by_example, by_spelling, split_keywords
 
 METHODS = ("words", "example", "classifier")
 

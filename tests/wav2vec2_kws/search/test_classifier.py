@@ -20,10 +20,10 @@ from novaspeech.inference.pooling import HIDDEN
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES, cut_blocks, frame_blocks, hits_in, say
 from training.speech import RATE
-from wav2vec2_kws.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits
-from wav2vec2_kws.material import augment, centred, loudest_part
+from wav2vec2_kws.search.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows
+from wav2vec2_kws.train.examples import augment, centred, loudest_part
 
 KEYWORDS = ("money", "question")
 OTHERS = ["doctor", "always", "river", "summer", "children", "music", "letter", "sister", "tomorrow", "seven"]

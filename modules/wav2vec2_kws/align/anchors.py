@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wav2vec2_kws.align.trellis import Graph, Indices
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.trellis import Graph, Indices
 
 # What must agree on both sides of a cut, so that chance does not make it.
 SURE_WORDS, SURE_LETTERS = 2, 8

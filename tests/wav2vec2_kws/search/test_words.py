@@ -13,7 +13,7 @@ from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, frame_blocks, hits_in, say
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits, strongest
-from wav2vec2_kws.search import split_keywords
+from wav2vec2_kws.search.methods import split_keywords
 from wav2vec2_kws.standin import ALPHABET
 from wav2vec2_kws.vocabulary import Vocabulary
 from wav2vec2_kws.words import WordDecoder, WordMatcher

@@ -19,13 +19,13 @@ from novaspeech.segments import Segment
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, recording, say
 from training.letters import VOCABULARY
-from wav2vec2_kws import anchors, trellis
-from wav2vec2_kws.align import Aligner, spell_word
+from wav2vec2_kws.align import anchors, trellis
+from wav2vec2_kws.align.aligner import Aligner, spell_word
+from wav2vec2_kws.align.trellis import Costs, Graph
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.scan import Timeline, scan
 from wav2vec2_kws.standin import ALPHABET
-from wav2vec2_kws.trellis import Costs, Graph
 from wav2vec2_kws.vocabulary import Vocabulary
 
 SPEECH = ["money", "children", "always", "letter", "summer", "question", "river", "music", "doctor", "water"]
@@ -96,8 +96,10 @@ def test_neither_pieces_nor_a_band_change_the_path(sure: int, monkeypatch: pytes
     monkeypatch.setattr(anchors, "SURE_WORDS", 10_000)
     expected = aligned(letters, words)
     cuts: list[int] = []
-    monkeypatch.setattr("wav2vec2_kws.align.SHORTEST_PIECE", 1.0)
-    monkeypatch.setattr("wav2vec2_kws.align.band", lambda *given: cuts.append(given[-1]) or anchors.band(*given))
+    monkeypatch.setattr("wav2vec2_kws.align.aligner.SHORTEST_PIECE", 1.0)
+    monkeypatch.setattr(
+        "wav2vec2_kws.align.aligner.band", lambda *given: cuts.append(given[-1]) or anchors.band(*given)
+    )
     monkeypatch.setattr(anchors, "SURE_WORDS", sure)
     monkeypatch.setattr(anchors, "BAND", 600)
     monkeypatch.setattr(anchors, "CELLS", 0)

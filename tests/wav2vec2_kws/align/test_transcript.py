@@ -8,7 +8,7 @@ import pytest
 
 from novaspeech.errors import PackageError, RequestError
 from novaspeech.server import host
-from wav2vec2_kws.transcript import read_transcript, split_words
+from wav2vec2_kws.align.transcript import read_transcript, split_words
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500

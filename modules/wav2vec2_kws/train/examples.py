@@ -15,9 +15,9 @@ from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
-from wav2vec2_kws.classifier import BACKGROUND, pool_windows
 from wav2vec2_kws.encoder import hidden_states
-from wav2vec2_kws.sound import is_silent, sounding_part
+from wav2vec2_kws.search.classifier import BACKGROUND, pool_windows
+from wav2vec2_kws.search.silence import is_silent, sounding_part
 
 CONTEXT_S = 1.0  # around an example's window, so that it is encoded as it would be within a recording
 PIECE_S = 10  # of background, which count as one file in cross-validation

@@ -11,8 +11,8 @@ from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from tests.wav2vec2_kws.conftest import cut_blocks, frame_blocks, hits_in, recording, say
 from wav2vec2_kws.encoder import KeywordEncoder
-from wav2vec2_kws.example import PENALTIES, STEPS, WEIGHTS, ExampleDetector, example_frames
 from wav2vec2_kws.hits import Hit, best_hits
+from wav2vec2_kws.search.example import PENALTIES, STEPS, WEIGHTS, ExampleDetector, example_frames
 
 SENTENCE = ["doctor", "always", "money", "river", "summer", "question", "children", "music"]
 

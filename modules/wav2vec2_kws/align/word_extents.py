@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from novaspeech.arrays import BoolArray
-from wav2vec2_kws.ctc_score import LONGEST_BESIDES, LONGEST_LETTER
 from wav2vec2_kws.hits import Hit
+from wav2vec2_kws.search.spelling import LONGEST_BESIDES, LONGEST_LETTER
 
 
 def widened(found: dict[int, Hit], heard: Sequence[Hit]) -> dict[int, Hit]:

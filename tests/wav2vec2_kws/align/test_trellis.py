@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from wav2vec2_kws.anchors import Piece, cut, equal_runs
+from wav2vec2_kws.align.anchors import Piece, cut, equal_runs
+from wav2vec2_kws.align.trellis import Costs, Graph, best_path, with_gaps
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.trellis import Costs, Graph, best_path, with_gaps
 from wav2vec2_kws.vocabulary import Vocabulary
 
 TOY = Vocabulary({"A": 2, "B": 3, "C": 4}, blank=0, delimiter=1)

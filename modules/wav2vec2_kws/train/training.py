@@ -22,9 +22,9 @@ from novaspeech.errors import RequestError
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import plain_name
-from wav2vec2_kws.classifier import BACKGROUND, KeywordClassifier
 from wav2vec2_kws.encoder import KeywordEncoder
-from wav2vec2_kws.material import PIECE_S, TrainingSet, gather
+from wav2vec2_kws.search.classifier import BACKGROUND, KeywordClassifier
+from wav2vec2_kws.train.examples import PIECE_S, TrainingSet, gather
 
 FOLDS = 5
 FEWEST = 3  # files of a keyword

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from novaspeech.api import load
 from novaspeech.terminal.bar import progress_bar
 from novaspeech.terminal.table import row_writer
-from wav2vec2_kws.transcript import read_transcript
+from wav2vec2_kws.align.transcript import read_transcript
 
 COLUMNS = ("start", "end", "word", "confidence")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, hits_in
-from tests.wav2vec2_kws.test_words import VOCABULARY, best_path
-from wav2vec2_kws.ctc_score import SpellingDetector
+from tests.wav2vec2_kws.search.test_words import VOCABULARY, best_path
 from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit, best_hits
+from wav2vec2_kws.search.spelling import SpellingDetector
 from wav2vec2_kws.vocabulary import Vocabulary
 
 # Five outputs: blank, delimiter, three letters.

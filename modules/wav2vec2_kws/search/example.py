@@ -15,7 +15,7 @@ from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from wav2vec2_kws.encoder import hidden_states
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.sound import is_silent, sounding_part
+from wav2vec2_kws.search.silence import is_silent, sounding_part
 
 # Half to twice as fast as the example (Müller 2015, Fundamentals of Music Processing, 3.2.1); weighted such that each
 # frame of the example counts once.

@@ -14,7 +14,7 @@ from novaspeech.inference.engine import Inference
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES, say
 from training.speech import Spoken
-from wav2vec2_kws.search import Search, by_example
+from wav2vec2_kws.search.methods import Search, by_example
 
 Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]

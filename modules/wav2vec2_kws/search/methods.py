@@ -9,11 +9,11 @@ from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RequestError
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import plain_name
-from wav2vec2_kws.classifier import ClassifierDetector, KeywordClassifier
-from wav2vec2_kws.ctc_score import SpellingDetector
 from wav2vec2_kws.encoder import KeywordEncoder
-from wav2vec2_kws.example import ExampleDetector, example_frames
 from wav2vec2_kws.hits import Detector
+from wav2vec2_kws.search.classifier import ClassifierDetector, KeywordClassifier
+from wav2vec2_kws.search.example import ExampleDetector, example_frames
+from wav2vec2_kws.search.spelling import SpellingDetector
 from wav2vec2_kws.words import WordDetector
 
 THRESHOLD = 0.5  # lowest score of a hit, of each method (BENCHMARKS.md)

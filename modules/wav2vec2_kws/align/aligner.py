@@ -18,12 +18,12 @@ from novaspeech.arrays import BoolArray
 from novaspeech.errors import OptionError
 from novaspeech.hooks import Log
 from novaspeech.inference.pooling import FrameBlock
-from wav2vec2_kws.anchors import Piece, band, cut
+from wav2vec2_kws.align.anchors import Piece, band, cut
+from wav2vec2_kws.align.transcript import SPOKEN_SIGNS
+from wav2vec2_kws.align.trellis import BLOCK, Costs, Graph, Indices, Ratios, best_path, with_gaps
+from wav2vec2_kws.align.word_extents import widened, with_skipped
 from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.places import widened, with_skipped
-from wav2vec2_kws.transcript import SPOKEN_SIGNS
-from wav2vec2_kws.trellis import BLOCK, Costs, Graph, Indices, Ratios, best_path, with_gaps
 from wav2vec2_kws.vocabulary import APOSTROPHES, Vocabulary
 from wav2vec2_kws.words import WordDecoder
 
