@@ -34,11 +34,12 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
+from novaspeech.audio.sources import ArraySource
+
 import novaspeech
 from benchmarks.machine import describe_machine
 from benchmarks.peak import peak_mb
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import FrameBlock
 from training.recordings import UNKNOWN, Material, make_material

@@ -27,6 +27,8 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
+from novaspeech.audio.sources import ArraySource
+
 import novaspeech
 from benchmarks.machine import describe_machine
 from demo.standins import make_standin
@@ -34,7 +36,6 @@ from novaspeech.api import Model
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.given import Audio
 from novaspeech.inference.engine import Chunks, Inference
 from novaspeech.module.catalogue import load_trainer, module_names

@@ -27,10 +27,11 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
+from novaspeech.audio.sources import ArraySource
+
 import novaspeech
 from benchmarks.machine import describe_machine
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from training.recordings import Material, make_material

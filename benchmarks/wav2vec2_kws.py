@@ -25,11 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # Before this script's own folder, where `wav2vec2_kws` would mean this script.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
+from novaspeech.audio.sources import ArraySource
+
 from benchmarks.keywords import KEYWORDS
 from benchmarks.machine import alternate, describe_machine, syllables
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
 from wav2vec2_kws.encoder import KeywordEncoder

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Collection
 from functools import partial
 
+from novaspeech.audio.sources import ArraySource
+
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+from novaspeech.audio.sources import ArraySource
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -16,7 +17,6 @@ from benchmarks.people_parts.encoders import load, mfcc
 from benchmarks.people_parts.material import RATE, Utterance, digits
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from wav2vec2_kws.encoder import hidden_states
 from wav2vec2_kws.search.example import PENALTIES, STEPS, WEIGHTS
 

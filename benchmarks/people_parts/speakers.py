@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+from novaspeech.audio.sources import ArraySource
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import StandardScaler
 
@@ -14,7 +15,6 @@ from benchmarks.people_parts.encoders import Embed, load, mfcc_statistics, unit
 from benchmarks.people_parts.material import RATE, training_speakers, trials
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from training.speech import with_noise
 from wav2vec2_sv.commands import WINDOW_MS
 from wav2vec2_sv.encoder import speaker_of

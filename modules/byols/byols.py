@@ -40,11 +40,10 @@ class BYOLS(SpeechProcessor):
         return BYOLSEncoder(load_model(self._checkpoint(), self.options.encoder), self.options.compute)
 
     def process(self, session: Session) -> Results:
-        encoder = self.encoder.prepared_for(session.recording, session.log)
         results: Results = {}
         if "scene" in session.asked:  # first, since it may be refused
-            results["scene"] = encoder.scene(session.recording, session.log)
-        return results | session.encode(session.asked - {"scene"}, encoder)
+            results["scene"] = self.encoder.scene(session.recording, session.log)
+        return results | session.encode(session.asked - {"scene"})
 
     def _checkpoint(self) -> str | Path:
         if self.options.model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -12,11 +11,11 @@ from byols.base import SAMPLE_RATE, Network
 from byols.log_mel import LogMel, mean_and_deviation, safe_std, shortest_signal
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.windows import WindowBatch
+from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.passes import check_finite, refuse_absurd, to_numpy
+from novaspeech.inference.passes import check_finite
 from novaspeech.models.compute import Compute
 
 LONGEST_ATTENTION_MS = 10 * 60 * 1000  # cvt's attention spans the whole recording, and so does its memory
@@ -37,8 +36,7 @@ class BYOLSEncoder(Encoder):
         compute = compute or Compute()
         self.network = network.for_inference().to(device=compute.device, dtype=compute.dtype)
         self.log_mel = LogMel(compute.device)
-        self.mean, self.deviation, self.unusable = 0.0, 1.0, 0  # see `prepared_for`
-        self._heard: Recording | None = None  # whose mean and deviation they are
+        self._known: tuple[Recording, Statistics] | None = None  # of the recording before
         super().__init__(
             sampling_rate=SAMPLE_RATE,
             min_length=shortest_signal(network),
@@ -48,28 +46,30 @@ class BYOLSEncoder(Encoder):
         if compute.on_cpu:
             self.max_batch = 16  # measured, see BENCHMARKS.md
 
-    def prepared_for(self, recording: Recording, log: Log) -> BYOLSEncoder:
-        if recording is self._heard:
-            return self
-        encoder = copy.copy(self)
-        encoder._heard = recording
-        with self.compute.active():
-            encoder.mean, encoder.deviation, encoder.unusable = mean_and_deviation(self._spectrogram(recording))
-        log(f"log-mel spectrogram: mean {encoder.mean:.4f}, standard deviation {encoder.deviation:.4f}")
-        return encoder
+    def statistics_of(self, recording: Recording, log: Log) -> Statistics:
+        """Mean and divisor of a recording's spectrogram, and how many of its frames cannot be used, (1,) each."""
+        if self._known is None or self._known[0] is not recording:
+            with self.compute.active():
+                mean, deviation, unusable = mean_and_deviation(self._spectrogram(recording))
+            log(f"log-mel spectrogram: mean {mean:.4f}, standard deviation {deviation:.4f}")
+            found = (mean, safe_std(deviation), float(unusable))
+            self._known = recording, tuple(torch.tensor([one]) for one in found)
+        return self._known[1]
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return {"embeddings": self.network(self._normalised(self.log_mel.of_batch(batch)).unsqueeze(1))}
+        log_mel = self._normalised(self.log_mel.of_batch(batch), batch.statistics)
+        return {"embeddings": self.network(log_mel.unsqueeze(1))}
 
     def scene(self, recording: Recording, log: Log) -> FloatArray:
-        """The embedding (D,) of a recording as a whole, for which the encoder is prepared; zeros if it holds NaN.
+        """The embedding (D,) of a recording as a whole; zeros if it holds NaN.
 
         Raises:
             RequestError: attention over all of it would take too much memory.
             RecordingError: it is too short.
             ModelError: the model gave NaN or infinite values.
         """
-        if self.unusable:
+        statistics = self.statistics_of(recording, log)
+        if statistics[2]:
             log(f"{recording.name} holds NaN or infinite samples: zeros in scene, which is of the whole recording")
             return np.zeros(self.network.scene_embedding_size, np.float32)
         if self.network.margin is None and recording.duration_ms > LONGEST_ATTENTION_MS:
@@ -78,7 +78,8 @@ class BYOLSEncoder(Encoder):
                 f"it; with this encoder at most {LONGEST_ATTENTION_MS / 60000:g} min; untick scene, or take another one"
             )
         with self.compute.active():
-            scene = to_numpy(self.network.scene(map(self._normalised, self._spectrogram(recording))))
+            pieces = (self._normalised(piece, statistics) for piece in self._spectrogram(recording))
+            scene: FloatArray = self.network.scene(pieces).float().cpu().numpy()
         check_finite(scene[None], "of the whole recording", self.compute)
         return scene
 
@@ -87,8 +88,10 @@ class BYOLSEncoder(Encoder):
 
     def _spectrogram(self, recording: Recording) -> Iterator[torch.Tensor]:
         """Consecutive pieces (64, frames)."""
-        blocks = refuse_absurd(recording, self.sampling_rate)
+        blocks = recording.signal.blocks()
         return self.log_mel.of_signal(torch.from_numpy(block).to(self.compute.device) for block in blocks)
 
-    def _normalised(self, log_mel: torch.Tensor) -> torch.Tensor:
-        return ((log_mel - self.mean) / safe_std(self.deviation)).to(self.compute.dtype)
+    def _normalised(self, log_mel: torch.Tensor, statistics: Statistics) -> torch.Tensor:
+        """(…, 64, frames) with mean 0 and deviation 1 over the whole recording."""
+        mean, divisor = (one.to(log_mel.device).reshape(-1, *(1,) * (log_mel.ndim - 1)) for one in statistics[:2])
+        return ((log_mel - mean) / divisor).to(self.compute.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar
@@ -13,7 +13,7 @@ from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.given import Audio, FurtherInputs, open_audio
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
-from novaspeech.inference.together import encode_together
+from novaspeech.inference.shared import Shared
 from novaspeech.module.catalogue import Trainer, load_processor, load_trainer
 from novaspeech.module.output import Output
 from novaspeech.module.processor import naming
@@ -116,7 +116,7 @@ class Model:
             RequestError: no such output or input, or windows that cannot be.
             RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
-        further = FurtherInputs(self.module, inputs or {})
+        further = FurtherInputs(self.module, inputs or {}, self.encoder.sampling_rate)
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
         name = _name_of(recording) if name is None else name
         with self._lock:
@@ -148,27 +148,19 @@ class Model:
         Raises:
             RequestError: no such output or input.
         """
-        further = FurtherInputs(self.module, inputs or {})
+        further = FurtherInputs(self.module, inputs or {}, self.encoder.sampling_rate)
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
         with self._lock:
             sessions = [
                 _or_error(self._session, recording, name, chosen, further, end, ignore_progress)
                 for recording, name in zip(recordings, names or map(_name_of, recordings), strict=True)
             ]
+            opened = [(one.recording, one.grid) for one in sessions if isinstance(one, Session)]
+            shared = Shared(self.encoder, opened) if len(opened) > 1 else None
             return [
-                _or_error(self._result, one, chosen) if isinstance(one, Session) else one
-                for one in self._ahead(sessions, {output.id for output in chosen})
+                _or_error(self._result, replace(one, shared=shared), chosen) if isinstance(one, Session) else one
+                for one in sessions
             ]
-
-    def _ahead(self, sessions: Sequence[Session | NovaspeechError], asked: Set[str]) -> list[Session | NovaspeechError]:
-        """The same sessions with what they can share encoded."""
-        names = asked & self.encoder.dimensions.keys()
-        opened = [session for session in sessions if isinstance(session, Session)]
-        if len(opened) < 2 or not (names and self.processor.shares_passes):
-            return list(sessions)
-        encoded = encode_together(self.processor.inference(), [(one.recording, one.grid) for one in opened], names)
-        ready = (replace(one, ahead=found or {}) for one, found in zip(opened, encoded, strict=True))
-        return [next(ready) if isinstance(session, Session) else session for session in sessions]
 
     def _session(
         self,
@@ -180,7 +172,7 @@ class Model:
         progress: Progress,
     ) -> Session:
         with naming(name):
-            opened = open_audio(recording, name)
+            opened = open_audio(recording, name, self.encoder.sampling_rate)
             end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
             frame, stride, left, right = (self._times[name] for name in ("frame", "stride", "left", "right"))
             grid = WindowGrid.fit(frame, stride, left, right, end_ms, opened.name)

@@ -11,7 +11,6 @@ import numpy as np
 
 from novaspeech.audio.excerpt import Excerpt
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import OptionError, RecordingError, RequestError
 from novaspeech.server.inputs import missing_input, parse_place
 
@@ -25,13 +24,14 @@ class FurtherInputs:
 
     module: str
     given: Mapping[str, Audio]
+    rate: int
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
         if place:
-            return Excerpt(open_place(option, place))
+            return Excerpt(open_place(option, place, self.rate))
         if input_id not in self.given:
             raise missing_input(input_id, ["audio", *self.given])
-        return Excerpt(open_audio(self.given[input_id], f"input {input_id!r}"))
+        return Excerpt(open_audio(self.given[input_id], f"input {input_id!r}", self.rate))
 
     def labels(self, option: str, place: str, input_id: str) -> Path:
         file = place or self.given.get(input_id)
@@ -40,24 +40,24 @@ class FurtherInputs:
         return Path(file).expanduser()
 
 
-def open_audio(audio: Audio, name: str) -> Recording:
-    """A recording from a file or from samples.
+def open_audio(audio: Audio, name: str, to: int) -> Recording:
+    """A recording from a file or from samples, at `to` Hz.
 
     Raises:
         RecordingError: it cannot be read, or the samples are none.
     """
     if not isinstance(audio, tuple):
-        return Recording.open(Path(audio).expanduser())
+        return Recording.open(Path(audio).expanduser(), to)
     samples, rate = np.asarray(audio[0]), int(audio[1])
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] > samples.shape[0]) or rate <= 0:
         raise RecordingError(
             f"{name} has samples of shape {samples.shape} at {rate} Hz; (n,) or (n, channels) is needed, a row a sample"
         )
-    return Recording(name, ArraySource(samples, rate))
+    return Recording.of_samples(samples, rate, name, to)
 
 
-def open_place(option: str, place: str) -> Recording:
-    """The file that an option names.
+def open_place(option: str, place: str, rate: int) -> Recording:
+    """The file that an option names, at `rate` Hz.
 
     Raises:
         OptionError: it names sessions and labels, which only a server has.
@@ -65,4 +65,4 @@ def open_place(option: str, place: str) -> Recording:
     """
     if parse_place(option, place) is not None:
         raise OptionError(f"option {option!r} is {place!r}; sessions and labels are a server's; name a file here")
-    return Recording.open(Path(place).expanduser())
+    return Recording.open(Path(place).expanduser(), rate)

@@ -10,3 +10,7 @@ Progress = Callable[[int, int], None]  # completed, total
 
 def ignore_progress(completed: int, total: int) -> None:
     """A `Progress` for those who do not want to know."""
+
+
+def ignore(line: str) -> None:
+    """A `Log` for those who do not want to know."""

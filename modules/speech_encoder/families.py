@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 
-from novaspeech.arrays import FloatArray
-from novaspeech.audio.windows import WindowBatch
+from novaspeech.audio.signal import Signal
+from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
@@ -71,9 +71,12 @@ class LogMel30Seconds:
         """Frames of a window."""
         return -(-samples // self.frame_hop)
 
-    def hear(self, blocks: Iterable[FloatArray]) -> LogMel30Seconds:
-        """Itself: it takes chunks as windows."""
-        return self
+    def samples_used(self, samples: int) -> int:
+        return samples
+
+    def statistics_of(self, signal: Signal) -> Statistics:
+        """Nothing: chunks are taken as windows."""
+        return ()
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """(B, bands, 3000).

@@ -13,7 +13,7 @@ from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
+from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool
 from novaspeech.segments import Segment
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
@@ -80,7 +80,6 @@ def scan(
             break
         inference.progress(timeline.window_of(block.end), grid.count)
     inference.progress(grid.count, grid.count)
-    windows.finish()
     return Scan(timeline.values, windows.usable, *found.segments(), windows.means)
 
 
@@ -96,16 +95,10 @@ class _Windows:
     def hear(self, block: FrameBlock) -> None:
         """Takes the recording's next frames."""
         # Hidden states that only a detector reads need no means.
-        self._take(self._pool.add(block if self.means is not None else replace(block, values={})))
-
-    def finish(self) -> None:
-        """Takes note that there are no more."""
-        self._take(self._pool.finish())
-
-    def _take(self, windows: Pooled) -> None:
-        self.usable[windows.rows] = windows.usable
-        if self.means is not None:
-            self.means[windows.rows] = windows.values.numpy()
+        for windows in self._pool.add(block if self.means is not None else replace(block, values={})):
+            self.usable[windows.rows] = windows.usable
+            if self.means is not None:
+                self.means[windows.rows] = windows.values.numpy()
 
 
 class _Found:

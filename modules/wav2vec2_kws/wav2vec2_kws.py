@@ -61,7 +61,6 @@ class Wav2Vec2KWSOptions(BackendOptions):
 class Wav2Vec2KWS(SpeechProcessor):
     """The server's entry."""
 
-    shares_passes = False  # it reads frames
     options_class = Wav2Vec2KWSOptions
     options: Wav2Vec2KWSOptions
     encoder: KeywordEncoder

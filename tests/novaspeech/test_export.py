@@ -22,7 +22,6 @@ import novaspeech
 from demo.standins import make_standin
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.command.main import main
 from novaspeech.errors import ModelError, OptionError, WeightsError
 from novaspeech.inference.engine import Inference
@@ -326,7 +325,7 @@ def test_a_full_gpu_is_known_by_its_words(
     # The error is onnxruntime's own class; that a GPU is full cannot be had here.
     folder = str(exported("w2v_bert_2", models["w2v_bert_2"]))
     encoder = novaspeech.load("w2v_bert_2", model=folder, backend="onnx").encoder
-    recording, grid = Recording("noise", ArraySource(noise(2), 16000)), WindowGrid(1000, 40, 0, 0, 10)
+    recording, grid = Recording.of_samples(noise(2), 16000, "noise"), WindowGrid(1000, 40, 0, 0, 10)
     expected = Inference(encoder, 10).windows(recording, grid, ["embeddings"])["embeddings"].values
     graph = encoder.model.network._graph  # type: ignore[union-attr]
     whole = graph.session

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.audio.windows import chunk_batches, window_batches
 from novaspeech.errors import RequestError
 from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool
+from tests.novaspeech.audio.sounds import signal_of
 
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True)
 settings.load_profile("suite")
@@ -117,7 +117,7 @@ def test_frames_are_pooled_by_their_middles(
     values[~usable] = np.nan
     grid = WindowGrid(frame, stride, left, right, count)
     encoder: Any = SimpleNamespace(sampling_rate=RATE, frame_hop=hop, frame_length=length, pooling="mean")
-    pool = FramePool(Recording("made", ArraySource(np.zeros(samples), RATE)), grid, encoder)
+    pool = FramePool(Recording.of_samples(np.zeros(samples), RATE, "made", RATE), grid, encoder)
     blocks = cut(values, usable, sorted(data.draw(st.lists(st.integers(0, frames), max_size=4))))
     parts = [*map(pool.add, blocks), pool.finish()]
     means, good = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "usable"))
@@ -135,7 +135,7 @@ def test_frames_are_pooled_by_their_middles(
 def test_what_is_no_number_stays_in_its_place(signal: np.ndarray, rates: tuple[int, int]) -> None:
     """A resampler would smear it over thousands of samples."""
     rate_in, rate_out = rates
-    heard = np.concatenate(list(Recording("made", ArraySource(signal, rate_in)).blocks(rate_out)))
+    heard = signal_of(Recording.of_samples(signal, rate_in, "made", rate_out))
     bad = np.zeros(len(heard), bool)
     for place in np.flatnonzero(~np.isfinite(signal)):
         bad[place * rate_out // rate_in : -(-(place + 1) * rate_out // rate_in)] = True

@@ -16,7 +16,6 @@ from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2ForXVector
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import OptionError, RequestError, WeightsError
 from novaspeech.inference.engine import Inference
@@ -115,7 +114,7 @@ def test_poolings(folders: dict[str, Path], name: str, pooling: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_windows_of_a_recording_at_any_batch_size(folders: dict[str, Path], name: str, batch_size: int) -> None:
     samples = speech(1.0)
-    recording, grid = Recording("speech", ArraySource(samples, 16000)), WindowGrid.fit(200, 200, 100, 0, 1000)
+    recording, grid = Recording.of_samples(samples, 16000, "speech"), WindowGrid.fit(200, 200, 100, 0, 1000)
     found = Inference(SpeechEncoder(folders[name]), batch_size).windows(recording, grid, ["embeddings"])["embeddings"]
     padded = np.pad(samples, (1600, 0), mode="edge")
     windows = [padded[3200 * index : 3200 * index + 4800] for index in range(5)]
@@ -158,7 +157,7 @@ def test_a_layer_that_is_not_there(folders: dict[str, Path], layer: str) -> None
 
 
 def test_a_window_longer_than_whisper_hears(folders: dict[str, Path]) -> None:
-    recording = Recording("long", ArraySource(np.zeros(40 * 16000, np.float32), 16000))
+    recording = Recording.of_samples(np.zeros(40 * 16000, np.float32), 16000, "long")
     grid = WindowGrid.fit(31000, 31000, 0, 0, 40000)
     with pytest.raises(RequestError, match="windows of 31000 ms are too long for Whisper, which hears 30 s; make the"):
         Inference(SpeechEncoder(folders["whisper"])).windows(recording, grid, ["embeddings"])
@@ -208,7 +207,7 @@ def test_the_families_are_those_of_the_readme() -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_recording_of_one_chunk_is_one_forward_pass(folders: dict[str, Path], model: str, pooling: str) -> None:
     samples = speech(7.3)
-    recording, grid = Recording("made", ArraySource(samples, 16000)), WindowGrid.fit(40, 40, 960, 0, 7000)
+    recording, grid = Recording.of_samples(samples, 16000, "made"), WindowGrid.fit(40, 40, 960, 0, 7000)
     encoder = SpeechEncoder(folders[model], pooling=pooling)
     found = Inference(encoder, once=True).encode(recording, grid, ["embeddings"])["embeddings"]
     hidden = chosen(reference(folders[model], samples), "-1")
@@ -219,7 +218,7 @@ def test_a_recording_of_one_chunk_is_one_forward_pass(folders: dict[str, Path], 
 
 @pytest.mark.parametrize("model", ["hubert-large", "data2vec-audio", "unispeech-sat-base", "whisper"])
 def test_an_export_of_each_kind(folders: dict[str, Path], exported: Callable[..., Path], model: str) -> None:
-    recording = Recording("made", ArraySource(speech(7.3), 16000))
+    recording = Recording.of_samples(speech(7.3), 16000, "made")
     onnx = SpeechEncoder(exported("speech_encoder", folders[model]), compute=onnx_compute("cpu", "float32"))
     for once in (False, True):
         rows = [
@@ -233,7 +232,7 @@ def test_an_export_of_each_kind(folders: dict[str, Path], exported: Callable[...
 def test_what_a_model_takes_from_the_whole_is_that_of_the_recording(folders: dict[str, Path], model: str) -> None:
     """The first layer's input hears a second only: over chunks it is that of one forward pass over all of it."""
     samples = np.tile(speech(6.7) * np.linspace(0.2, 1, 107_200, dtype=np.float32), 10)
-    recording = Recording("made", ArraySource(samples, 16000))
+    recording = Recording.of_samples(samples, 16000, "made")
     blocks = list(Inference(SpeechEncoder(folders[model], layer="0")).frames(recording, [HIDDEN]))
     assert len(blocks) == 3
     found = np.concatenate([block.array(HIDDEN) for block in blocks])
@@ -244,9 +243,9 @@ def test_what_a_model_takes_from_the_whole_is_that_of_the_recording(folders: dic
 def test_one_nan_costs_the_windows_that_hear_it(folders: dict[str, Path], model: str) -> None:
     samples, grid, encoder = speech(20), WindowGrid.fit(40, 40, 960, 0, 20_000), SpeechEncoder(folders[model])
     inference = Inference(encoder, once=True)
-    intact = inference.encode(Recording("a", ArraySource(samples.copy(), 16000)), grid, ["embeddings"])["embeddings"]
+    intact = inference.encode(Recording.of_samples(samples.copy(), 16000, "a"), grid, ["embeddings"])["embeddings"]
     samples[160_000] = np.nan
-    found = inference.encode(Recording("b", ArraySource(samples, 16000)), grid, ["embeddings"])["embeddings"]
+    found = inference.encode(Recording.of_samples(samples, 16000, "b"), grid, ["embeddings"])["embeddings"]
     assert np.flatnonzero(~found.usable).tolist() == list(range(249, 275))
     assert not found.values[~found.usable].any()
     difference = np.abs(found.values - intact.values)[found.usable].max()

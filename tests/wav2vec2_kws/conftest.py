@@ -14,7 +14,6 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import FrameBlock
 from tests.conftest import ROOT, SPELLER, Job
@@ -46,7 +45,7 @@ def say(words: Sequence[str], voice: str = VOICE, gap: float = 0.15) -> tuple[np
 
 def recording(samples: np.ndarray, name: str = "made") -> Recording:
     """A recording at 16 kHz."""
-    return Recording(name, ArraySource(samples, RATE))
+    return Recording.of_samples(samples, RATE, name)
 
 
 def frame_blocks(samples: np.ndarray, encoder: KeywordEncoder, name: str) -> list[FrameBlock]:

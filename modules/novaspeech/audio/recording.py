@@ -1,28 +1,37 @@
-"""A session's audio as mono float32 blocks at the model's rate, in constant memory."""
+"""A recording: decoded once, mixed down, resampled to the model's rate, and kept as one signal."""
 
 from __future__ import annotations
 
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
-import soxr
 
-from novaspeech.arrays import FloatArray, bridged, runs
-from novaspeech.audio.ffmpeg import FfmpegSource
-from novaspeech.audio.sources import ExcerptSource, SoundfileSource, Source
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.av_source import AvSource
+from novaspeech.audio.channels import MIX, Channel, Mixer
+from novaspeech.audio.resampling import check_amplitude, resampled
+from novaspeech.audio.signal import Signal
+from novaspeech.audio.soundfile_source import BLOCK_SECONDS, SoundfileSource
 from novaspeech.errors import RecordingError
+from novaspeech.hooks import Log, Progress, ignore, ignore_progress
 
-SPECIAL_FILES = (
+RATE = 16_000  # Hz, of every published speech model
+
+_SPECIAL_FILES = (
     (stat.S_ISFIFO, "a pipe (FIFO)"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
 
-# Of files by which recordings are known in a folder; one that is named may have any.
+# Endings by which recordings are known in a folder; a file that is named may have any.
 ENDINGS = frozenset(
     f".{name}"
     for name in (
@@ -33,51 +42,119 @@ ENDINGS = frozenset(
 )
 
 
+class Source(Protocol):
+    """Something that samples come from.
+
+    Attributes:
+        rate: samples per second, in Hz.
+        channels: number of channels.
+        seconds: length that it states; 0 if it states none.
+    """
+
+    rate: int
+    channels: int
+
+    @property
+    def seconds(self) -> float: ...
+
+    def blocks(self) -> Iterator[FloatArray]:
+        """Consecutive pieces (n, channels) float32. Raises RecordingError if the file is damaged."""
+
+
+@dataclass(frozen=True, eq=False)
 class Recording:
     """One audio input of a session.
 
     Attributes:
         name: how messages call it.
+        signal: its sound, mono, at the model's rate.
+        samples: samples per channel of the source.
         rate: sampling rate of the source, in Hz.
-        samples: samples per channel that the source states.
+        path: its file; None if there is none.
     """
 
-    def __init__(self, name: str, source: Source) -> None:
-        self.name = name
-        self._source = source
-        self.rate = source.rate
-        self.samples = source.samples
-        if not self.samples:
-            raise RecordingError(f"{name} holds no samples; it needs at least one window of audio")
+    name: str
+    signal: Signal
+    samples: int
+    rate: int
+    path: Path | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Recording:
-        """The recording in a file: whatever libsndfile reads, and through ffmpeg the rest (m4a, aac, mp4, …).
+    def open(
+        cls,
+        path: Path,
+        rate: int = RATE,
+        channel: Channel = MIX,
+        log: Log = ignore,
+        reading: Progress = ignore_progress,
+    ) -> Recording:
+        """The recording in a file: WAV, FLAC and the like by libsndfile, all else that FFmpeg reads by its libraries.
+
+        Args:
+            rate: of the signal, in Hz.
+            channel: "mix", or the number of one channel, from 1 on.
+            log: takes a line about what was found.
+            reading: called with the milliseconds that are read and, if the file states it, their total.
 
         Raises:
-            RecordingError: missing, a folder, a pipe or device, empty, truncated or no audio.
+            RecordingError: missing, a folder, a pipe or device, empty, truncated, damaged, without sound or without
+                this channel; holds numbers that are no sound; or the disk for temporary files is full.
         """
-        if not path.exists():
-            raise RecordingError(
-                f"{path} does not exist; give the path of an audio file on the machine that runs novaspeech"
-            )
-        if path.is_dir():
-            raise RecordingError(f"{path} is a folder; give the path of one audio file")
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            kind = next((name for is_kind, name in SPECIAL_FILES if is_kind(status.st_mode)), "no regular file")
-            raise RecordingError(f"{path} is {kind}; write the audio to a file and give its path")
-        if not status.st_size:
-            raise RecordingError(f"{path} is an empty file (0 bytes)")
+        path = _existing(path)
+        _check_kind(path)
         try:
             source: Source = SoundfileSource(path)
-        except (soundfile.LibsndfileError, ValueError, TypeError) as not_for_soundfile:  # TypeError: a file called .raw
-            source = FfmpegSource(path, str(not_for_soundfile))
-        return cls(str(path), source)
+        except (soundfile.LibsndfileError, ValueError) as not_for_libsndfile:
+            source = AvSource(path, str(not_for_libsndfile))
+        return cls._decoded(source, str(path), rate, channel, log, reading, path)
+
+    @classmethod
+    def of_samples(
+        cls,
+        samples: npt.NDArray[Any],
+        samples_rate: int,
+        name: str,
+        rate: int = RATE,
+        channel: Channel = MIX,
+        log: Log = ignore,
+    ) -> Recording:
+        """The recording in an array.
+
+        Args:
+            samples: (n, channels) or (n,), any float or integer type.
+            samples_rate: their rate, in Hz.
+            name: how messages call it.
+            rate, channel, log: as of `open`.
+
+        Raises:
+            RecordingError: there are no samples, or there is no such channel; they hold numbers that are no sound.
+        """
+        return cls._decoded(_Array(samples, samples_rate), name, rate, channel, log, ignore_progress, None)
+
+    @classmethod
+    def _decoded(
+        cls, source: Source, name: str, rate: int, channel: Channel, log: Log, reading: Progress, path: Path | None
+    ) -> Recording:
+        mixer, taken = Mixer(channel, source.channels, name), 0
+
+        def mono() -> Iterator[FloatArray]:
+            nonlocal taken
+            for block in source.blocks():
+                taken += len(block)
+                reading(taken * 1000 // source.rate, int(1000 * source.seconds))
+                yield mixer.mix(block)
+
+        signal = Signal(rate, check_amplitude(resampled(mono(), source.rate, rate), rate, name), name)
+        if not taken:
+            raise RecordingError(f"{name} holds no samples; it needs at least one window of audio")
+        if mixer.blank or mixer.nothing:
+            signal.blank(signal.samples if mixer.nothing else mixer.blank * rate // source.rate)
+        signal.scale(mixer.factor(log))
+        return cls(name, signal, taken, source.rate, path)
 
     @property
     def duration_ms(self) -> int:
-        """Whole milliseconds of audio that the source states."""
+        """Whole milliseconds of audio."""
         return self.samples * 1000 // self.rate
 
     def excerpt(self, spans: Sequence[tuple[int, int]]) -> Recording:
@@ -89,9 +166,9 @@ class Recording:
         Raises:
             RecordingError: all of it does.
         """
-        parts: list[tuple[int, int]] = []
+        signal, parts = self.signal, list[tuple[int, int]]()
         for start_ms, end_ms in sorted(spans):
-            start, end = (min(ms * self.rate // 1000, self.samples) for ms in (start_ms, end_ms))
+            start, end = (min(ms * signal.rate // 1000, signal.samples) for ms in (start_ms, end_ms))
             start = max(start, parts[-1][1]) if parts else max(start, 0)
             if start < end:
                 parts.append((start, end))
@@ -100,55 +177,50 @@ class Recording:
             raise RecordingError(
                 f"{self.name} has {self.duration_ms} ms of audio, and nothing from {first} to {last} ms"
             )
-        begin, end = (1000 * sample // self.rate for sample in (parts[0][0], parts[-1][1]))
-        what = f"{begin} to {end} ms" if len(parts) == 1 else f"{len(parts)} parts"
-        return Recording(f"{self.name} ({what})", ExcerptSource(self._source, parts))
-
-    def blocks(self, sampling_rate: int) -> Iterator[FloatArray]:
-        """The recording as one continuous signal: consecutive pieces (n,) float32, mono, at `sampling_rate` Hz.
-
-        Channels are averaged. Resampling is soxr's HQ over the whole signal, the same as resampling it in one go.
-        Samples that are NaN or infinite stay NaN where they were, and touch no other sample's window.
-        """
-        resampler = None
-        if sampling_rate != self.rate:
-            resampler = soxr.ResampleStream(self.rate, sampling_rate, 1, dtype="float32", quality="HQ")
-        spans = _BadSpans(self.rate, sampling_rate)
-        for block in self._source.blocks():
-            mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-            mono = spans.take(mono)
-            yield spans.restore(resampler.resample_chunk(mono) if resampler else mono)
-        if resampler:
-            yield spans.restore(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        begin, end = (1000 * sample // signal.rate for sample in (parts[0][0], parts[-1][1]))
+        name = f"{self.name} ({f'{begin} to {end} ms' if len(parts) == 1 else f'{len(parts)} parts'})"
+        joined = Signal(signal.rate, (signal.read(*part) for part in parts), name)
+        return Recording(name, joined, joined.samples, joined.rate)
 
 
-class _BadSpans:
-    """Carries NaN and infinite samples past the resampler, which would smear them over thousands of others."""
+class _Array:
+    """Samples that the caller already holds."""
 
-    def __init__(self, rate_in: int, rate_out: int) -> None:
-        self._rates = rate_in, rate_out
-        self._taken = self._given = 0
-        self._spans: list[tuple[int, int]] = []  # samples of the output, not yet given
+    def __init__(self, samples: npt.NDArray[Any], rate: int) -> None:
+        self._samples, self.rate = samples.reshape(len(samples), -1), rate
+        self.channels, self.seconds = self._samples.shape[1], len(samples) / rate
 
-    def take(self, mono: FloatArray) -> FloatArray:
-        """Notes the bad samples of the next input (n,), and gives it back with those bridged."""
-        rate_in, rate_out = self._rates
-        finite = np.isfinite(mono)
-        if not finite.all():
-            mono = bridged(mono, finite)
-            for begin, end in runs(~finite):
-                after = -(-(self._taken + end) * rate_out // rate_in)
-                self._spans.append(((self._taken + begin) * rate_out // rate_in, after))
-        self._taken += len(mono)
-        return mono
+    def blocks(self) -> Iterator[FloatArray]:
+        size = self.rate * BLOCK_SECONDS
+        for start in range(0, len(self._samples), size):
+            block = self._samples[start : start + size]
+            full_scale = np.iinfo(block.dtype).max + 1 if np.issubdtype(block.dtype, np.integer) else 1
+            yield np.asarray(block, np.float32) / np.float32(full_scale)
 
-    def restore(self, signal: FloatArray) -> FloatArray:
-        """Puts NaN back into the next output (n,)."""
-        begin, end = self._given, self._given + len(signal)
-        if self._spans:
-            signal = signal.copy()
-            for first, after in self._spans:
-                signal[max(0, first - begin) : max(0, min(after, end) - begin)] = np.nan
-            self._spans = [span for span in self._spans if span[1] > end]
-        self._given = end
-        return signal
+
+def _existing(path: Path) -> Path:
+    """The path as the disk writes it: a Mac's disk takes names apart (ü as u and ¨) that other systems write whole."""
+    if path.exists():
+        return path
+    parent = path.parent if path.parent == path else _existing(path.parent)
+    if parent.is_dir():
+        name = unicodedata.normalize("NFC", path.name)
+        for other in parent.iterdir():
+            if unicodedata.normalize("NFC", other.name) == name:
+                return other
+    return path
+
+
+def _check_kind(path: Path) -> None:
+    if not path.exists():
+        raise RecordingError(
+            f"{path} does not exist; give the path of an audio file on the machine that runs novaspeech"
+        )
+    if path.is_dir():
+        raise RecordingError(f"{path} is a folder; give the path of one audio file")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for is_kind, name in _SPECIAL_FILES if is_kind(status.st_mode)), "no regular file")
+        raise RecordingError(f"{path} is {kind}; write the audio to a file and give its path")
+    if not status.st_size:
+        raise RecordingError(f"{path} is an empty file (0 bytes)")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.sources import BLOCK_SECONDS
+from novaspeech.audio.soundfile_source import BLOCK_SECONDS
 from novaspeech.errors import RecordingError
 
 # Less than a packet of any common codec (20 ms of Opus, 21 ms of AAC at 48 kHz), more than what timestamps in
@@ -45,12 +45,10 @@ class Timeline:
         name: of the recording, for messages.
         rate: samples per second, in Hz.
         zero: time of the recording's first sample, in samples, if it begins before its sound.
-        exact: whether timestamps are the file's own. They are not if ffmpeg counts packets: after a loss, nothing
-            tells then how much is missing.
     """
 
-    def __init__(self, name: str, rate: int, zero: int | None, exact: bool) -> None:
-        self._name, self._rate, self._zero, self._exact = name, rate, zero, exact
+    def __init__(self, name: str, rate: int, zero: int | None) -> None:
+        self._name, self._rate, self._zero = name, rate, zero
         self._tolerance = int(TOLERANCE_SECONDS * rate)
         self._held: deque[tuple[int, FloatArray]] = deque()  # frames and how much later than its end each is
         self._shift = 0  # of what was given against what was taken, in samples
@@ -123,11 +121,6 @@ class Timeline:
     def _check_gap(self, count: int, settled: bool) -> None:
         """Refuses a gap of `count` samples that nothing proves, or that proves nothing."""
         at, length = self._given / self._rate, count / self._rate
-        if self._before is not None and not self._exact:
-            raise RecordingError(
-                f"{self._name} is damaged at {at:.3f} s: what follows may have moved, and nothing in the file "
-                "tells how far; copy it again"
-            )
         if length > MAX_GAP_SECONDS or not (settled or length <= LOOK_AHEAD_SECONDS):
             raise RecordingError(
                 f"{self._name} has a timestamp that cannot be true: after {at:.3f} s it jumps by {length:.3f} s; copy "

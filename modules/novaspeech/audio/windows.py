@@ -1,17 +1,23 @@
-"""Blocks of a recording → batches of windows: padded, overlapping, each sample held once."""
+"""A signal in batches of windows or of long chunks: neighbours overlap, and each sample is held once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
 from novaspeech.arrays import BoolArray, FloatArray, bridged, runs
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
+from novaspeech.audio.signal import Signal
 
-BATCH_SECONDS = 60  # of signal in a batch, at the most, unless one window is longer
+BATCH_SECONDS = 60  # maximum seconds of signal in a batch, unless one window is longer
+
+# What a model takes from the whole of a recording, such as mean and deviation: tensors with a row for all windows, or
+# for each.
+Statistics: TypeAlias = "tuple[torch.Tensor, ...]"
 
 
 @dataclass(frozen=True)
@@ -22,11 +28,27 @@ class WindowBatch:
         signal: (S,) float32, from the start of the first window to the end of the last.
         length: samples of one window.
         hop: samples from the start of one window to the start of the next.
+        statistics: of the recording that the windows are of, (1, …) each; of several recordings (B, …).
     """
 
     signal: torch.Tensor
     length: int
     hop: int
+    statistics: Statistics = ()
+
+    @classmethod
+    def joined(cls, batches: Sequence[WindowBatch]) -> WindowBatch:
+        """Windows of one length, of several batches, side by side; one batch as it is."""
+        if len(batches) == 1:
+            return batches[0]
+        length = batches[0].length
+        signal = torch.cat([batch.windows.reshape(-1) for batch in batches])
+        columns = zip(*(batch.statistics for batch in batches), strict=True)
+        statistics = tuple(
+            torch.cat([part.expand(len(batch), *part.shape[1:]) for part, batch in zip(column, batches, strict=True)])
+            for column in columns
+        )
+        return cls(signal, length, length, statistics)
 
     @property
     def windows(self) -> torch.Tensor:
@@ -39,7 +61,8 @@ class WindowBatch:
     def __getitem__(self, part: slice) -> WindowBatch:
         """The windows `part.start` to `part.stop` (both within the batch) as a batch of their own."""
         first, last = part.start * self.hop, (part.stop - 1) * self.hop + self.length
-        return WindowBatch(self.signal[first:last], self.length, self.hop)
+        statistics = tuple(one if len(one) == 1 else one[part] for one in self.statistics)
+        return WindowBatch(self.signal[first:last], self.length, self.hop, statistics)
 
     def bridged(self) -> WindowBatch:
         """The same with straight lines over samples that are NaN or infinite."""
@@ -49,133 +72,78 @@ class WindowBatch:
 
     def to(self, device: torch.device) -> WindowBatch:
         """A copy with its signal on `device`."""
-        return WindowBatch(sent(self.signal, device), self.length, self.hop)
+        statistics = tuple(part.to(device) for part in self.statistics)
+        return WindowBatch(sent(self.signal, device), self.length, self.hop, statistics)
 
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """What the host holds, on `device`; on its way there for CUDA, where nothing is waited for."""
+    """Values of the host on `device`; for CUDA on their way there, so that nothing waits."""
     if device.type != "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)  # it fetches by itself from pinned memory only
 
 
 def window_batches(
-    blocks: Iterable[FloatArray], grid: WindowGrid, sampling_rate: int, batch_size: int, *, padding: str = "edge"
+    signal: Signal, grid: WindowGrid, batch_size: int, padding: str = "edge"
 ) -> Iterator[tuple[int, WindowBatch]]:
-    """The windows of a recording that hold usable audio, in order.
+    """The windows of a signal that hold usable audio, in order.
 
     A window is left out when it holds a NaN or infinite sample, or when its frame starts after the last sample.
     The caller knows its place by the index that comes with each batch.
 
     Args:
-        blocks: the recording, consecutive pieces (n,) float32.
         grid: the windows wanted.
-        sampling_rate: of `blocks`, in Hz, a multiple of 1000, so that a millisecond is a whole number of samples.
         batch_size: the most windows in a batch.
-        padding: what stands before the first and after the last sample: "edge" repeats that sample, as the
-            servers do; "zeros" is silence.
+        padding: samples before the first and after the last one: "edge" repeats that sample, as the servers do; "zeros"
+            is silence.
 
     Yields:
         index of the batch's first window, and the batch.
     """
-    per_ms = samples_per_ms(sampling_rate)
+    per_ms = samples_per_ms(signal.rate)
     length, hop, left = grid.length_ms * per_ms, grid.stride_ms * per_ms, grid.left_ms * per_ms
-    source = PaddedSignal(blocks, left, padding)
     # Windows far apart have much signal between them, which a batch holds, too.
-    batch_size = min(batch_size, max(1, (BATCH_SECONDS * sampling_rate - length) // hop))
-    for first in range(0, grid.count, batch_size):
+    batch_size = min(batch_size, max(1, (BATCH_SECONDS * signal.rate - length) // hop))
+    for first in range(0, min(grid.count, -(-signal.samples // hop)), batch_size):
         size = min(batch_size, grid.count - first)
-        start = first * hop
-        signal = source.read(start, start + (size - 1) * hop + length)
-        if source.total is not None and start >= source.total:
-            return
-        usable = usable_windows(signal, size, length, hop)
-        if source.total is not None:
-            usable &= (first + np.arange(size)) * hop < source.total
-        whole = WindowBatch(torch.from_numpy(signal), length, hop)
+        start = first * hop - left
+        samples = padded(signal, start, start + (size - 1) * hop + length, padding)
+        usable = usable_windows(samples, size, length, hop)
+        usable &= (first + np.arange(size)) * hop < signal.samples
+        whole = WindowBatch(torch.from_numpy(samples), length, hop)
         for begin, end in runs(usable):
             yield first + begin, whole[begin:end]
 
 
-def chunk_batches(
-    blocks: Iterable[FloatArray], length: int, hop: int, batch_size: int
-) -> Iterator[tuple[int, WindowBatch, bool]]:
-    """A recording in overlapping chunks of `length` samples, one every `hop`; the last one is as long as what is left.
+def padded(signal: Signal, start: int, stop: int, padding: str) -> FloatArray:
+    """Samples [start, stop) of a signal, (stop - start,) float32, also beyond its ends."""
+    inner = signal.read(max(0, min(start, signal.samples)), max(0, min(stop, signal.samples)))
+    before, after = max(0, min(stop, 0) - start), max(0, stop - max(start, signal.samples))
+    if not before and not after:
+        return inner
+    edge = padding == "edge"
+    first, last = (signal.read(place, place + 1)[0] if edge else 0 for place in (0, signal.samples - 1))
+    return np.concatenate([np.full(before, first, np.float32), inner, np.full(after, last, np.float32)])
 
-    Which chunks there are depends on the recording alone, not on `batch_size`.
+
+def chunk_batches(signal: Signal, length: int, hop: int, batch_size: int) -> Iterator[tuple[int, WindowBatch, bool]]:
+    """A signal in overlapping chunks of `length` samples, one every `hop`; the last one is as long as what is left.
+
+    Which chunks there are depends on the signal alone, not on `batch_size`.
 
     Args:
-        blocks: the recording, consecutive pieces (n,) float32.
         batch_size: the most chunks in a batch.
 
     Yields:
         index of the batch's first chunk, the chunks, and whether they are the last one, which comes alone.
     """
-    source, first = PaddedSignal(blocks, 0, "zeros"), 0
-    while True:
-        start = first * hop
-        # One sample more tells whether the recording goes on.
-        signal = torch.from_numpy(source.read(start, start + (batch_size - 1) * hop + length + 1).copy())
-        inner = batch_size
-        if source.total is not None:
-            inner = min(batch_size, max(0, -((length + start - source.total) // hop)))
-        if inner:
-            yield first, WindowBatch(signal[: (inner - 1) * hop + length], length, hop), False
-        first += inner
-        if inner < batch_size:
-            assert source.total is not None
-            rest = signal[inner * hop : source.total - start]
-            yield first, WindowBatch(rest, len(rest), hop), True
-            return
-
-
-class PaddedSignal:
-    """Consecutive, overlapping reads from blocks of signal that are padded at both ends.
-
-    Position 0 is the start of window 0, `left` samples before the recording's first sample.
-    """
-
-    def __init__(self, blocks: Iterable[FloatArray], left: int, padding: str) -> None:
-        self._blocks = iter(blocks)
-        self._padding = padding
-        self._left = left
-        self._held = np.zeros(0, np.float32)
-        self._start = 0  # position of _held[0]
-        self._pad_value = np.float32(0)
-        self.total: int | None = None  # samples of the recording, known once it has been read to its end
-
-    def read(self, start: int, stop: int) -> FloatArray:
-        """Samples at positions [start, stop), (stop - start,) float32. `start` must not go back."""
-        pieces, end = [self._held], self._start + len(self._held)
-        while end < stop and self.total is None:
-            if end <= start:
-                pieces, self._start = [], end
-            block = self._next(end)
-            pieces.append(block)
-            end += len(block)
-        # Once for all blocks: a batch for a GPU has many.
-        held = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
-        drop = min(max(0, start - self._start), len(held))
-        self._held, self._start = held[drop:], self._start + drop
-        missing = stop - self._start - len(self._held)
-        if missing > 0:
-            self._held = np.append(self._held, np.full(missing, self._pad_value, np.float32))
-        return self._held[start - self._start : stop - self._start]
-
-    def _next(self, end: int) -> FloatArray:
-        """The next block, the first one with what stands before it; none at the end, which is then known."""
-        block = next(self._blocks, None)
-        if block is None:
-            self.total = end - self._left
-            return np.zeros(0, np.float32)
-        if not len(block):
-            return block
-        edge = self._padding == "edge"
-        if edge:
-            self._pad_value = block[-1]
-        if end:
-            return block
-        return np.concatenate([np.full(self._left, block[0] if edge else 0, np.float32), block])
+    inner = max(0, -(-(signal.samples - length) // hop))
+    for first in range(0, inner, batch_size):
+        size, start = min(batch_size, inner - first), first * hop
+        samples = signal.read(start, start + (size - 1) * hop + length)
+        yield first, WindowBatch(torch.from_numpy(samples), length, hop), False
+    rest = torch.from_numpy(signal.read(inner * hop, signal.samples))
+    yield inner, WindowBatch(rest, len(rest), hop), True
 
 
 def usable_windows(signal: FloatArray, size: int, length: int, hop: int) -> BoolArray:

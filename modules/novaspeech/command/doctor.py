@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -51,7 +50,7 @@ def _doctor(given: argparse.Namespace) -> int:
         load_trainer(name)
     for title, lines in (("machine", _machine()), ("packages", _packages()), ("devices", _devices())):
         _print(title, lines)
-    _print("ffmpeg", _ffmpeg())
+    _print("sound", _sound_libraries())
     _print("models", _models(names))
     works = True
     print("self-test: five seconds of sound")
@@ -105,18 +104,14 @@ def _devices() -> Iterator[tuple[str, str]]:
     yield "mps", "yes" if torch.backends.mps.is_available() else "–"
 
 
-def _ffmpeg() -> Iterator[tuple[str, str]]:
-    from novaspeech.audio.tools import find_ffmpeg, find_ffprobe
+def _sound_libraries() -> Iterator[tuple[str, str]]:
+    import av
+    import soundfile
 
-    for tool, place, lack in (
-        ("ffmpeg", find_ffmpeg(), "needed for what libsndfile does not read: m4a, mp4, …"),
-        ("ffprobe", find_ffprobe(), "the servers need it; without, AVI cannot be read, and lengths are less exact"),
-    ):
-        if place is None:
-            yield tool, f"– ({lack})"
-            continue
-        answer = subprocess.run([place, "-version"], capture_output=True, check=False, text=True, errors="replace")
-        yield tool, f"{answer.stdout.partition(' Copyright')[0].strip()} ({place})"
+    yield "libsndfile", str(soundfile.__libsndfile_version__)
+    yield "libavcodec", f"{'.'.join(map(str, av.library_versions['libavcodec']))} (PyAV {av.__version__})"
+    ffprobe = shutil.which("ffprobe")
+    yield "ffprobe", ffprobe or "– (novaspeech needs none; the servers do)"
 
 
 def _models(names: list[str]) -> Iterator[tuple[str, str]]:

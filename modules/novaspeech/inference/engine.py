@@ -1,10 +1,11 @@
-"""Recording → arrays. Here is what runs a model, the same for server, command line and Python."""
+"""Recordings → arrays. Here is what runs a model, the same for server, command line and Python."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,29 +13,18 @@ import torch
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.windows import chunk_batches, usable_windows, window_batches
-from novaspeech.errors import ModelError, RecordingError, RequestError
+from novaspeech.errors import ModelError, NovaspeechError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
-from novaspeech.inference.encoder import Encoder, FrameEncoder
-from novaspeech.inference.passes import Passes, check_rows, delivered, read_ahead, refuse_absurd
+from novaspeech.inference.encoder import Encoder, FrameEncoder, Hearer, SpeechModel
+from novaspeech.inference.groups import ChunkReader, Chunks, Group, Job, heard_blocks, window_groups
+from novaspeech.inference.passes import Passes, check_rows, to_host
 from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
 
-# Of signal in one pass on a CPU at the most, unless one window is longer: Linux gives out memory that is not there, and
+# Maximum seconds of signal in one CPU pass, unless one window is longer: Linux gives out memory that is not there, and
 # then ends the whole server, before torch could say that it is full.
 CPU_SECONDS = 120
 
-
-@dataclass(frozen=True)
-class Chunks:
-    """How a recording is cut that is encoded piece by piece.
-
-    Attributes:
-        seconds: of a chunk. 30 s is what speech models are trained on at the longest.
-        overlap: seconds of its start and of its end that are heard, and whose frames are not used.
-    """
-
-    seconds: float = 30.0
-    overlap: float = 2.0
+Encoded: TypeAlias = "dict[str, Windows]"
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Inference:
-    """Runs an encoder over recordings; while it works on one batch, the next is read.
+    """Runs a model over one recording, or over several, of which short ones share passes.
 
     Attributes:
         encoder: the model.
@@ -60,156 +50,157 @@ class Inference:
         log: takes a line about what the user should know.
         progress: called with the windows done and their total.
         chunks: how a recording is cut that is encoded once.
-        once: whether `encode` encodes the recording once, and not each window.
+        context: what an encoder hears: "window", each window on its own, or "recording", all of it, once.
     """
 
-    encoder: Encoder
+    encoder: SpeechModel
     batch_size: int = 250
     log: Log = print
     progress: Progress = ignore_progress
-    chunks: Chunks = Chunks()
-    once: bool = False
+    chunks: Chunks = field(default_factory=Chunks)
+    context: str = "window"
 
-    def encode(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
-        """`pooled` or `windows`, as `once` says."""
-        return (self.pooled if self.once else self.windows)(recording, grid, names)
-
-    def windows(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
-        """Each window of `grid` encoded on its own.
+    def encode(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> Encoded:
+        """Outputs over the windows of a recording.
 
         Args:
             names: the outputs wanted, of those in `encoder.dimensions`.
 
         Raises:
             RequestError: the windows are too short for the model, or longer than the encoder's `max_length_ms`.
-            RecordingError: the recording cannot be read to its end, or holds numbers that are no sound.
-            ModelError: usable audio gave NaN or infinite values, or one window does not fit into memory.
+            RecordingError: the recording is shorter than a frame of the model.
+            ModelError: usable audio gave NaN or infinite values, or one window or chunk does not fit into memory.
         """
-        values = {name: np.zeros((grid.count, self.encoder.dimensions[name]), np.float32) for name in names}
-        usable = np.zeros(grid.count, bool)
-        if names:
-            self._check_length(grid)
-            with self.encoder.compute.active():
-                encoder = self.encoder.prepared_for(recording, self.log)
-            size = self.windows_at_once(grid.length_ms)
-            passes = Passes(encoder.encode, encoder.compute, names, size, "windows", self.log)
-            blocks = refuse_absurd(recording, encoder.sampling_rate)
-            batches = window_batches(blocks, grid, encoder.sampling_rate, self.batch_size, padding=encoder.padding)
-            parts = (part for first, batch in read_ahead(batches) for part in passes.run(first, batch))
-            with _blaming(recording, encoder):
-                for rows, outputs in delivered(parts):
-                    for name, part in outputs.items():
-                        check_rows(part, rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
-                        values[name][rows] = part
-                    usable[rows] = True
-                    self.progress(rows.stop, grid.count)
-        if not usable[-1]:
-            self.progress(grid.count, grid.count)
-        return {name: Windows(rows, usable) for name, rows in values.items()}
+        [found] = self.encode_all([(recording, grid)], names)
+        if isinstance(found, NovaspeechError):
+            raise found
+        return found
+
+    def windows(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> Encoded:
+        """`encode` with each window on its own, whatever `context` says."""
+        return replace(self, context="window").encode(recording, grid, names)
+
+    def pooled(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> Encoded:
+        """`encode` with the recording encoded once: each window pools the frames whose middle lies in it."""
+        return replace(self, context="recording").encode(recording, grid, names)
+
+    def encode_all(self, jobs: Sequence[Job], names: Collection[str]) -> list[Encoded | NovaspeechError]:
+        """`encode` of several recordings with windows of one length; the numbers of shared passes differ by rounding.
+
+        Returns:
+            for each recording its outputs, or what is wrong with it.
+        """
+        offsets = list(accumulate((grid.count for _, grid in jobs), initial=0))
+        found = [
+            _Found(self, grid, names, offset, offsets[-1]) for (_, grid), offset in zip(jobs, offsets, strict=False)
+        ]
+        if names and (self.context == "recording" or isinstance(self.encoder, Hearer)):
+            self._pool(jobs, names, found)
+        elif names:
+            self._encode_windows(jobs, names, found)
+        for one in found:
+            one.finish()
+        return [one.result for one in found]
 
     def frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
-        """All frames of a recording, in order, from long overlapping chunks of it.
+        """All frames of a recording, in order, in the host's memory.
 
-        Of each chunk the frames are kept that are `chunks.overlap` from its ends, so that they hang together. Which
-        chunks there are depends on the recording alone, not on `batch_size`. A straight line stands in for samples that
-        are NaN or infinite; frames that hear them are not usable.
+        Long overlapping chunks are encoded. Of each those frames are kept that are `chunks.overlap` from its ends, so
+        that all hang together. Chunks depend on the recording alone, not on `batch_size`. Straight lines stand in for
+        samples that are NaN or infinite; frames that hear them are not usable.
 
         Args:
-            names: the frames wanted, of those that the `FrameEncoder` has.
+            names: the frames wanted, of those that the `FrameEncoder` or `Hearer` has.
 
         Raises:
-            RecordingError: the recording cannot be read to its end, is shorter than a frame, or holds numbers that are
-                no sound.
+            RecordingError: the recording is shorter than a frame.
             ModelError: usable audio gave NaN or infinite values, or one chunk does not fit into memory.
         """
         encoder = self.encoder
-        assert isinstance(encoder, FrameEncoder)
-        for block in self._frames(recording, names):
+        assert isinstance(encoder, (FrameEncoder, Hearer))
+        step_ms = 1000 * encoder.frame_seconds
+        for _, block in self._frame_blocks([recording], names, None):
+            if isinstance(block, NovaspeechError):
+                raise block
             block = replace(block, values={name: rows.cpu() for name, rows in block.values.items()})
-            with _blaming(recording, encoder):
-                _check_frames(block, encoder)
+            for part in block.values.values():
+                rows = np.where(block.usable[:, None], part, 0)
+                check_rows(rows, block.first * step_ms, step_ms, encoder.compute)
             yield block
 
-    def _frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
-        """`frames` on the device, not checked, all chunks of a pass in one block."""
-        assert isinstance(self.encoder, FrameEncoder)
-        with self.encoder.compute.active():
-            encoder = self.encoder.for_chunks_of(recording)
-        per_second, hop = encoder.sampling_rate / encoder.frame_hop, encoder.frame_hop
-        context, length = (round(seconds * per_second) for seconds in (self.chunks.overlap, self.chunks.seconds))
-        step, size = length - 2 * context, self._size(encoder.max_chunks)
-        passes = Passes(encoder.frames, encoder.compute, names, size, "chunks", self.log)
-        blocks = refuse_absurd(recording, encoder.sampling_rate)
-        for first, batch, last in read_ahead(chunk_batches(blocks, length * hop, step * hop, size)):
-            if batch.length < encoder.frame_length:
-                needed = -(-encoder.frame_length * 1000 // encoder.sampling_rate)
-                raise RecordingError(f"{recording.name} has {recording.duration_ms} ms; this model needs {needed} ms")
-            for rows, outputs in passes.run(first, batch.bridged()):
-                end = None if last else context + step
-                kept = [slice(context if chunk else 0, end) for chunk in range(rows.start, rows.stop)]
-                heard = batch.windows[rows.start - first : rows.stop - first]
-                usable = [_usable_frames(chunk.numpy(), encoder)[part] for chunk, part in zip(heard, kept, strict=True)]
-                values = {
-                    name: torch.cat([chunk[part] for chunk, part in zip(frames, kept, strict=True)])
-                    for name, frames in outputs.items()
-                }
-                yield FrameBlock(rows.start * step + kept[0].start, values, np.concatenate(usable), last)
+    def _encode_windows(self, jobs: Sequence[Job], names: Collection[str], found: Sequence[_Found]) -> None:
+        encoder, grid = self.encoder, jobs[0][1]
+        assert isinstance(encoder, Encoder)
+        self._check_length(encoder, grid)
+        size = self.windows_at_once(grid.length_ms)
+        passes = Passes(encoder.encode, encoder.compute, names, size, "windows", self.log)
 
-    def pooled(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> dict[str, Windows]:
-        """The recording encoded once in long chunks; each window pools the frames whose middle lies in it.
+        def parts() -> Iterator[tuple[tuple[Group, slice], dict[str, torch.Tensor]]]:
+            for group in window_groups(jobs, encoder, self.batch_size, size, self.log):
+                if isinstance(group, tuple):
+                    found[group[0]].refuse(group[1])
+                    continue
+                for rows, outputs in passes.run(group.batch):
+                    yield (group, rows), outputs
 
-        Args:
-            names: the outputs wanted, of those in `encoder.dimensions`.
+        for (group, rows), outputs in to_host(parts()):
+            for number, own, within in group.within(rows):
+                found[number].take(own, {name: part[within] for name, part in outputs.items()})
 
-        Raises:
-            RecordingError, ModelError: as `frames`.
-        """
-        if not names:
-            return {}
-        encoder = self.encoder
-        assert isinstance(encoder, FrameEncoder)
-        values = {name: np.zeros((grid.count, encoder.dimensions[name]), np.float32) for name in names}
-        usable = np.zeros(grid.count, bool)
-        for found, outputs in delivered(self._heads(recording, FramePool(recording, grid, encoder), names)):
-            usable[found.rows] = found.usable
-            for name, rows in values.items():
-                rows[found.rows] = outputs[name]
-                rows[found.rows][~found.usable] = 0
-                with _blaming(recording, encoder):
-                    check_rows(rows[found.rows], found.rows.start * grid.stride_ms, grid.stride_ms, encoder.compute)
-            self.progress(found.rows.stop, grid.count)
-        return {name: Windows(rows, usable) for name, rows in values.items()}
+    def _pool(self, jobs: Sequence[Job], names: Collection[str], found: Sequence[_Found]) -> None:
+        for (number, pooled), outputs in to_host(self._heads(jobs, names, found)):
+            values = {name: np.where(pooled.usable[:, None], part, np.float32(0)) for name, part in outputs.items()}
+            found[number].take(pooled.rows, values, pooled.usable)
 
     def _heads(
-        self, recording: Recording, pool: FramePool, names: Collection[str]
-    ) -> Iterator[tuple[Pooled, dict[str, torch.Tensor]]]:
+        self, jobs: Sequence[Job], names: Collection[str], found: Sequence[_Found]
+    ) -> Iterator[tuple[tuple[int, Pooled], dict[str, torch.Tensor]]]:
         """Windows as they have all their frames, and what the head makes of them."""
         encoder = self.encoder
+        assert isinstance(encoder, (FrameEncoder, Hearer))
+        pools = [FramePool(recording, grid, encoder) for recording, grid in jobs]
+        for number, block in self._frame_blocks([job[0] for job in jobs], [HIDDEN], [pool.end for pool in pools]):
+            if isinstance(block, NovaspeechError):
+                found[number].refuse(block)
+                continue
+            for pooled in pools[number].add(block):
+                if len(pooled.usable):
+                    with encoder.compute.active():
+                        outputs = encoder.head(pooled.values.to(encoder.compute.device), names)
+                    yield (number, pooled), {name: outputs[name].float() for name in names}
+
+    def _frame_blocks(
+        self, recordings: Sequence[Recording], names: Collection[str], ends: Sequence[int] | None
+    ) -> Iterator[tuple[int, FrameBlock | NovaspeechError]]:
+        """Number of each recording and its frames on the device, not checked, all chunks of a pass in one block.
+
+        Args:
+            ends: index of the frame from which on each recording's are not needed; None needs all.
+        """
+        encoder = self.encoder
+        if isinstance(encoder, Hearer):
+            for number, recording in enumerate(recordings):
+                yield from ((number, block) for block in heard_blocks(recording, encoder, names))
+            return
         assert isinstance(encoder, FrameEncoder)
-
-        def windows() -> Iterator[Pooled]:
-            for block in self._frames(recording, [HIDDEN]):
-                yield pool.add(block)
-                if block.end >= pool.end:
-                    break
-            yield pool.finish()
-
-        for found in windows():
-            if len(found.usable):
-                with encoder.compute.active():
-                    outputs = encoder.head(found.values.to(encoder.compute.device), names)
-                yield found, {name: outputs[name].float() for name in names}
-
-    def _size(self, most: int | None) -> int:
-        return min(self.batch_size, most or self.batch_size)
+        reader = ChunkReader(encoder, self.chunks, min(self.batch_size, encoder.max_chunks), ends)
+        passes = Passes(encoder.frames, encoder.compute, names, reader.size, "chunks", self.log)
+        for group in reader.groups(recordings):
+            if isinstance(group, tuple):
+                yield group
+                continue
+            for rows, outputs in passes.run(group.batch.bridged()):
+                yield from reader.blocks(group, rows, outputs)
 
     def windows_at_once(self, length_ms: int) -> int:
         """The most windows of a length in one pass."""
-        size = self._size(self.encoder.max_batch)
+        assert isinstance(self.encoder, Encoder)
+        size = min(self.batch_size, self.encoder.max_batch or self.batch_size)
         return min(size, max(1, CPU_SECONDS * 1000 // length_ms)) if self.encoder.compute.on_cpu else size
 
-    def _check_length(self, grid: WindowGrid) -> None:
-        needed, most = self.encoder.min_length_ms, self.encoder.max_length_ms
+    @staticmethod
+    def _check_length(encoder: Encoder, grid: WindowGrid) -> None:
+        needed, most = encoder.min_length_ms, encoder.max_length_ms
         windows = (
             f"windows of {grid.length_ms} ms (frame {grid.frame_ms}, left {grid.left_ms}, right {grid.right_ms}) are"
         )
@@ -223,28 +214,40 @@ class Inference:
             )
 
 
-@contextmanager
-def _blaming(recording: Recording, encoder: Encoder) -> Iterator[None]:
-    """Looks for what is wrong in the recording, all of it, before the model is said to be.
+class _Found:
+    """Outputs of one recording as they arrive, or what is wrong with it; of a single one that is raised at once."""
 
-    One absurd sample may reach windows far from it, where an encoder takes something from the whole recording.
-    """
-    try:
-        yield
-    except ModelError:
-        for _ in refuse_absurd(recording, encoder.sampling_rate):
-            pass
-        raise
+    def __init__(self, inference: Inference, grid: WindowGrid, names: Collection[str], offset: int, total: int) -> None:
+        self._inference, self._grid, self._offset, self._total = inference, grid, offset, total
+        dimensions = inference.encoder.dimensions
+        self._values = {name: np.zeros((grid.count, dimensions[name]), np.float32) for name in names}
+        self._usable, self._done = np.zeros(grid.count, bool), 0
+        self._error: NovaspeechError | None = None
 
+    @property
+    def result(self) -> Encoded | NovaspeechError:
+        return self._error or {name: Windows(rows, self._usable) for name, rows in self._values.items()}
 
-def _check_frames(block: FrameBlock, encoder: FrameEncoder) -> None:
-    """Raises ModelError if a usable frame has NaN or infinite values."""
-    step_ms = 1000 * encoder.frame_seconds
-    for part in block.values.values():
-        check_rows(np.where(block.usable[:, None], part, 0), block.first * step_ms, step_ms, encoder.compute)
+    def take(self, rows: slice, outputs: dict[str, FloatArray], usable: BoolArray | None = None) -> None:
+        """Puts windows in their places; `usable` (n,) says which of them had usable audio, None that all had."""
+        stride_ms, compute = self._grid.stride_ms, self._inference.encoder.compute
+        try:
+            for name, part in outputs.items():
+                check_rows(part, rows.start * stride_ms, stride_ms, compute)
+                self._values[name][rows] = part
+        except ModelError as error:
+            self.refuse(error)
+        self._usable[rows] = True if usable is None else usable
+        self._done = rows.stop
+        self._inference.progress(self._offset + rows.stop, self._total)
 
+    def finish(self) -> None:
+        """Tells that windows without usable audio at the end are done, too."""
+        if self._done < self._grid.count:
+            self._inference.progress(self._offset + self._grid.count, self._total)
 
-def _usable_frames(chunk: FloatArray, encoder: FrameEncoder) -> BoolArray:
-    """(F,) bool: which frames of a chunk (N,) hear finite samples only."""
-    count = (len(chunk) - encoder.frame_length) // encoder.frame_hop + 1
-    return usable_windows(chunk, count, encoder.frame_length, encoder.frame_hop)
+    def refuse(self, error: NovaspeechError) -> None:
+        """Notes what is wrong; raises it if there is no other recording."""
+        if self._total == self._grid.count:
+            raise error
+        self._error = self._error or error

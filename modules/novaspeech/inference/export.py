@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import ModelError, OptionError, first_line
 from novaspeech.hooks import Log
@@ -194,7 +196,8 @@ def _found(encoder: Encoder, batch: WindowBatch) -> list[torch.Tensor]:
     layers = (*range(model.network.last + 1), END)
     with torch.inference_mode():
         alone = model.hidden_states(batch, layers)
-        together = model.hear([batch.signal.numpy()]).hidden_states(batch, layers)
+        statistics = model.front.statistics_of(Signal(model.front.sampling_rate, [batch.signal.numpy()]))
+        together = model.hidden_states(replace(batch, statistics=statistics), layers)
         output = next(iter(encoder.dimensions))
         return [*alone.values(), *together.values(), encoder.encode(batch, [output])[output].unsqueeze(1)]
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.recording import Recording
-from novaspeech.errors import ModelError, RecordingError
+from novaspeech.audio.windows import WindowBatch
+from novaspeech.errors import ModelError
 from novaspeech.hooks import Log
 from novaspeech.models.compute import Compute
 
@@ -20,24 +19,6 @@ T = TypeVar("T")
 
 # What torch says when memory is full: of a GPU, of Linux and macOS, of Windows.
 _FULL = {"out of memory": "GPU memory", "can't allocate memory": "memory", "not enough memory": "memory"}
-LOUDEST = 2.0**31  # amplitude: full scale is 1, and of whole numbers that nobody has scaled 2**31 at the most
-
-
-class Batch(Protocol):
-    """What goes through a model in parts: a `WindowBatch`, or whole recordings.
-
-    Attributes:
-        length: samples of the longest signal in it.
-    """
-
-    @property
-    def length(self) -> int: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: slice) -> Any: ...
-
-    def to(self, device: torch.device) -> Any: ...
 
 
 @dataclass
@@ -60,8 +41,8 @@ class Passes:
     unit: str
     log: Log
 
-    def run(self, first: int, batch: Batch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
-        """Rows of each part, and what the model gives of it, float32 on its device; `first` is the batch's first row.
+    def run(self, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
+        """Rows of each part in the batch, and what the model gives of it, float32 on its device.
 
         Raises:
             ModelError: not even one window fits into memory.
@@ -78,10 +59,10 @@ class Passes:
             if full:
                 self.log(f"out of {full}: going on with {self.size} {self.unit} at once")
                 full = ""
-            yield slice(first + done, first + done + len(part)), outputs
+            yield slice(done, done + len(part)), outputs
             done += len(part)
 
-    def _attempt(self, part: Batch) -> dict[str, torch.Tensor] | str:
+    def _attempt(self, part: WindowBatch) -> dict[str, torch.Tensor] | str:
         """The model's outputs; which memory is full if a smaller part may fit."""
         try:
             with self.compute.active():
@@ -112,10 +93,10 @@ def to_numpy(values: torch.Tensor) -> FloatArray:
     return array
 
 
-def delivered(
+def to_host(
     items: Iterable[tuple[T, Mapping[str, torch.Tensor]]],
 ) -> Iterator[tuple[T, dict[str, FloatArray]]]:
-    """Brings the tensors of each item to the host; on CUDA while the device works on the next, which is taken first."""
+    """Each item with its tensors as arrays; CUDA's are on their way while the device works on the next item."""
     waiting: tuple[T, _Arriving] | None = None
     for key, tensors in items:
         arriving = _Arriving(tensors)
@@ -158,36 +139,6 @@ class _Arriving:
         self._event = self._event or torch.cuda.Event()  # type: ignore[no-untyped-call]
         # Only to pinned memory does a copy go by itself.
         return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
-
-
-def read_ahead(items: Iterator[T]) -> Iterator[T]:
-    """Passes items on; the next is made in a thread while the caller works on one."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="novaspeech-reader") as reader:
-        upcoming = reader.submit(next, items, None)
-        while (item := upcoming.result()) is not None:
-            upcoming = reader.submit(next, items, None)
-            yield item
-
-
-def refuse_absurd(recording: Recording, sampling_rate: int) -> Iterator[FloatArray]:
-    """The blocks of a recording at `sampling_rate` Hz, if they hold sound.
-
-    Raises:
-        RecordingError: a sample is finite, and louder than `LOUDEST`. A model would answer it with infinite numbers, or
-            take its level for that of the whole recording.
-    """
-    done = 0
-    for block in recording.blocks(sampling_rate):
-        level = np.abs(block)
-        level[~np.isfinite(level)] = 0  # those cost their windows only
-        if len(level) and level.max() > LOUDEST:
-            place = int(level.argmax())
-            raise RecordingError(
-                f"{recording.name} holds the number {block[place]:g} at {(done + place) / sampling_rate:.3f} s, where "
-                f"sound has -1 to 1: it is damaged there; silence that place in an audio editor, or cut it out"
-            )
-        done += len(block)
-        yield block
 
 
 def check_rows(rows: FloatArray, start_ms: float, step_ms: float, compute: Compute) -> None:

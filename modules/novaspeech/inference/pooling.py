@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -122,13 +122,17 @@ class FramePool:
         self._open = _Sums(encoder.pooling)  # those after them that have frames
         self._last = FrameBlock(0, {}, np.zeros(0, bool), False)
 
-    def add(self, block: FrameBlock) -> Pooled:
-        """Takes the recording's next frames; gives the windows that need no more."""
+    def add(self, block: FrameBlock) -> Iterator[Pooled]:
+        """Takes the recording's next frames; gives the windows that need no more, after the last ones all the rest."""
+        if self._done == len(self._begin):
+            return
         self._take(block, self._done, int(np.searchsorted(self._begin, block.end)))
         self._last = block
-        return self._give(int(np.searchsorted(self._end, block.end, "right")))
+        yield self._give(int(np.searchsorted(self._end, block.end, "right")))
+        if (block.last or block.end >= self.end) and self._done < len(self._begin):
+            yield self._finish()
 
-    def finish(self) -> Pooled:
+    def _finish(self) -> Pooled:
         """The windows that are left, from the frames that there are."""
         count = len(self._begin)
         begun = int(np.searchsorted(self._begin, self._last.end))

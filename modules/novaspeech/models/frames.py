@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from typing_extensions import Self
 
-from novaspeech.arrays import FloatArray
-from novaspeech.audio.windows import WindowBatch
+from novaspeech.audio.signal import Signal
+from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.models.compute import Compute
 
 END = -1  # in place of a layer's number: what the network gives, which may be normalised once more
@@ -30,16 +29,18 @@ class Front(Protocol):
     frame_length: int
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
-        """What the network takes of windows, on its device; or of chunks after `hear`."""
+        """What the network takes of windows, on its device; of chunks, if the batch has `statistics_of` a recording."""
 
     def frame_count(self, samples: int) -> int:
-        """Frames of a window."""
+        """Number of frames of a window."""
 
-    def hear(self, blocks: Iterable[FloatArray]) -> Self:
-        """The same for chunks of a recording, given as consecutive pieces (n,) float32 with NaN.
+    def samples_used(self, samples: int) -> int:
+        """Number of a chunk's samples, from its begin, that its frames are computed from."""
 
-        What the model takes from the whole of its input, such as the mean and variance of the signal, is then that of
-        the recording.
+    def statistics_of(self, signal: Signal) -> Statistics:
+        """What the model takes from the whole of its input, such as the signal's mean and variance, (1, …) each.
+
+        Chunks of a recording that carry it agree with their neighbours.
         """
 
 
@@ -105,16 +106,8 @@ class FrameModel:
     width: int
     folder: Path
 
-    def hear(self, blocks: Iterable[FloatArray]) -> FrameModel:
-        """The same for chunks of a recording; see `Front.hear`."""
-        return replace(self, front=self.front.hear(blocks))
-
     def hidden_states(self, batch: WindowBatch, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Number of each layer wanted, or `END` → its hidden states (B, F, D) float32."""
-        return self.hidden_states_of([batch], wanted)
-
-    def hidden_states_of(self, batches: Sequence[WindowBatch], wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """`hidden_states` of several batches in one pass; their windows have the same number of frames."""
-        states = self.network(torch.cat([self.front(batch) for batch in batches]), wanted)
-        count = self.front.frame_count(batches[0].length)
+        states = self.network(self.front(batch), wanted)
+        count = self.front.frame_count(batch.length)
         return {layer: rows[:, :count].float() for layer, rows in states.items()}

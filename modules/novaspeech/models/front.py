@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.windows import WindowBatch
+from novaspeech.audio.signal import Signal
+from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.models.fast.convolutions import FirstConvolution, frame_geometry
 
 # Samples, times channels, that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200
@@ -21,7 +21,7 @@ AT_ONCE = 80_000 * 512
 class SignalFront:
     """Signal → features: normalisation and the convolutions of wav2vec 2.0 (arXiv 2006.11477) or one of its kin.
 
-    Windows are normalised each on its own. After `hear` it takes chunks of a recording: what the network takes from the
+    Windows are normalised each on its own, chunks by `statistics_of` their recording: what the network takes from the
     whole of its input (the signal's mean and variance; where there is a group norm those of the first convolution, too)
     is then that of the recording, so that neighbouring chunks agree.
 
@@ -54,46 +54,54 @@ class SignalFront:
         self._standardised, self._device, self._dtype = bool(extractor.do_normalize), device, dtype
         if first is not None and device.type != "mps":  # which has no float64
             first.to(device)
-        self._level: tuple[float, float] | None = None  # mean and deviation of a recording
-        self._fixed: tuple[torch.Tensor, torch.Tensor] | None = None  # first weights and shifts for it
 
     def frame_count(self, samples: int) -> int:
         """Frames of a window."""
         return (samples - self.frame_length) // self.frame_hop + 1
 
-    def hear(self, blocks: Iterable[FloatArray]) -> SignalFront:
-        """The same for chunks of a recording, given as consecutive pieces (n,) float32 with NaN."""
-        heard, first = copy.copy(self), self.first
+    def samples_used(self, samples: int) -> int:
+        return (self.frame_count(samples) - 1) * self.frame_hop + self.frame_length
+
+    def statistics_of(self, signal: Signal) -> Statistics:
+        """Mean and deviation (1,) of a recording; with a group norm weights (1, kernel, C) and shifts (1, C), too."""
+        first = self.first
         if not self._standardised and first is None:
-            return heard
-        statistics = SignalStatistics(first.kernel, first.stride) if first else SignalStatistics()
-        for block in blocks:
-            statistics.add(block)
-        mean, deviation = (statistics.mean, statistics.deviation) if self._standardised else (0.0, 1.0)
-        heard._level = mean, deviation
-        if first is not None:
-            moments = (statistics.window_mean - mean) / deviation, statistics.window_covariance / deviation**2
-            weight, shift = first.folded(*(torch.from_numpy(part[None]).to(first.weight.device) for part in moments))
-            heard._fixed = weight.to(self._device), shift.to(self._device)
-        return heard
+            return ()
+        found = SignalStatistics(first.kernel, first.stride) if first else SignalStatistics()
+        for block in signal.blocks():
+            found.add(block)
+        mean, deviation = (found.mean, found.deviation) if self._standardised else (0.0, 1.0)
+        level = torch.tensor([mean]), torch.tensor([deviation])
+        if first is None:
+            return level
+        moments = (found.window_mean - mean) / deviation, found.window_covariance / deviation**2
+        return (*level, *first.folded(*(torch.from_numpy(part[None]).to(first.weight.device) for part in moments)))
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
-        """Features (B, C, F) of windows, or of chunks after `hear`; without NaN."""
-        signal = batch.windows
-        if self._level is not None:
-            signal = (signal - self._level[0]) / self._level[1]
+        """Features (B, C, F) of windows, or of chunks with `statistics_of` their recording; without NaN."""
+        signal, first = batch.windows, batch.statistics[2:]
+        if batch.statistics:
+            mean, deviation = batch.statistics[:2]
+            signal = (signal - mean.unsqueeze(1)) / deviation.unsqueeze(1)
         elif self._standardised:
             signal = standardise(signal)
-        if self._device.type != "cpu":
-            return self._convolve(signal)
-        parts = torch.split(signal, max(1, self._at_once // batch.length))
-        return torch.cat([self._convolve(part) for part in parts])
+        size = len(signal) if self._device.type != "cpu" else max(1, self._at_once // batch.length)
+        starts = range(0, len(signal), size)
+        parts = [
+            self._convolve(signal[at : at + size], *(one if len(one) == 1 else one[at : at + size] for one in first))
+            for at in starts
+        ]
+        return torch.cat(parts)
 
-    def _convolve(self, signal: torch.Tensor) -> torch.Tensor:
-        """Features (B, C, F) of signals (B, N), piece by piece, since no frame needs more than its own samples."""
+    def _convolve(self, signal: torch.Tensor, *fixed: torch.Tensor) -> torch.Tensor:
+        """Features (B, C, F) of signals (B, N), piece by piece, since no frame needs more than its own samples.
+
+        Args:
+            fixed: weights and shifts of a first convolution with a group norm; without, those of each signal.
+        """
         first: tuple[torch.Tensor, ...] = ()
         if self.first is not None:
-            weight, shift = self._fixed or self.first.of_windows(signal)
+            weight, shift = fixed or self.first.of_windows(signal)
             count = len(signal)
             first = weight.to(self._dtype).expand(count, -1, -1), shift.to(self._dtype).expand(count, -1)
         signal, count = signal.to(self._dtype), self.frame_count(signal.shape[1])

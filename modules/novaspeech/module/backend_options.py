@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from novaspeech.errors import OptionError
-from novaspeech.inference.engine import Chunks, Inference
+from novaspeech.inference.engine import Inference
+from novaspeech.inference.groups import Chunks
 from novaspeech.models.compute import Compute
 from novaspeech.models.onnx.runtime import onnx_compute
 from novaspeech.module.options import Options, option
@@ -52,4 +53,4 @@ class FrameOptions(BackendOptions):
 
     def applied(self, inference: Inference) -> Inference:
         chunks = Chunks(self.chunk, self.overlap)
-        return replace(super().applied(inference), chunks=chunks, once=self.context == "recording")
+        return replace(super().applied(inference), chunks=chunks, context=self.context)

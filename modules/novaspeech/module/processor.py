@@ -48,10 +48,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         options: the job's options.
         encoder: the model, loaded once for all sessions of the job.
         log: takes a line about what the user should know.
-        shares_passes: whether short recordings can share passes: `process` takes outputs from `session.encode`.
     """
 
-    shares_passes: ClassVar[bool] = True
     options_class: ClassVar[type[Options]] = Options
     outputs: tuple[Output, ...]
 
@@ -152,7 +150,9 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 left or self.trainer.meta_left_ctx,
                 right or self.trainer.meta_right_ctx,
             )
-        recording = open_recording(manager, "audio")  # first: where it is missing, the outputs' folder often is, too
+        recording = open_recording(
+            manager, "audio", self.encoder.sampling_rate
+        )  # first: where it is missing, the outputs' folder often is, too
         requests = requested_outputs(manager, self.outputs, 1000 / max(1, stride))
         end_ms = min(request.end, int(info.duration if info and info.duration else recording.duration_ms))
         refuse_too_many_scores(requests, end_ms)
@@ -167,7 +167,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             WindowGrid.fit(frame, stride, left, right, end_ms, recording.name),
             end_ms,
             frozenset(item.output.id for item in requests),
-            partial(open_excerpt, manager),
+            partial(open_excerpt, manager, self.encoder.sampling_rate),
             partial(open_labels, manager),
             self.inference(log, progress.LogProgress(name)),
             requests,

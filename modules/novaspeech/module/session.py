@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
+from novaspeech.inference.shared import Shared
 from novaspeech.module.output import OutputRequest
 from novaspeech.segments import Segment
 
@@ -39,7 +41,7 @@ class Session:
         inference: runs the job's encoder, and takes log lines and progress.
         requests: what a server's request says of each output; none without a server.
         classes: id of each discrete output → names of its classes; see `name_classes`.
-        ahead: outputs of the job's encoder that are there before the session begins; see `encode_together`.
+        shared: recordings that share passes with this one; None if it has its own.
     """
 
     name: str
@@ -52,7 +54,7 @@ class Session:
     inference: Inference
     requests: Sequence[OutputRequest] = ()
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    ahead: Mapping[str, Windows] = field(default_factory=dict)
+    shared: Shared | None = None
 
     @property
     def log(self) -> Log:
@@ -69,10 +71,9 @@ class Session:
         Raises:
             RequestError, RecordingError, ModelError: as `Inference.encode`.
         """
-        if self.ahead and names <= self.ahead.keys() and encoder in (None, self.inference.encoder):
-            return {name: self.ahead[name] for name in names}
         inference = self.inference if encoder is None else replace(self.inference, encoder=encoder)
-        return inference.encode(self.recording, self.grid, names)
+        encode = inference.encode if self.shared is None else partial(self.shared.encode, inference)
+        return encode(self.recording, self.grid, names)
 
     def scheme_classes(self, output_id: str) -> tuple[str, ...]:
         """Names of the classes of the scheme that the request chose for a discrete output; none if it chose none."""

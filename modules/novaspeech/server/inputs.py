@@ -10,7 +10,6 @@ from typing import Any
 
 from novaspeech.audio.excerpt import Excerpt
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import NovaspeechError, OptionError, RequestError
 from novaspeech.segments import Segment, plain_name
 from novaspeech.server import database, host, places
@@ -31,8 +30,8 @@ def missing_input(input_id: str, there: Sequence[str]) -> RequestError:
     return RequestError(f"the request needs an audio input with the id {input_id!r}; its inputs are: {named}")
 
 
-def open_recording(manager: Any, input_id: str) -> Recording:
-    """The audio input `input_id` of a session on a server.
+def open_recording(manager: Any, input_id: str, rate: int) -> Recording:
+    """The audio input `input_id` of a session on a server, at `rate` Hz.
 
     Raises:
         RequestError: the request has no such input, or would replace it.
@@ -42,16 +41,17 @@ def open_recording(manager: Any, input_id: str) -> Recording:
     places.refuse_replacing(manager, entry)
     path = places.input_path(manager, entry)
     if path is not None:
-        return Recording.open(path)
-    samples, rate = places.input_array(manager, entry)
-    return Recording(f"input {input_id!r}", ArraySource(samples, rate))
+        return Recording.open(path, rate)
+    samples, own_rate = places.input_array(manager, entry)
+    return Recording.of_samples(samples, own_rate, f"input {input_id!r}", rate)
 
 
-def open_excerpt(manager: Any, option: str, place: str, input_id: str) -> Excerpt:
+def open_excerpt(manager: Any, rate: int, option: str, place: str, input_id: str) -> Excerpt:
     """Sound that a job needs besides a session's recording.
 
     Args:
         manager: the session's `SessionManager`.
+        rate: of the signal, in Hz.
         option: the option that says where it is.
         place: its value, one of `_FORMS`; empty means the input.
         input_id: the input that holds it otherwise.
@@ -61,14 +61,14 @@ def open_excerpt(manager: Any, option: str, place: str, input_id: str) -> Excerp
         RequestError, RecordingError: it is not there, or cannot be read.
     """
     if not place:
-        return _excerpt_of_input(manager, option, input_id)
+        return _excerpt_of_input(manager, rate, option, input_id)
     fields = parse_place(option, place)
     try:
         if fields is None:
-            return Excerpt(Recording.open(_allowed_file(manager, place)))
+            return Excerpt(Recording.open(_allowed_file(manager, place), rate))
         if "label" in fields:
-            return _labelled(manager, fields)
-        return _timed(manager, fields)
+            return _labelled(manager, rate, fields)
+        return _timed(manager, rate, fields)
     except NovaspeechError as error:
         error.args = (f"option {option!r}: {error}",)
         raise
@@ -143,11 +143,11 @@ def _audio_entry(manager: Any, input_id: str) -> host.Description:
     return entry
 
 
-def _excerpt_of_input(manager: Any, option: str, input_id: str) -> Excerpt:
+def _excerpt_of_input(manager: Any, rate: int, option: str, input_id: str) -> Excerpt:
     """The input, unless it is the recording itself: NOVA chooses a stream for each input, wanted or not."""
     remedy = f"choose a stream for it, or say in the option {option!r} where to hear it: {_FORMS}"
     try:
-        excerpt = Excerpt(open_recording(manager, input_id))
+        excerpt = Excerpt(open_recording(manager, input_id, rate))
     except NovaspeechError as error:
         error.args = (f"input {input_id!r}: {error}; {remedy}",)
         raise
@@ -156,7 +156,7 @@ def _excerpt_of_input(manager: Any, option: str, input_id: str) -> Excerpt:
     return excerpt
 
 
-def _labelled(manager: Any, fields: Mapping[str, str]) -> Excerpt:
+def _labelled(manager: Any, rate: int, fields: Mapping[str, str]) -> Excerpt:
     """What an annotation labels so, of this session or of another one."""
     session, scheme = fields.get("session", manager.session), fields["scheme"]
     role = fields.get("role") or str(_audio_entry(manager, "audio").get("role", ""))
@@ -177,12 +177,12 @@ def _labelled(manager: Any, fields: Mapping[str, str]) -> Excerpt:
             f"{annotator}'s annotation of scheme {scheme!r} in session {session!r} labels nothing {fields['label']!r}; "
             f"its labels are: {', '.join(map(repr, there)) or 'none'}"
         )
-    return Excerpt(_recording_of(manager, session, fields), spans, fields["label"])
+    return Excerpt(_recording_of(manager, rate, session, fields), spans, fields["label"])
 
 
-def _timed(manager: Any, fields: Mapping[str, str]) -> Excerpt:
+def _timed(manager: Any, rate: int, fields: Mapping[str, str]) -> Excerpt:
     """A time of this session or of another one."""
-    recording = _recording_of(manager, fields.get("session", manager.session), fields)
+    recording = _recording_of(manager, rate, fields.get("session", manager.session), fields)
     start = host.parse_time(fields.get("from", "0ms"), "from")
     end = host.parse_time(fields["to"], "to") if "to" in fields else recording.duration_ms
     if not 0 <= start < end:
@@ -190,7 +190,7 @@ def _timed(manager: Any, fields: Mapping[str, str]) -> Excerpt:
     return Excerpt(recording, ((start, end),))
 
 
-def _recording_of(manager: Any, session: str, fields: Mapping[str, str]) -> Recording:
+def _recording_of(manager: Any, rate: int, session: str, fields: Mapping[str, str]) -> Recording:
     """The input `audio` of a session, or another of its streams."""
     if Path(session).name != session or "\\" in session:
         raise RequestError(f"{session!r} is no name of a session")
@@ -202,7 +202,7 @@ def _recording_of(manager: Any, session: str, fields: Mapping[str, str]) -> Reco
     path = places.input_path(manager, entry, session)
     if path is None or (session != manager.session and path == places.input_path(manager, entry)):
         raise RequestError(f"the request does not say where the recording of session {session!r} is, only its own")
-    return Recording.open(path)
+    return Recording.open(path, rate)
 
 
 def _allowed_file(manager: Any, text: str) -> Path:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
+import numpy as np
+import soundfile
 from bokeh.embed import components
 from bokeh.layouts import column
 from bokeh.resources import Resources
 
-from novaspeech.audio.probe import ONLY_FILES
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.tools import find_ffmpeg
 from novaspeech.colours import COLOURS
-from novaspeech.errors import RecordingError, RequestError, shortened
+from novaspeech.errors import RequestError
 from novaspeech.formats.track import Tracks
 from novaspeech.server.saving import whole
 from novaspeech.view.figures import build
@@ -30,7 +29,7 @@ _VIDEO = {".mp4", ".m4v", ".webm"}
 
 
 def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None = None) -> None:
-    """Writes the page of a recording; what a browser cannot play is written beside it, as an M4A.
+    """Writes the page of a recording; what a browser cannot play is written beside it, as a FLAC.
 
     Args:
         tracks: the recording's outputs. Without a recording (`audio` None) there is nothing to hear.
@@ -73,7 +72,7 @@ def _player(audio: Path | None, file: Path) -> str:
     if audio is None:
         return "<p>The recording is not beside these results: there is nothing to hear.</p>"
     if audio.suffix.lower() not in _PLAYED:
-        audio = _playable(audio, file.with_suffix(".m4a"))
+        audio = _playable(audio, file.with_suffix(".flac"))
     kind = "video" if audio.suffix.lower() in _VIDEO else "audio"
     place = Path(os.path.relpath(audio.resolve(), file.parent.resolve())).as_posix()
     return f'<{kind} id="player" controls preload="metadata" src="{quote(place)}"></{kind}>'
@@ -81,13 +80,10 @@ def _player(audio: Path | None, file: Path) -> str:
 
 def _playable(audio: Path, target: Path) -> Path:
     """The sound of a recording in a form that browsers play; its times are those of the recording."""
-    with whole(target) as partial:
-        command = [str(find_ffmpeg()), "-nostdin", "-v", "error", "-y", *ONLY_FILES, "-i", f"file:{audio}"]
-        command += ["-vn", "-ac", "1", "-b:a", "64k"]
-        done = subprocess.run([*command, f"file:{partial}"], capture_output=True, check=False)
-        if done.returncode:
-            said = shortened(done.stderr.decode("utf-8", "replace"))
-            raise RecordingError(f"{audio} cannot be made into something that a browser plays ({said})")
+    signal = Recording.open(audio).signal
+    with whole(target) as partial, soundfile.SoundFile(partial, "w", signal.rate, 1, "PCM_16") as flac:
+        for block in signal.blocks():
+            flac.write(np.nan_to_num(block))
     return target
 
 

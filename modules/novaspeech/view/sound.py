@@ -43,10 +43,10 @@ class Sound:
         Raises:
             RecordingError: it cannot be read.
         """
-        samples = recording.duration_ms * RATE // 1000
+        samples = recording.signal.samples
         per_peak, hop = max(32, -(-samples // _PEAKS)), max(80, -(-samples // _COLUMNS))
         peaks, spectra = _Peaks(per_peak), _Spectra(hop)
-        for block in recording.blocks(RATE):
+        for block in recording.signal.blocks():
             audible = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
             peaks.take(audible)
             spectra.take(audible)

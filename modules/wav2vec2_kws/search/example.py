@@ -103,7 +103,7 @@ def example_frames(recording: Recording, inference: Inference) -> FloatArray:
         )
     encoder = inference.encoder
     assert isinstance(encoder, FrameEncoder)
-    signal = np.concatenate(list(recording.blocks(encoder.sampling_rate)))
+    signal = recording.signal.read(0, recording.signal.samples)
     if not np.isfinite(signal).all():
         raise RequestError(f"{recording.name} holds NaN or infinite samples; an example must be intact")
     if is_silent(signal):

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
@@ -106,7 +105,7 @@ class _Rows:
         return TrainingSet(np.concatenate([row[0] for row in self._rows]), columns[0], columns[1], columns[2], lengths)
 
     def _frames(self, signal: FloatArray) -> FloatArray:
-        recording = Recording("example", ArraySource(signal, self._encoder.sampling_rate))
+        recording = Recording.of_samples(signal, self._encoder.sampling_rate, "example", self._encoder.sampling_rate)
         return hidden_states(recording, self._inference)
 
 
@@ -115,7 +114,8 @@ def _read_all(files: Sequence[Path], encoder: FrameEncoder, left_out: list[str])
     signals = []
     for file in files:
         try:
-            signal = np.concatenate(list(Recording.open(file).blocks(encoder.sampling_rate)))
+            heard = Recording.open(file, encoder.sampling_rate).signal
+            signal = heard.read(0, heard.samples)
             if not np.isfinite(signal).all():
                 raise RequestError(f"{file} holds NaN or infinite samples")
             if is_silent(signal):

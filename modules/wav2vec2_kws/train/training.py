@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from novaspeech.errors import RequestError
-from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.encoder import SpeechModel
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import plain_name
 from wav2vec2_kws.encoder import KeywordEncoder
@@ -81,7 +81,7 @@ def train_keywords(
     return 1 if left_out else 0
 
 
-def _describe(pipeline: Any, material: TrainingSet, window: int, encoder: Encoder, model: str) -> KeywordClassifier:
+def _describe(pipeline: Any, material: TrainingSet, window: int, encoder: SpeechModel, model: str) -> KeywordClassifier:
     """The classifier with what it belongs to; `window` in samples."""
     assert isinstance(encoder, KeywordEncoder)
     lengths = {name: int(np.median(found)) for name, found in sorted(material.lengths.items())}

@@ -4,20 +4,17 @@ import numpy as np
 import pytest
 
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
+from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import WindowBatch, window_batches
 from novaspeech.errors import RequestError
 
 RATE = 1000  # one sample a millisecond: windows can be written down
 
 
-def collect(
-    signal: list[float], grid: WindowGrid, batch_size: int, block: int = 3, **kwargs: str
-) -> dict[int, list[float]]:
-    """Index → window, the signal handed over in blocks of `block` samples."""
-    array = np.array(signal, np.float32)
-    blocks = [array[start : start + block] for start in range(0, len(array), block)]
+def collect(signal: list[float], grid: WindowGrid, batch_size: int, **kwargs: str) -> dict[int, list[float]]:
+    """Index → window."""
     found: dict[int, list[float]] = {}
-    for first, batch in window_batches(blocks, grid, RATE, batch_size, **kwargs):
+    for first, batch in window_batches(Signal(RATE, [np.array(signal, np.float32)]), grid, batch_size, **kwargs):
         assert len(batch) == len(batch.windows) <= batch_size
         for offset, window in enumerate(batch.windows.tolist()):
             assert first + offset not in found
@@ -26,7 +23,6 @@ def collect(
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
-@pytest.mark.parametrize("block", [1, 2, 5, 100])
 @pytest.mark.parametrize(
     ("frame", "stride", "left", "right", "signal", "expected"),
     [
@@ -47,10 +43,9 @@ def test_windows_by_hand(
     signal: list[float],
     expected: list[list[float]],
     batch_size: int,
-    block: int,
 ) -> None:
     grid = WindowGrid.fit(frame, stride, left, right, len(signal))
-    assert collect(signal, grid, batch_size, block) == dict(enumerate(expected))
+    assert collect(signal, grid, batch_size) == dict(enumerate(expected))
 
 
 def test_zeros_stand_beyond_the_ends_where_the_encoder_wants_them() -> None:
@@ -77,14 +72,14 @@ def test_past_the_end_of_the_recording_there_are_no_windows(batch_size: int) -> 
 
 def test_windows_far_apart_do_not_make_a_batch_of_hours() -> None:
     grid = WindowGrid.fit(40, 10_000, 0, 0, 600_000)
-    blocks = [np.zeros(5 * RATE, np.float32) for _ in range(120)]
-    batches = list(window_batches(blocks, grid, RATE, 250))
+    batches = list(window_batches(Signal(RATE, [np.zeros(600 * RATE, np.float32)]), grid, 250))
     assert sum(len(batch) for _, batch in batches) == 60
     assert max(len(batch.signal) for _, batch in batches) <= 60 * RATE
 
 
 def test_a_batch_is_one_signal_and_its_parts_are_views() -> None:
-    [(first, batch)] = window_batches([np.arange(10, dtype=np.float32)], WindowGrid.fit(2, 2, 2, 0, 10), RATE, 5)
+    signal = Signal(RATE, [np.arange(10, dtype=np.float32)])
+    [(first, batch)] = window_batches(signal, WindowGrid.fit(2, 2, 2, 0, 10), 5)
     assert (first, len(batch), batch.signal.shape) == (0, 5, (12,))
     part = batch[1:3]
     assert part.windows.tolist() == batch.windows[1:3].tolist()

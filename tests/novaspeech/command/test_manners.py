@@ -120,8 +120,8 @@ def test_doctor_says_what_does_not_work(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setattr(doctor, "_sound", lambda: np.zeros(8, np.float32))
     assert main(["doctor", "byols"]) == 1
     said = capsys.readouterr().out
-    assert "ffprobe              – (the servers need it; without, AVI cannot be read" in said
-    assert "imageio_ffmpeg" in said
+    assert "ffprobe              – (novaspeech needs none; the servers do)" in said
+    assert "(PyAV 1" in said
     assert said.splitlines()[-1].startswith("  byols            FAILS  ")
 
 

@@ -8,18 +8,17 @@ import torch
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.inference.pooling import HIDDEN, POOLINGS, FrameBlock, FramePool
-from tests.novaspeech.inference.test_engine import Frames
+from tests.novaspeech.inference.made import Frames
 
-RECORDING = Recording("made", ArraySource(np.zeros(16000), 16000))
+RECORDING = Recording.of_samples(np.zeros(16000), 16000, "made")
 COUNT = 49  # frames of a second
 
 
 def pooled(grid: WindowGrid, parts: list[FrameBlock], encoder: Frames | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Vectors and usability of all windows, which come in order and without a gap."""
     pool = FramePool(RECORDING, grid, encoder or Frames())
-    found = [*map(pool.add, parts), pool.finish()]
+    found = [windows for part in parts for windows in pool.add(part)]
     assert [part.rows.start for part in found] == [0, *(part.rows.stop for part in found[:-1])]
     assert found[-1].rows.stop == grid.count
     return torch.cat([part.values for part in found]).numpy(), np.concatenate([part.usable for part in found])
@@ -68,8 +67,7 @@ def test_poolings_are_those_of_windows(pooling: str, edges: tuple[int, ...]) -> 
 
 def test_windows_come_when_they_have_all_their_frames() -> None:
     pool = FramePool(RECORDING, WindowGrid.fit(40, 40, 0, 100, 1000), Frames())
-    assert [pool.add(block).rows.stop for block in blocks((10, 20))] == [2, 7, 22]
-    assert pool.finish().rows == slice(22, 25)
+    assert [[windows.rows.stop for windows in pool.add(block)] for block in blocks((10, 20))] == [[2], [7], [22, 25]]
 
 
 @pytest.mark.parametrize(("end", "count", "last"), [(5, 5, True), (12, 12, True), (20, 12, False)])

@@ -11,7 +11,6 @@ from discover_utils.data.provider.data_manager import SessionManager
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import RequestError
 from novaspeech.inference.engine import Windows
 from novaspeech.module.checks import requested_outputs
@@ -48,7 +47,7 @@ def manager(folder: Path, *entries: dict[str, Any]) -> SessionManager:
 
 def opened(session: SessionManager, recording_ms: int = 200, outputs: Sequence[Output] = OUTPUTS) -> Session:
     """A session of so many milliseconds; nothing is encoded."""
-    recording = Recording("made", ArraySource(np.zeros(recording_ms), 1000))
+    recording = Recording.of_samples(np.zeros(recording_ms), 1000, "made")
     nothing: Any = None
     requests = requested_outputs(session, outputs)
     asked = frozenset(request.output.id for request in requests)

@@ -13,11 +13,11 @@ from discover_utils.data.provider.data_manager import SessionManager
 from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.errors import OptionError, RecordingError, RequestError
 from novaspeech.module.catalogue import load_trainer
 from novaspeech.module.processor import open_recording
 from tests.conftest import SPEECH, Job
+from tests.novaspeech.audio.sounds import signal_of
 from w2v_bert_2.w2v_bert_2 import W2VBert2
 
 Run = Callable[..., Job]
@@ -141,12 +141,12 @@ def test_an_input_by_url_is_the_array_that_the_host_loads(tmp_path: Path) -> Non
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/a.wav"
         entry = {"type": "input", "id": "audio", "src": "url:stream:audio", "uri": url}
-        recording = open_recording(SessionManager("d", [entry], "s", {}), "audio")
+        recording = open_recording(SessionManager("d", [entry], "s", {}), "audio", 8000)
         server.shutdown()
     assert recording.duration_ms == 1000
-    np.testing.assert_allclose(np.concatenate(list(recording.blocks(8000))), samples.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(signal_of(recording), samples.mean(axis=1), atol=1e-6)
 
 
 def test_an_input_without_samples() -> None:
     with pytest.raises(RecordingError, match="input 'audio' holds no samples"):
-        Recording("input 'audio'", ArraySource(np.zeros((0, 2)), 16000))
+        Recording.of_samples(np.zeros((0, 2)), 16000, "input 'audio'")

@@ -19,6 +19,7 @@ from discover_utils.scripts import process
 from demo.standins import make_standin
 from novaspeech.given import open_audio
 from tests.conftest import ROOT, SPEECH
+from tests.novaspeech.audio.sounds import signal_of
 from tests.real_servers.nova_database import write_annotation
 from tests.wav2vec2_kws.conftest import RATE
 
@@ -112,4 +113,4 @@ def speaker_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def voices() -> np.ndarray:
     """(N,) at 16 kHz: 14 s of the demo's first voice."""
     samples, rate = soundfile.read(SPEECH, dtype="float32")
-    return np.concatenate(list(open_audio((samples[: 14 * rate], rate), "voices").blocks(RATE)))
+    return signal_of(open_audio((samples[: 14 * rate], rate), "voices"))

@@ -17,7 +17,6 @@ import soundfile
 from PIL import Image
 
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.sources import ArraySource
 from novaspeech.command.main import main
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
@@ -101,7 +100,7 @@ def test_a_tone_is_where_it_sounds() -> None:
     times = np.arange(4 * RATE) / RATE
     samples = np.where((times >= 1) & (times < 2), 0.5 * np.sin(2 * np.pi * 2000 * times), 0).astype(np.float32)
     samples[RATE // 2] = np.nan
-    sound = Sound.of(Recording("tone", ArraySource(samples, RATE)))
+    sound = Sound.of(Recording.of_samples(samples, RATE, "tone"))
     loud = np.flatnonzero(sound.high > 60) * sound.step
     assert (loud.min(), loud.max()) == (pytest.approx(1, abs=0.01), pytest.approx(2, abs=0.01))
     assert sound.high.max() == 127

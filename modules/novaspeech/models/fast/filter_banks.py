@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 from transformers import SeamlessM4TFeatureExtractor
 
-from novaspeech.arrays import FloatArray
-from novaspeech.audio.windows import WindowBatch, chunk_batches, sent, usable_windows
+from novaspeech.audio.signal import Signal
+from novaspeech.audio.windows import Statistics, WindowBatch, chunk_batches, sent, usable_windows
 
 FRAME_LENGTH = 400  # 25 ms at 16 kHz; fixed in SeamlessM4TFeatureExtractor, as are the next four
 FRAME_HOP = 160  # 10 ms at 16 kHz
@@ -19,7 +16,7 @@ PREEMPHASIS = 0.97
 LOG_FLOOR = 1.192092955078125e-07
 INT16_SCALE = 2**15  # Kaldi counts amplitude in 16-bit steps
 VARIANCE_FLOOR = 1e-7
-HEARD_AT_ONCE = 3000  # frames of a first pass
+FRAMES_AT_ONCE = 3000  # of a pass for statistics
 
 
 class FilterBanks:
@@ -47,7 +44,6 @@ class FilterBanks:
         self.stacked: int = extractor.stride
         self.frame_hop: int = FRAME_HOP * self.stacked
         self.frame_length: int = FRAME_LENGTH + FRAME_HOP * (self.stacked - 1)
-        self._whole: tuple[torch.Tensor, torch.Tensor] | None = None  # mean and deviation of each band
         self._real = torch.float32 if device.type == "mps" else torch.float64
         self._mel = torch.as_tensor(np.asarray(extractor.mel_filters), dtype=self._real, device=device)
         self._taper = torch.as_tensor(np.asarray(extractor.window), dtype=self._real, device=device)
@@ -56,15 +52,14 @@ class FilterBanks:
         """Frames of a window."""
         return (samples - self.frame_length) // self.frame_hop + 1
 
-    def hear(self, blocks: Iterable[FloatArray]) -> FilterBanks:
-        """The same for chunks of a recording: its bands' mean and variance in place of each window's own.
+    def samples_used(self, samples: int) -> int:
+        return (self.frame_count(samples) - 1) * self.frame_hop + self.frame_length
 
-        Args:
-            blocks: the recording, consecutive pieces (n,) float32. Frames that hear NaN do not count.
-        """
+    def statistics_of(self, signal: Signal) -> Statistics:
+        """Mean and deviation (1, bands) of each band over a recording. Frames that hear NaN do not count."""
         count = 0
-        moments = []  # of each batch, on the device, so that it need not be waited for
-        for _, batch, _ in chunk_batches(blocks, FRAME_LENGTH, FRAME_HOP, HEARD_AT_ONCE):
+        moments = []  # of each batch, on the device, so that nothing waits for it
+        for _, batch, _ in chunk_batches(signal, FRAME_LENGTH, FRAME_HOP, FRAMES_AT_ONCE):
             if batch.length < FRAME_LENGTH:
                 break
             frames = batch.to(self._mel.device).windows
@@ -74,14 +69,13 @@ class FilterBanks:
             log_mel = self._log_mel(frames).to(self._real)
             count += len(log_mel)
             moments.append(torch.stack([log_mel.sum(dim=0), log_mel.square().sum(dim=0)]))
-        heard = copy.copy(self)
-        if count > 1:
-            total, squares = torch.stack(moments).cpu().double().sum(dim=0)
-            mean = total / count
-            variance = ((squares - count * mean.square()) / (count - 1)).clamp_min(0)
-            deviation = (variance + VARIANCE_FLOOR).sqrt()
-            heard._whole = mean.float().to(self._mel.device), deviation.float().to(self._mel.device)
-        return heard
+        bands = self._mel.shape[1]
+        if count < 2:
+            return torch.zeros(1, bands), torch.ones(1, bands)
+        total, squares = torch.stack(moments).cpu().double().sum(dim=0)
+        mean = total / count
+        variance = ((squares - count * mean.square()) / (count - 1)).clamp_min(0)
+        return mean.float()[None], (variance + VARIANCE_FLOOR).sqrt().float()[None]
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """Features (B, frames // stacked, bands * stacked) float32, one row a window."""
@@ -93,7 +87,7 @@ class FilterBanks:
             log_mel = shared.unfold(0, count, batch.hop // FRAME_HOP).transpose(1, 2)
         else:
             log_mel = self._log_mel(batch.windows.unfold(1, FRAME_LENGTH, FRAME_HOP))
-        return self._normalize(log_mel)[:, : kept * self.stacked].reshape(len(batch), kept, -1)
+        return self._normalize(log_mel, batch.statistics)[:, : kept * self.stacked].reshape(len(batch), kept, -1)
 
     def _log_mel(self, frames: torch.Tensor) -> torch.Tensor:
         """Log energy (..., bands) float32 of frames (..., FRAME_LENGTH)."""
@@ -104,11 +98,11 @@ class FilterBanks:
         magnitude = torch.view_as_real(spectrum).float().to(self._real).square().sum(-1)
         return (magnitude @ self._mel).clamp_min(LOG_FLOOR).log().float()
 
-    def _normalize(self, log_mel: torch.Tensor) -> torch.Tensor:
+    def _normalize(self, log_mel: torch.Tensor, statistics: Statistics) -> torch.Tensor:
         """(B, frames, bands) → the same with mean 0 and variance 1 over frames, the window's or the recording's."""
-        if self._whole:
-            mean, deviation = self._whole
-            return (log_mel - mean) / deviation
+        if statistics:
+            mean, deviation = statistics
+            return (log_mel - mean.unsqueeze(1)) / deviation.unsqueeze(1)
         count = log_mel.shape[1]
         centred = log_mel - (_sum_like_numpy(log_mel) / count).unsqueeze(1)
         variance = _sum_like_numpy(centred * centred) / (count - 1)

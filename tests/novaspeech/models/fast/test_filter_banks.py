@@ -11,13 +11,14 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import WindowBatch
 from novaspeech.models.fast.filter_banks import FilterBanks
 from tests.conftest import SPEECH
+from tests.novaspeech.audio.sounds import signal_of
 
 CPU = torch.device("cpu")
 
 
 def signals() -> dict[str, np.ndarray]:
     random = np.random.default_rng(0)
-    speech = np.concatenate(list(Recording.open(SPEECH).blocks(16000)))[:80000]
+    speech = signal_of(Recording.open(SPEECH))[:80000]
     return {
         "speech": speech,
         "quiet speech": speech * np.float32(1e-4),

@@ -1,0 +1,237 @@
+"""A file that FFmpeg's libraries read (PyAV): its decoded frames, each with its time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.logging
+import numpy as np
+
+from novaspeech.arrays import FloatArray
+from novaspeech.audio import containers
+from novaspeech.audio.soundfile_source import BLOCK_SECONDS, check_rate
+from novaspeech.audio.timeline import Frame, Timeline
+from novaspeech.errors import RecordingError, shortened
+
+# Maximum seconds that a track may be shorter than stated: the longest packet of a common codec has 128 ms (AAC at
+# 8 kHz), and a track may end in the middle of its last.
+SHORT_BY_SECONDS = 0.15
+LONGEST_FRAME = 1441  # bytes of an MP3's: a recorder may begin within one
+_JOINED = "invalid concatenated file"  # warning of an MP3 that several were joined to
+_GUESSED = "Estimating duration from bitrate"  # warning where nothing states the length
+_BARE = {"mp3", "aac", "ac3", "eac3", "dts"}  # files of nothing but frames
+_TAGS = (b"ID3", b"APETAGEX", b"RIFF")  # begins of what may stand before the first frame
+_ONLY_FILES = {"protocol_whitelist": "file"}  # no address on the network is opened
+
+
+class AvSource:
+    """The first audio track of a file, decoded once.
+
+    A packet that cannot be decoded costs its own time: the time of the next frame tells that something is missing.
+
+    Args:
+        path: of the file.
+        reason: why libsndfile does not read it.
+
+    Attributes:
+        rate: samples per second, in Hz.
+        channels: number of channels.
+        zero: time at which the file begins, in samples, if another track begins before the sound; else None.
+        seconds: length that the file states; 0 if it states none.
+
+    Raises:
+        RecordingError: FFmpeg cannot read it, it holds no sound, or names other files.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self._path, self._said = path, list[tuple[int, str, str]]()
+        containers.refuse_list(path)
+        self._container = self._opened(reason)
+        self._name = str(self._container.format.name)
+        containers.refuse_format(path, self._name)
+        audio = self._container.streams.audio
+        codec = audio[0].codec_context if audio else None
+        if codec is None or not codec.sample_rate or not codec.channels:
+            raise self._no_sound("no decoder, rate or channels" if audio else "no audio track", reason)
+        self._track = audio[0]
+        self.rate = int(codec.sample_rate)
+        self.channels = int(codec.channels)
+        check_rate(path, self.rate)
+        self._start = round((self._track.start_time or 0) * self._track.time_base * self.rate)
+        self.zero = self._zero()
+        self._has_length = self._container.duration is not None
+        self._end = containers.stated_end(path, self._name, self._track, self._heard(_GUESSED))
+        self.seconds = float(self._end or 0)
+        self._pauses = containers.avi_pauses(path, self._track.index) if self._name == "avi" else []
+        self._shape: tuple[str, str, int] | None = None  # format, layout and rate of the frame before
+        self._lost_until = 0  # samples
+        self._lost: list[tuple[int, str]] = []  # when packets that cannot be decoded begin, and why
+
+    def _opened(self, reason: str) -> Any:
+        with _captured() as self._said:
+            try:
+                # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+                return av.open(f"file:{self._path}", options=_ONLY_FILES, metadata_errors="replace")
+            except (av.FFmpegError, OSError, ValueError) as error:
+                raise self._no_sound(getattr(error, "strerror", None) or str(error), reason) from error
+
+    def _zero(self) -> int | None:
+        other, own = containers.earliest_start(self._container.streams, self._track), self._track.start_time
+        if self._name == "asf" and other is None and own is not None:  # the codec gives nothing for the first packets
+            other = Fraction(own * self._track.time_base)
+        return None if other is None else round(other * self.rate)
+
+    def blocks(self) -> Iterator[FloatArray]:
+        """Consecutive pieces (n, channels) float32 in which each frame stands at its time; lost sound is NaN.
+
+        Raises:
+            RecordingError: as `frames`, or times that cannot be true.
+        """
+        held, count = list[FloatArray](), 0
+        for piece in Timeline(str(self._path), self.rate, self.zero).place(self.frames()):
+            held.append(piece)
+            count += len(piece)
+            if count >= BLOCK_SECONDS * self.rate:
+                yield np.concatenate(held)
+                held, count = [], 0
+        if held:
+            yield np.concatenate(held)
+
+    def frames(self) -> Iterator[Frame]:
+        """Decoded frames, (n, channels) float32; one without samples where a packet at an end cannot be decoded.
+
+        Raises:
+            RecordingError: the file is damaged so that nothing tells how much sound is missing, or shorter than stated.
+        """
+        given = self._next = 0  # samples, and when the next frame begins if it does not say so
+        begin, end = None, 0
+        with _captured() as said, self._container:
+            for packet in self._packets():
+                for frame in self._decoded(packet, given):
+                    begin = frame.time if begin is None else begin
+                    self._next = end = frame.time + len(frame.samples)
+                    given += len(frame.samples)
+                    yield frame
+            rest = self._lost_until - self._next
+            if 0 < rest < SHORT_BY_SECONDS * self.rate and containers.has_times(self._name):
+                end = self._lost_until
+                yield Frame(end, np.zeros((0, self.channels), np.float32))
+        self._said += said
+        self._check(given, 0 if begin is None else begin, end)
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets of the track; a file that cannot be read on ends there."""
+        taken = 0  # bytes
+        with contextlib.suppress(av.FFmpegError):
+            for packet in self._container.demux(self._track):
+                if not taken and self._name in _BARE:
+                    taken = packet.pos or 0
+                    self._check_begin(taken)
+                taken += packet.size
+                yield packet
+        if self._name == "aac" and taken < containers.size_without_tag(self._path):
+            self._lost.append((self._start, "bytes between its packets are none"))
+
+    def _decoded(self, packet: Any, given: int) -> Iterator[Frame]:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            # Not before the track's start: what comes first is an encoder's delay, which is left out.
+            begin = max(self._time(packet.pts, packet.time_base), self._start)
+            self._lost.append((begin, error.strerror or ""))
+            self._lost_until = begin + round((packet.duration or 0) * packet.time_base * self.rate)
+            if not given:
+                yield Frame(begin, np.zeros((0, self.channels), np.float32))
+            return
+        for frame in frames:
+            for piece in self._packed(frame):
+                yield Frame(self._time(piece.pts, piece.time_base), piece.to_ndarray().reshape(piece.samples, -1))
+
+    def _packed(self, frame: Any) -> list[Any]:
+        """A frame at the track's rate with its channels side by side: planar ones of 8 channels crash PyAV 18."""
+        shape = frame.format.name, frame.layout.name, frame.rate
+        if shape != self._shape:
+            if self._shape is None:
+                self._layout = frame.layout
+            self._shape, self._resampler = shape, av.AudioResampler("flt", self._layout, self.rate)
+        packed: list[Any] = self._resampler.resample(frame)
+        return packed
+
+    def _time(self, timestamp: int | None, tick: Fraction) -> int:
+        """A timestamp in samples; without one, the end of what came before."""
+        if timestamp is None:
+            return self._next
+        at = timestamp * tick * self.rate
+        if self._pauses:  # each chunk lasts a tick; half of one for rounding
+            chunk = self._track.time_base * self.rate
+            late = (empty for before, empty in reversed(self._pauses) if at >= (before - Fraction(1, 2)) * chunk)
+            at += next(late, 0) * chunk
+        return round(at)
+
+    def _check_begin(self, place: int) -> None:
+        """Refuses a file without times whose first packet lies behind what is no sound and no tag."""
+        with self._path.open("rb") as file:
+            head = file.read(place)
+        if place > LONGEST_FRAME and not any(mark in head for mark in _TAGS):
+            raise self._damaged(
+                f"the {place} bytes before its first frame are nothing that can be read, and nothing in the file tells "
+                "how much sound that was"
+            )
+
+    def _check(self, given: int, begin: int, end: int) -> None:
+        """Holds what was decoded against what the file states."""
+        stated = None if self._end is None else round(self._end * self.rate)
+        zero = begin if self.zero is None else min(self.zero, begin)
+        if not given or (stated is not None and end < stated - SHORT_BY_SECONDS * self.rate):
+            states = f"states {max(0, stated - zero) / self.rate:.3f} s of sound" if stated else "has an audio track"
+            what = f"only {(end - zero) / self.rate:.3f} s" if given else "nothing"
+            raise self._damaged(f"it {states}, but {what} of it could be read{self._complaint}")
+        counted = not containers.has_times(self._name) and not self._heard(_JOINED)
+        inside = any(begin < end for begin, _ in self._lost)  # a file that ends within a packet lost nothing else
+        if inside and counted and (stated is None or abs(end - stated) > SHORT_BY_SECONDS / 2 * self.rate):
+            raise self._damaged(
+                f"at {(self._lost[0][0] - zero) / self.rate:.3f} s a part cannot be decoded{self._complaint}, and "
+                "nothing in the file tells how much sound that was: what follows may have moved"
+            )
+        if self._heard("File ended prematurely") and stated is None and self._has_length:  # Matroska
+            raise self._damaged(f"something is missing after {(end - zero) / self.rate:.3f} s{self._complaint}")
+
+    def _heard(self, warning: str) -> bool:
+        return any(warning in line for _, _, line in self._said)
+
+    @property
+    def _complaint(self) -> str:
+        errors = [line for level, _, line in self._said if level <= av.logging.ERROR]
+        errors += [why for _, why in self._lost[-1:]]
+        return f" ({shortened(errors[0])})" if errors else ""
+
+    def _damaged(self, what: str) -> RecordingError:
+        return RecordingError(
+            f"{self._path} is damaged or truncated: {what}; copy it again, or accept what is there with: "
+            f"ffmpeg -i {self._path.name} repaired.wav"
+        )
+
+    def _no_sound(self, detail: str, reason: str) -> RecordingError:
+        return RecordingError(
+            f"{self._path} is not audio that libsndfile or FFmpeg can read ({shortened(detail)}; libsndfile: "
+            f"{shortened(reason)}); give a WAV, FLAC, MP3, M4A or MP4 file that a player plays"
+        )
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[list[tuple[int, str, str]]]:
+    """Inside, what FFmpeg says goes into a list (level, part, line), and nothing of it to the terminal."""
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)  # else a line of another file is counted here
+    try:
+        with av.logging.Capture() as lines:
+            yield lines
+    finally:
+        av.logging.set_level(before[0])
+        av.logging.set_skip_repeated(before[1])

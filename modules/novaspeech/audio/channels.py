@@ -1,0 +1,87 @@
+"""The channels of a recording as one signal: their mean, or one of them."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+
+from novaspeech.arrays import FloatArray
+from novaspeech.errors import RecordingError
+from novaspeech.hooks import Log
+
+MIX = "mix"
+Channel: TypeAlias = "str | int"  # MIX, or the number of one, from 1 on
+CANCELLED_DB = 20  # that mixing may lose of what the channels hold before it is said
+
+
+class Mixer:
+    """Takes blocks of all channels and gives one; what it learns of the channels, the whole recording tells.
+
+    A channel without any sound (NaN or digital silence throughout) does not count in the mean.
+
+    Args:
+        channel: `MIX`, or the number of one channel.
+        channels: number of channels.
+        name: the recording's, for messages.
+
+    Attributes:
+        blank: samples at the begin that turned out to be NaN in a channel that counts.
+
+    Raises:
+        RecordingError: there is no such channel.
+    """
+
+    def __init__(self, channel: Channel, channels: int, name: str) -> None:
+        if channel != MIX and not 1 <= int(channel) <= channels:
+            count = "1 channel" if channels == 1 else f"{channels} channels"
+            raise RecordingError(f"{name} has {count}; option 'channel' is {channel}; it may be mix or 1 to {channels}")
+        self._channel, self._name = channel, name
+        self._alone = channels == 1 or channel != MIX
+        self._finite, self._sounds = np.zeros(channels, bool), np.zeros(channels, bool)
+        self._energies, self._energy = np.zeros(channels), 0.0
+        self._taken = self.blank = 0
+
+    def mix(self, block: FloatArray) -> FloatArray:
+        """One signal (n,) of the next block (n, channels)."""
+        if self._alone:
+            return np.ascontiguousarray(block[:, 0 if self._channel == MIX else int(self._channel) - 1])
+        finite = np.isfinite(block)
+        begins = finite.any(axis=0) & ~self._finite
+        if begins.any():
+            self._finite |= begins
+            self.blank = self._taken
+        self._taken += len(block)
+        if not finite.all():
+            block = np.where(finite | self._finite, block, 0)  # NaN throughout, so far
+        mixed = np.asarray(block.mean(axis=1), np.float32)
+        sound = np.where(finite, block, 0) if not finite.all() else block
+        self._sounds |= sound.any(axis=0)
+        self._energies += np.einsum("nc,nc->c", sound, sound, dtype=np.float64)
+        self._energy += float(np.square(mixed, dtype=np.float64)[np.isfinite(mixed)].sum())
+        return mixed
+
+    def factor(self, log: Log) -> float:
+        """Factor by which the mean of all channels becomes that of those with sound.
+
+        Args:
+            log: takes a line where mixing cancels most of what the channels hold.
+        """
+        count = int(self._sounds.sum())
+        if self._alone or not count:
+            return 1.0
+        factor = len(self._sounds) / count
+        held, kept = float(self._energies.sum()) / count, self._energy * factor**2
+        if count > 1 and kept < held * 10 ** (-CANCELLED_DB / 10):
+            lost = f"{10 * math.log10(held / kept):.0f} dB of what they hold" if kept else "all that they hold"
+            log(
+                f"{self._name}: mixing its {len(self._sounds)} channels cancels {lost}, as if one were another turned "
+                "over; take one of them: channel=1"
+            )
+        return factor
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no channel has a sample that can be used."""
+        return not self._alone and not self._finite.any()
