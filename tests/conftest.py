@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from emow2v.network import SCORES
 from novaspeech.command.main import main
 from novaspeech.module.catalogue import Trainer, load_trainer
 from novaspeech.module.output import Output
+from tasks import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC = ROOT / "tests" / "data" / "synthetic"  # two voices of espeak-ng
@@ -39,6 +42,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items
     }
     items.sort(key=ranks.__getitem__)
+
+
+def only_listed_programs(event: str, arguments: tuple[Any, ...]) -> None:
+    """Python's audit hook: a test that starts a program which `tasks.py` does not install for tests fails with its name."""
+    if event != "subprocess.Popen":
+        return
+    program = os.fsdecode(arguments[0] or arguments[1][0])
+    caller = sys._getframe(1)
+    while caller.f_back and caller.f_code.co_filename == subprocess.__file__:
+        caller = caller.f_back
+    ours = Path(caller.f_code.co_filename).is_relative_to(ROOT) and ".venv" not in caller.f_code.co_filename
+    if ours and not os.path.dirname(program) and "tests" not in PROGRAMS.get(program, ("", ""))[1].replace(":", " "):
+        raise AssertionError(f"{program} is started here, and PROGRAMS in tasks.py has it not for tests")
+
+
+sys.addaudithook(only_listed_programs)
 
 
 def outputs_of(trainer: Trainer) -> tuple[Output, ...]:
@@ -91,8 +110,12 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """Inside, a new folder is a disk of so much, such as "2m"; skips the test where none may be made."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk; without: test_a_file_that_grows_too_large")
+    if (
+        shutil.which("mount") is None
+        or os.geteuid()
+        or subprocess.run(command, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("only root may mount a small disk, by mount; without: test_a_file_that_grows_too_large")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
