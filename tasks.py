@@ -21,7 +21,7 @@ OLDEST = (3, 10)
 STAMPS = {"server,view": VENV / "installed", "dev": VENV / "installed-dev"}
 SOURCES = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
 # Every program that is started here: its Debian package, and who needs it. A task installs what its own room needs.
-# "may": it is used where it is there. tests/repository/test_programs.py finds what is started, and holds it against this.
+# "may": it is used where it is there. tests/repository/test_programs.py holds what is started against this.
 PROGRAMS = {
     "ffprobe": ("ffmpeg", "demo tests modules"),  # the servers ask it, too
     "ffmpeg": ("ffmpeg", "tests benchmarks modules"),

@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def only_listed_programs(event: str, arguments: tuple[Any, ...]) -> None:
-    """Python's audit hook: a test that starts a program which `tasks.py` does not install for tests fails with its name."""
+    """Python's audit hook: a test fails that starts a program which `tasks.py` does not install for tests."""
     if event != "subprocess.Popen":
         return
     program = os.fsdecode(arguments[0] or arguments[1][0])
@@ -53,7 +53,7 @@ def only_listed_programs(event: str, arguments: tuple[Any, ...]) -> None:
     while caller.f_back and caller.f_code.co_filename == subprocess.__file__:
         caller = caller.f_back
     ours = Path(caller.f_code.co_filename).is_relative_to(ROOT) and ".venv" not in caller.f_code.co_filename
-    if ours and not os.path.dirname(program) and "tests" not in PROGRAMS.get(program, ("", ""))[1].replace(":", " "):
+    if ours and program == Path(program).name and "tests" not in PROGRAMS.get(program, ("", ""))[1].replace(":", " "):
         raise AssertionError(f"{program} is started here, and PROGRAMS in tasks.py has it not for tests")
 
 
@@ -110,11 +110,8 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """Inside, a new folder is a disk of so much, such as "2m"; skips the test where none may be made."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-    if (
-        shutil.which("mount") is None
-        or os.geteuid()
-        or subprocess.run(command, capture_output=True, check=False).returncode
-    ):
+    may = shutil.which("mount") and not os.geteuid()
+    if not may or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a small disk, by mount; without: test_a_file_that_grows_too_large")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)

@@ -25,16 +25,17 @@ class Programs(ast.NodeVisitor):
     def __init__(self, files: dict[str, str]) -> None:
         self.found: set[Found] = set()
         self._trees = {name: ast.parse(text) for name, text in files.items()}
-        for self._name, tree in self._trees.items():
-            self._scopes: list[ast.AST] = [tree]
+        self._scopes: list[ast.AST] = []
+        for name, tree in self._trees.items():
+            self._name, self._scopes = name, [tree]
             self.visit(tree)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._scopes.append(node)
         self.generic_visit(node)
         self._scopes.pop()
 
-    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> None:
         if ast.unparse(node.func) in STARTERS and node.args:
             for program in self._words(node.args[0], self._scopes, 0):
                 self.found.add((program, self._name, node.lineno))
@@ -86,9 +87,8 @@ def _assigned(name: str, node: ast.AST) -> Iterator[ast.expr]:
             elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
                 pairs = zip(target.elts, node.value.elts, strict=False)
                 yield from (value for one, value in pairs if isinstance(one, ast.Name) and one.id == name)
-    elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and isinstance(node.target, ast.Name) and node.value:
-        if node.target.id == name:
-            yield node.value
+    elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value and ast.unparse(node.target) == name:
+        yield node.value
 
 
 def _is_stored(node: ast.Name) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.hardships_parts.base import ROOT, Kind, Problem, World, files_below
-from benchmarks.hardships_parts.child import command, run_child
 from novaspeech.module.catalogue import load_trainer
+from tests.campaign.base import ROOT, Kind, Problem, World, files_below
+from tests.campaign.child import command, run_child
 
 OLD_END, NEW_SECONDS = "8s", 30
 Pairs = Mapping[str, bytes]  # file → its bytes, headers and data
@@ -43,7 +43,7 @@ class Work:
     def judge(self, out: Path, *, may_be_absent: bool) -> list[Problem]:
         """What is wrong with the outputs in a folder after this request did not come to its end, or did."""
         problems = []
-        found = {name: content for name, content in files_below(out).items() if not name.startswith(".")}
+        found = _results(out)
         for header in (name for name in self.new if not name.endswith("~")):
             pair = [found.get(name) for name in (header, f"{header}~")]
             whole = [[pairs.get(name) for name in (header, f"{header}~")] for pairs in (self.old, self.new)]
@@ -57,12 +57,19 @@ class Work:
 
     def is_new(self, out: Path) -> bool:
         """Whether a folder holds all that this request gives."""
-        found = files_below(out)
+        found = _results(out)
         return all(found.get(name) == content for name, content in self.new.items())
 
     def strangers(self, out: Path) -> list[str]:
-        """Names in a folder that are none of the outputs'."""
-        return sorted(entry.name for entry in out.iterdir() if entry.name not in self.new) if out.is_dir() else []
+        """Names in a folder that are none of the outputs', nor of records of runs."""
+        names = (entry.name for entry in out.iterdir()) if out.is_dir() else ()
+        return sorted(name for name in names if name not in self.new and not name.endswith(".json"))
+
+
+def _results(out: Path) -> dict[str, bytes]:
+    """The whole outputs below a folder."""
+    found = files_below(out).items()
+    return {name: content for name, content in found if name[0] != "." and not name.endswith(".json")}
 
 
 def make_work(world: World, module: str, folder: Path) -> Work:
@@ -80,7 +87,7 @@ def make_work(world: World, module: str, folder: Path) -> Work:
         ended = run_child(command, [*words, *more, "--out", str(out)], str(folder), folder=folder / "first", limit=300)
         if ended.value != 0:
             raise RuntimeError(f"{module} cannot be run undisturbed: {ended.printed[-500:]}")
-        found.append(files_below(out))
+        found.append(_results(out))
         seconds = ended.seconds
     return Work(module, recording, words, found[0], found[1], seconds)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.hardships_parts.base import ROOT, Kind, Problem, Section, World, files_below, until
-from benchmarks.hardships_parts.servers import process_of, request_of, start_server
 from demo.server import Server, Status
+from tests.campaign.base import ROOT, Kind, Problem, Section, World, files_below, until
+from tests.campaign.servers import process_of, request_of, start_server
 
 MODULE = "w2v_bert_2"
 WARM = 20  # jobs after which a server should not grow any more

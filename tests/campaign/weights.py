@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hardships_parts.base import ROOT, Kind, Problem, Section, World
-from benchmarks.hardships_parts.child import Ended, run_child
-from benchmarks.hardships_parts.sounds import DAMAGES
 from novaspeech.module.catalogue import module_names
+from tests.campaign.base import ROOT, Kind, Problem, Section, World
+from tests.campaign.child import Ended, run_child
+from tests.campaign.sounds import DAMAGES
 
 LIMIT = 90.0
 MEMORY = 16 * 2**30  # bytes of address space: a damaged size must not fill the machine

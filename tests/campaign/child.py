@@ -19,8 +19,8 @@ from typing import Any
 
 import psutil
 
-from benchmarks.hardships_parts.base import ROOT, Kind, Problem
 from novaspeech.module.catalogue import module_names
+from tests.campaign.base import ROOT, Kind, Problem
 
 GRACE = 5.0  # seconds that a process's own children may need to end after it
 _PRELOAD = ["torch._dynamo", "soundfile", "soxr", "novaspeech.command.run", "novaspeech.api"]

@@ -9,11 +9,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.hardships_parts.base import Kind, Problem, Section, World, until
-from benchmarks.hardships_parts.cases import ReadOnly
-from benchmarks.hardships_parts.child import Child, Ended, command, errors_in, run_child
-from benchmarks.hardships_parts.kills import MODULES
-from benchmarks.hardships_parts.outputs import Work, Works
+from tests.campaign.base import Kind, Problem, Section, World, until
+from tests.campaign.child import Child, Ended, command, errors_in, run_child
+from tests.campaign.kills import MODULES
+from tests.campaign.outputs import Work, Works
 
 LIMIT = 120.0
 LEAST = 2000  # bytes that the message itself may take in the file that the child prints to
@@ -23,6 +22,29 @@ def limited(words: list[str], folder: str, size: int) -> int:
     """`novaspeech`, which may write no file larger than this; in a child."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     return command(words, folder)
+
+
+class ReadOnly:
+    """A second view of a folder in which nothing can be written; by permissions where nobody may mount."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.view = folder.with_name(f"{folder.name} read-only")
+
+    def __enter__(self) -> Path:
+        self.view.mkdir()
+        bind = ["mount", "--bind", str(self._folder), str(self.view)]
+        self._mounted = not os.geteuid() and not subprocess.run(bind, capture_output=True, check=False).returncode
+        if not self._mounted:
+            self._folder.chmod(0o555)
+            return self._folder
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(self.view)], capture_output=True, check=True)
+        return self.view
+
+    def __exit__(self, *error: object) -> None:
+        if self._mounted:
+            subprocess.run(["umount", str(self.view)], check=True)
+        self._folder.chmod(0o755)
 
 
 class Disk(Section):
@@ -68,10 +90,8 @@ class Disk(Section):
     def _read_only(self, work: Work, out: Path, index: int) -> list[Problem]:
         """A folder that must not be written."""
         work.lay_old(out)
-        with ReadOnly(out) as folder:
-            folder.lock()
-            ended = self._run(work, folder.view)
-            folder.unlock()
+        with ReadOnly(out) as view:
+            ended = self._run(work, view)
         return self._judge(f"{work.module}, a read-only folder", work, out, ended, must_fail=True)
 
     def _vanishing(self, work: Work, out: Path, index: int) -> list[Problem]:

@@ -54,12 +54,10 @@ class World:
     Attributes:
         folder: for everything that is written.
         seed: of the campaign.
-        with_venv: whether environments may be installed.
     """
 
     folder: Path
     seed: int
-    with_venv: bool
     _models: dict[str, Path] = field(default_factory=dict)
 
     def random(self, section: str, index: int | str) -> random.Random:
@@ -88,7 +86,6 @@ class Section(ABC):
         name: as --only has it.
         count: trials that are asked for if nobody says how many.
         notes: lines that belong under the table.
-        skipped: why there are no trials; "" if there are.
     """
 
     name = ""
@@ -99,7 +96,6 @@ class Section(ABC):
         self.folder = world.folder / self.name
         self.folder.mkdir()
         self.notes: list[str] = []
-        self.skipped = ""
 
     def __enter__(self) -> Section:
         return self

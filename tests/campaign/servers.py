@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.hardships_parts.base import ROOT, Kind, Problem, Section, World, until
-from benchmarks.hardships_parts.outputs import Work, make_work
 from demo.__main__ import make_request
 from demo.server import Server, Status
 from novaspeech.module.catalogue import load_trainer
+from tests.campaign.base import ROOT, Kind, Problem, Section, World, until
+from tests.campaign.outputs import Work, make_work
 
 MODULE = "emow2v"
 LIMIT = 120.0  # seconds for a job

@@ -6,9 +6,9 @@ import shutil
 import time
 from pathlib import Path
 
-from benchmarks.hardships_parts.base import Kind, Problem, Section, World, age, until
-from benchmarks.hardships_parts.child import Child, command, run_child
-from benchmarks.hardships_parts.outputs import Work, Works
+from tests.campaign.base import Kind, Problem, Section, World, age, until
+from tests.campaign.child import Child, command, run_child
+from tests.campaign.outputs import Work, Works
 
 MODULES = ("emow2v", "w2v_bert_2")  # four outputs and one
 

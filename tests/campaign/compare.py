@@ -15,17 +15,6 @@ NEAR = RATE // 50  # 20 ms
 SAME = 0.98  # correlation from which on two pieces hold the same
 
 
-def lag_of(found: FloatArray, expected: FloatArray) -> tuple[int, float]:
-    """Samples by which `found` is late, and the correlation there."""
-    size = 1 << (len(found) + len(expected)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(expected, size)), size)
-    lag = int(product.argmax())
-    lag -= size if lag > size // 2 else 0
-    one, other = found[max(0, lag) :], expected[max(0, -lag) :]
-    count = min(len(one), len(other))
-    return lag, float(np.corrcoef(one[:count], other[:count])[0, 1])
-
-
 @dataclass(frozen=True)
 class Comparison:
     """Pieces of 200 ms of one signal, looked for in another.
