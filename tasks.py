@@ -24,10 +24,10 @@ SOURCES = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
 # "may": it is used where it is there. tests/repository/test_programs.py holds what is started against this.
 PROGRAMS = {
     "ffprobe": ("ffmpeg", "demo tests modules"),  # the servers ask it, too
-    "ffmpeg": ("ffmpeg", "tests benchmarks modules"),
+    "ffmpeg": ("ffmpeg", "tests modules"),
     "openssl": ("openssl", "demo tests"),
     "espeak-ng": ("espeak-ng", "tests training benchmarks"),
-    "git": ("git", "tests"),
+    "git": ("git", "tests benchmarks"),
     "bash": ("bash", "tests"),
     "mount": ("mount", "tests:may"),
     "umount": ("mount", "tests:may"),

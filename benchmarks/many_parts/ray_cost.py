@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.corpus_parts.material import Family, Material, results_in
-from benchmarks.hardships_parts.base import files_below
+from benchmarks.many_parts.material import Family, Material, results_in
+from benchmarks.record import Report
 
 _SECONDS = (3.5, 30.0, 160.0)  # of a recording in the middle, for about 20, 100 and 500 ms of work
 _WORKERS = 2
@@ -46,22 +46,21 @@ class Cost:
     took: float
 
 
-def efficiency(recordings: int) -> None:
-    """Prints the table."""
-    print(f"\n| {' | '.join(_HEADS)} |\n|{'---|' * len(_HEADS)}")
+def measure(report: Report, recordings: int) -> None:
+    """A row for each length of recordings."""
+    report.table("ray", *_HEADS)
     for seconds in _SECONDS:
         plain_start, ray_start = _both(2, seconds)
         plain, ray = _both(recordings, seconds)
         more = ray_start.cpu - plain_start.cpu
         work = (plain.cpu - plain_start.cpu) / (ray.cpu - ray_start.cpu)
-        print(
-            f"| {seconds:g} | {1000 * plain.took:.0f} | {plain.cpu:.1f} | {ray.cpu:.1f} | "
-            f"{plain_start.cpu:.1f}, {ray_start.cpu:.1f} | {plain.cpu / ray.cpu:.2f} | "
-            f"{plain.cpu / (ray.cpu - more):.2f} | {work:.2f} | {plain.wall:.1f}, {ray.wall:.1f} | "
-            f"{plain.busy:.1%}, {ray.busy:.1%} |",
-            flush=True,
+        report.row(
+            *(seconds, round(1000 * plain.took), round(plain.cpu, 1), round(ray.cpu, 1)),
+            f"{plain_start.cpu:.1f}, {ray_start.cpu:.1f}",
+            *(round(plain.cpu / ray.cpu, 2), round(plain.cpu / (ray.cpu - more), 2), round(work, 2)),
+            f"{plain.wall:.1f}, {ray.wall:.1f}",
+            f"{plain.busy:.1%}, {ray.busy:.1%}",
         )
-    print("\nBoth ways wrote the same bytes.")
 
 
 def _both(recordings: int, seconds: float) -> tuple[Cost, Cost]:
@@ -73,7 +72,7 @@ def _both(recordings: int, seconds: float) -> tuple[Cost, Cost]:
         outs = [Path(folder, name) for name in ("plain", "ray")]
         shards = [material.command(talks, str(outs[0]), "--shard", f"{part}/2") for part in (1, 2)]
         families = [Family(shards).run(), Family([material.command(talks, str(outs[1]), "--engine", "ray")]).run()]
-        plain, ray = (results_in(files_below(out)) for out in outs)
+        plain, ray = map(results_in, outs)
         if plain != ray or len(plain) != 2 * recordings:
             raise SystemExit("the two ways did not write the same files")
         first, second = (_cost(out, family) for out, family in zip(outs, families, strict=True))

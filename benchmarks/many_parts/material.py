@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,20 +48,16 @@ class Material:
             soundfile.write(talks / f"{number:04}.wav", sound[number : number + round(length * RATE)], RATE)
         return talks
 
-    def spoil(self) -> None:
-        """Adds a recording that is none, which has to fail."""
-        (self.folder / "talks" / "broken.wav").write_bytes(b"RIFF" + bytes(2000))
-
     def command(self, place: str, out: str, *more: str) -> list[str]:
         """The command over recordings at a place."""
         words = [sys.executable, "-m", "novaspeech", "corpus", "emow2v", place, "--out", out, "--output", "arousal"]
         return [*words, "--set", f"model={self.model}", *self.options, *more]
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Of the command: our code, a thread for each process."""
     ours = {"PYTHONPATH": f"{ROOT / 'modules'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    return {**os.environ, **ours, "RAY_USAGE_STATS_ENABLED": "0", **more}
+    return {**os.environ, **ours, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @dataclass
@@ -109,7 +105,8 @@ class Family:
         return sum(self.cpu.values())
 
 
-def results_in(files: Mapping[str, bytes]) -> dict[str, bytes]:
+def results_in(out: Path) -> dict[str, bytes]:
     """Of the files of a place those that have to be the same, however they came about."""
     ours = (".corpus/ended/", ".corpus/job.json", "report.", "status.")
-    return {name: content for name, content in files.items() if not name.startswith(ours)}
+    files = {file.relative_to(out).as_posix(): file for file in out.rglob("*") if file.is_file()}
+    return {name: file.read_bytes() for name, file in files.items() if not name.startswith(ours)}

@@ -1,29 +1,19 @@
-"""Short clips that share passes (`model.together`), against a call for each, with the small stand-ins.
-
-    python benchmarks/together.py [--clips 1000] [--group 128] [--rounds 1]
-
-Clips of 2 s of noise, as files. With context=recording a window every 40 ms, else one window a clip. Nothing is
-written.
-"""
+"""Short clips that share passes, against a call for each, with the small stand-ins."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
 import numpy as np
 import soundfile
 import torch
 
 import novaspeech
-from benchmarks.machine import alternate, describe_machine
+from benchmarks.machine import alternate
+from benchmarks.record import Report
 from benchmarks.speed_parts.ways import quieten
 from demo.standins import make_standin
 from novaspeech.api import Model
@@ -37,25 +27,19 @@ _WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def main() -> None:
-    """Prints a row for each module and kind of windows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=1000)
-    parser.add_argument("--group", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=1)
-    given = parser.parse_args()
+def measure(report: Report, count: int, group: int = 128) -> None:
+    """A row for each module and kind of windows."""
     quieten()
-    print(f"{describe_machine()}; {given.clips} clips, {given.group} in a group\n")
-    print("| module | windows of a clip | one by one, ms a clip | together | ratio | largest difference |")
-    print("|---|---|---|---|---|---|")
+    heads = ("module", "windows of a clip", "one by one, ms a clip", "together", "ratio", "largest difference")
+    report.table("clips", *heads)
     with tempfile.TemporaryDirectory() as folder:
-        clips = record(Path(folder), given.clips)
+        clips = record(Path(folder), count)
         for module in ("emow2v", "w2v_bert_2"):
             place = make_standin(module, Path(folder, module))
             for windows, options in _WAYS.items():
                 model = novaspeech.load(module, model=str(place), device="cpu", **options)
                 model.processor.log = lambda line: None
-                print(f"| {module} | {windows} | {compare(model, clips, given.group, given.rounds)} |", flush=True)
+                report.row(module, windows, *compare(model, clips, group))
 
 
 def record(folder: Path, count: int) -> list[Path]:
@@ -67,7 +51,7 @@ def record(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def compare(model: Model, clips: Sequence[Path], group: int, rounds: int) -> str:
+def compare(model: Model, clips: Sequence[Path], group: int) -> list[float]:
     """The numbers of a row."""
 
     def alone() -> list[Result | NovaspeechError]:
@@ -77,15 +61,11 @@ def compare(model: Model, clips: Sequence[Path], group: int, rounds: int) -> str
         parts = (model.together(clips[first : first + group]) for first in range(0, len(clips), group))
         return [result for part in parts for result in part]
 
-    seconds, results = alternate({"alone": alone, "together": together}, torch.device("cpu"), rounds)
+    seconds, results = alternate({"alone": alone, "together": together}, torch.device("cpu"), 1)
     difference = 0.0
     for one, other in zip(results["alone"], results["together"], strict=True):
         assert isinstance(one, Result)
         assert isinstance(other, Result)
         difference = max(difference, *(np.abs(np.asarray(one[name]) - np.asarray(other[name])).max() for name in one))
     first, second = (1000 * seconds[way] / len(clips) for way in ("alone", "together"))
-    return f"{first:.1f} | {second:.1f} | {first / second:.2f} | {difference:.1e}"
-
-
-if __name__ == "__main__":
-    main()
+    return [round(first, 1), round(second, 1), round(first / second, 2), float(f"{difference:.1e}")]
