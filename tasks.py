@@ -74,7 +74,7 @@ def _do(task: str, more: Sequence[str]) -> int:
         return _run("-m", "demo", *more)
     if task == "test":
         ensure("tests")
-        pytest = ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+        pytest = ("-m", "pytest", "-n", "2", "--dist", "worksteal")
         return _run(*pytest, OMP_NUM_THREADS="1")
     if task == "test-view":
         ensure("tests")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -11,10 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 import soundfile
@@ -34,14 +37,25 @@ SPEECH = SYNTHETIC / "recording.flac"
 SPELLER = ROOT / "tests" / "data" / "speller"  # knows the words that the tests' recordings are made of
 
 
+# What takes longest: one process of pytest begins with the servers, the other with clusters and exports.
+SLOW = (
+    ("tests/real_servers/test_discover_venv", "tests/real_servers", "tests/test_demo"),
+    ("tests/repository/test_wheel", "tests/novaspeech/corpus/test_ray", "tests/novaspeech/test_export"),
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Starts with the files that take longest, since each is one process's: the servers', then the demo's."""
-    slow = ("tests/real_servers/test_discover_venv", "tests/real_servers", "tests/test_demo")
-    ranks = {
-        item: next((rank for rank, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))
-        for item in items
-    }
-    items.sort(key=ranks.__getitem__)
+    """Puts what takes longest first in either half: each process begins with one, and takes from the other's end."""
+    groups: list[list[pytest.Item]] = [
+        sorted(
+            (item for item in items if item.nodeid.startswith(names)),
+            key=lambda item: next(rank for rank, name in enumerate(names) if item.nodeid.startswith(name)),
+        )
+        for names in SLOW
+    ]
+    others = [item for item in items if not item.nodeid.startswith((*SLOW[0], *SLOW[1]))]
+    middle = max(0, len(items) // 2 - len(groups[0]))
+    items[:] = [*groups[0], *others[:middle], *groups[1], *others[middle:]]
 
 
 def only_listed_programs(event: str, arguments: tuple[Any, ...]) -> None:
@@ -78,16 +92,40 @@ def small_emow2v(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Path, str], Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A name and what writes a place → the place; the first of pytest's processes that asks makes it for all."""
+    base = tmp_path_factory.getbasetemp()
+    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    base.mkdir(exist_ok=True)
+
+    def place(name: str, make: Callable[[Path], object]) -> Path:
+        with filelock.FileLock(base / f"{name}.lock"):
+            if not (base / f"{name}.made").exists():
+                make(base / name)
+                (base / f"{name}.made").touch()
+        return base / name
+
+    return place
+
+
+@pytest.fixture(scope="session")
+def models(shared: Callable[..., Path]) -> dict[str, Path]:
+    """Name of each module that can be exported → its small model."""
+    names = ("w2v_bert_2", "emow2v", "wav2vec2_sv", "wav2vec2_kws", "speech_encoder")
+    return {name: shared(name, partial(make_standin, name)) for name in names}
+
+
+@pytest.fixture(scope="session")
+def exported(shared: Callable[..., Path]) -> Callable[[str, Path, str], Path]:
     """Module, its model's folder and a precision → the folder that `novaspeech export` writes."""
-    made: dict[tuple[str, Path, str], Path] = {}
 
     def export(module: str, model: Path, precision: str = "float32") -> Path:
-        key = (module, model, precision)
-        if key not in made:
-            out = made[key] = tmp_path_factory.mktemp(f"{module}-{precision}")
-            assert main(["export", module, "--model", str(model), "--precision", precision, "--out", str(out)]) == 0
-        return made[key]
+        def make(out: Path) -> None:
+            words = ["export", module, "--model", str(model), "--precision", precision, "--out", str(out)]
+            assert main(words) == 0
+
+        digest = hashlib.sha256(str(model).encode()).hexdigest()[:8]
+        return shared(f"{module}-{precision}-{digest}", make)
 
     return export
 
