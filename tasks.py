@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -20,8 +20,23 @@ OLDEST = (3, 10)
 # Each environment's stamp, and the extra that makes it; what is newer than a stamp asks for it anew.
 STAMPS = {"server,view": VENV / "installed", "dev": VENV / "installed-dev"}
 SOURCES = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
-TOOLS = {"ffprobe": "ffmpeg", "ffmpeg": "ffmpeg", "openssl": "openssl"}  # and the Debian package of each
-BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+# Every program that is started here: its Debian package, and who needs it. A task installs what its own room needs.
+# "may": it is used where it is there. tests/repository/test_programs.py holds what is started against this.
+PROGRAMS = {
+    "ffprobe": ("ffmpeg", "demo tests modules"),  # the servers ask it, too
+    "ffmpeg": ("ffmpeg", "tests modules"),
+    "openssl": ("openssl", "demo tests"),
+    "espeak-ng": ("espeak-ng", "tests training benchmarks"),
+    "git": ("git", "tests benchmarks"),
+    "bash": ("bash", "tests"),
+    "mount": ("mount", "tests:may"),
+    "umount": ("mount", "tests:may"),
+    "chromium": ("chromium", "browser"),
+    "chromedriver": ("chromium-driver", "browser"),
+    "npm": ("npm", "training"),
+    "dpkg-deb": ("dpkg", "training"),
+    "apt-get": ("apt", "training tasks.py:may tests:may"),
+}
 
 
 class TaskError(Exception):
@@ -55,14 +70,15 @@ def _do(task: str, more: Sequence[str]) -> int:
         return 0
     install("server,view" if task == "demo" else "dev")
     if task == "demo":
-        ensure(TOOLS)
+        ensure("demo")
         return _run("-m", "demo", *more)
     if task == "test":
-        ensure(TOOLS)
-        pytest = ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+        ensure("tests")
+        pytest = ("-m", "pytest", "-n", "2", "--dist", "worksteal")
         return _run(*pytest, OMP_NUM_THREADS="1")
     if task == "test-view":
-        ensure({**TOOLS, **BROWSER})
+        ensure("tests")
+        ensure("browser")
         return _run("-m", "pytest", "-m", "browser", "tests/novaspeech/view")
     if task == "docs":
         return _run("-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", "site", NO_MKDOCS_2_WARNING="1")
@@ -105,23 +121,32 @@ def install(extra: str) -> None:
             other.touch()
 
 
-def ensure(tools: dict[str, str]) -> None:
-    """Installs programs that are missing where apt-get may.
+def needed_by(room: str) -> list[str]:
+    """The programs that a room cannot do without."""
+    return [program for program, (_, rooms) in PROGRAMS.items() if room in rooms.split()]
+
+
+def ensure(room: str) -> None:
+    """Installs programs of a room that are missing where apt-get may.
 
     Raises:
         TaskError: they are missing.
     """
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    packages = sorted({tools[tool] for tool in missing})
+    missing = _missing(needed_by(room))
+    packages = sorted({PROGRAMS[program][0] for program in missing})
     if missing and _may_install():
         print(f"novaspeech: installing {' '.join(packages)} with apt-get …", flush=True)
         _apt_get(packages)
-        missing = [tool for tool in missing if shutil.which(tool) is None]
+        missing = _missing(missing)
     if missing:
         raise TaskError(
             f"{', '.join(missing)} not found; install {' and '.join(packages)} first (Debian, Ubuntu: sudo apt-get "
-            f"install {' '.join(packages)}; Windows: winget install Gyan.FFmpeg; macOS: brew install ffmpeg)"
+            f"install {' '.join(packages)}; macOS: brew install; Windows: winget install, such as Gyan.FFmpeg)"
         )
+
+
+def _missing(programs: Iterable[str]) -> list[str]:
+    return [program for program in programs if shutil.which(program) is None]
 
 
 def _run(*arguments: str, **environment: str) -> int:

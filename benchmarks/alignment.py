@@ -7,7 +7,7 @@ What is measured comes from two voices that the small checkpoint never heard (th
 unknown to it, too). The costs of leaving the transcript were chosen on other recordings (`--tune`): training voices,
 other seeds, so other sentences and errors.
 
-    python benchmarks/alignment.py [--minutes 30] [--model DIR] [--tune] [--long 120]
+    python -m benchmarks.alignment [--minutes 30] [--model DIR] [--tune] [--long 120]
 
 Prints a table: errors of starts and ends, of words that are said and in the transcript; the share of words that are
 not said whose confidence is below 0.5, and the share of said ones for which that is so, too; and how many words are
@@ -31,14 +31,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
-
-from novaspeech.audio.sources import ArraySource
-
 import novaspeech
-from benchmarks.machine import describe_machine
 from benchmarks.peak import peak_mb
+from benchmarks.record import Cell, Report, command_line
 from novaspeech.audio.recording import Recording
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import FrameBlock
@@ -114,11 +109,11 @@ class Errors:
         """Share of words that start and end within 50 ms of the truth."""
         return float(np.mean((self.starts <= 50) & (self.ends <= 50)))
 
-    def row(self) -> str:
+    def row(self) -> list[Cell]:
         """What the table says of it."""
         quantiles = (f"{np.median(errors):.0f}, {np.quantile(errors, 0.95):.0f}" for errors in (self.starts, self.ends))
-        flagged = f"{self.flagged.mean():.3f}" if len(self.flagged) else "–"
-        return f"{' | '.join(quantiles)} | {self.close:.3f} | {flagged} | {self.doubted.mean():.3f}"
+        flagged = round(float(self.flagged.mean()), 3) if len(self.flagged) else None
+        return [*quantiles, round(self.close, 3), flagged, round(float(self.doubted.mean()), 3)]
 
 
 def judge(segments: np.ndarray, transcript: Transcript, material: Material) -> Errors:
@@ -144,16 +139,16 @@ def run(
 
 def frames_of(material: Material, inference: Inference) -> list[FrameBlock]:
     """All of a recording's letters."""
-    return list(inference.frames(Recording(material.name, ArraySource(material.signal, RATE)), [LETTERS]))
+    return list(inference.frames(Recording.of_samples(material.signal, RATE, material.name), [LETTERS]))
 
 
-def table(inference: Inference, minutes: float) -> None:
-    """Prints what the alignment is worth on voices that the checkpoint never heard."""
+def table(report: Report, inference: Inference, minutes: float) -> None:
+    """What the alignment is worth on voices that the checkpoint never heard."""
     encoder = inference.encoder
     assert isinstance(encoder, KeywordEncoder)
     columns = ["voices", "wrong words", "words", "start: median, 95 %, ms", "end: median, 95 %, ms", "within 50 ms"]
     columns += ["not said: flagged", "said: flagged", "within 50 ms, nothing skipped"]
-    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    report.table("alignment", *columns)
     for name, seed, unknown in (("never heard", 41, 0.0), ("the same, half of the words unknown", 42, 0.5)):
         material = make_material(name, HELD_OUT_VOICES, minutes, seed, unknown)
         blocks = frames_of(material, inference)
@@ -162,7 +157,7 @@ def table(inference: Inference, minutes: float) -> None:
         transcripts["15 %, and passages"] = with_passages(transcripts["15 %"], seed)
         for wrong, transcript in transcripts.items():
             errors, strict = (run(transcript, material, blocks, encoder, costs) for costs in (encoder.costs, STRICT))
-            print(f"| {name} | {wrong} | {len(transcript.words)} | {errors.row()} | {strict.close:.3f} |", flush=True)
+            report.row(name, wrong, len(transcript.words), *errors.row(), round(strict.close, 3))
 
 
 def tune(inference: Inference, minutes: float) -> None:
@@ -179,7 +174,7 @@ def tune(inference: Inference, minutes: float) -> None:
             for share in SHARES[2:]
         ]
         merit = float(np.mean([one.close + one.flagged.mean() - one.doubted.mean() for one in all_errors]))
-        results.append((merit, costs, " || ".join(one.row() for one in all_errors)))
+        results.append((merit, costs, " || ".join(str(one.row()) for one in all_errors)))
     for merit, costs, row in sorted(results, key=lambda result: -result[0]):
         print(f"{merit:.4f}  skip {costs.skip:g}  filler {costs.filler:g}  pause {costs.pause:g}  {row}")
 
@@ -195,7 +190,7 @@ def long(model: str, minutes: float) -> None:
         texts: dict[str, list[str]] = {"words": [], "align": transcript.words, "none fits": shuffled}
         for what, words in texts.items():
             (folder / f"{what}.txt").write_text(" ".join(words))
-            command = [sys.executable, __file__, "--model", model, "--part", what, "--folder", name]
+            command = [sys.executable, "-m", "benchmarks.alignment", "--model", model, "--part", what, "--folder", name]
             subprocess.run(command, check=True)
         print(f"align: {judge(np.load(folder / 'align.npy'), transcript, material).row()}")
 
@@ -217,7 +212,7 @@ def part(model: str, what: str, folder: Path) -> None:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--minutes", type=float, default=30, help="of speech in each recording")
     parser.add_argument("--model", default=str(SMALL), help="folder (default: the module's small one)")
     parser.add_argument("--tune", action="store_true", help="compare costs instead")
@@ -228,12 +223,14 @@ def main() -> None:
     if given.part:
         part(given.model, given.part, given.folder)
         return
-    print(describe_machine(), flush=True)
     if given.long:
         long(given.model, given.long)
         return
     inference = novaspeech.load("wav2vec2_kws", model=given.model).processor.inference(lambda line: None)
-    (tune if given.tune else table)(inference, given.minutes)
+    if given.tune:
+        tune(inference, given.minutes)
+    else:
+        table(Report("alignment", given.results), inference, given.minutes)
 
 
 if __name__ == "__main__":

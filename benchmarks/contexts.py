@@ -6,7 +6,7 @@ of the largest value, when the same recording is cut into chunks of 20 to 29 s i
 elsewhere. wav2vec2_kws, which always hears the recording, is there with its trained checkpoint. A picture has emow2v's
 scores in both contexts.
 
-    python benchmarks/contexts.py [--audio FILE …] [--model MODULE=FOLDER …] [--out PNG]
+    python -m benchmarks.contexts [--audio FILE …] [--model MODULE=FOLDER …] [--out PNG]
 
 A model is the one named, else a small one with random weights, which attends to everything alike: that is the hardest
 case for chunks, and says nothing of what trained weights hear.
@@ -14,8 +14,6 @@ case for chunks, and says nothing of what trained weights hear.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,20 +22,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
-
-from novaspeech.audio.sources import ArraySource
-
 import novaspeech
-from benchmarks.machine import describe_machine
+from benchmarks.record import Report, command_line
 from demo.standins import make_standin
 from novaspeech.api import Model
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.given import Audio
-from novaspeech.inference.engine import Chunks, Inference
+from novaspeech.inference.engine import Inference
+from novaspeech.inference.groups import Chunks
 from novaspeech.module.catalogue import load_trainer, module_names
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.standin import SMALL
@@ -56,7 +50,7 @@ SCORES = ("arousal", "dominance", "valence")
 
 def joined(files: Sequence[Path]) -> tuple[FloatArray, int]:
     """Recordings one after the other."""
-    return np.concatenate([block for file in files for block in Recording.open(file).blocks(RATE)]), RATE
+    return np.concatenate([block for file in files for block in Recording.open(file, RATE).signal.blocks()]), RATE
 
 
 def cosines(left: FloatArray, right: FloatArray) -> FloatArray:
@@ -72,39 +66,39 @@ def embeddings(module: str, audio: Audio, **options: Any) -> FloatArray:
     return np.asarray(model(audio, [output])[output])
 
 
-def compare(module: str, model: str, audio: Audio) -> None:
-    """Prints a module's row of the table."""
+def compare(module: str, model: str, audio: Audio) -> list[float]:
+    """The numbers of a module's row."""
     alone = embeddings(module, audio, model=model)
     once = embeddings(module, audio, model=model, context="recording")
     between, neighbours = cosines(alone, once), cosines(alone[1:], alone[:-1])
-    cells = [f"{number:.3f}" for number in (between.mean(), between.min(), neighbours.mean())]
+    cells = [round(float(number), 3) for number in (between.mean(), between.min(), neighbours.mean())]
 
-    def hear(chunk: float, overlap: float) -> FloatArray:
+    def embed(chunk: float, overlap: float) -> FloatArray:
         return embeddings(module, audio, model=model, context="recording", chunk=chunk, overlap=overlap)
 
-    print(f"| {module} | {' | '.join(cells + edges(hear))} |", flush=True)
+    return cells + edges(embed)
 
 
-def edges(hear: Callable[[float, float], FloatArray]) -> list[str]:
-    """The largest change by other edges for each of `OVERLAPS`; `hear` gives embeddings for a chunk and an overlap."""
+def edges(embed: Callable[[float, float], FloatArray]) -> list[float]:
+    """The largest change by other edges for each of `OVERLAPS`; `embed` takes a chunk and an overlap."""
     cells = []
     for overlap in OVERLAPS:
-        whole = hear(30.0, overlap)
-        change = max(np.abs(hear(chunk, overlap) - whole).max() for chunk in CHUNKS)
-        cells.append(f"{change / np.abs(whole).max():.2e}")
+        whole = embed(30.0, overlap)
+        change = max(np.abs(embed(chunk, overlap) - whole).max() for chunk in CHUNKS)
+        cells.append(float(f"{change / np.abs(whole).max():.2e}"))
     return cells
 
 
-def compare_keywords(model: Path, audio: tuple[FloatArray, int]) -> None:
-    """Prints the row of wav2vec2_kws."""
-    encoder, recording = KeywordEncoder(model), Recording("joined", ArraySource(*audio))
+def compare_keywords(model: Path, audio: tuple[FloatArray, int]) -> list[float]:
+    """The change by other edges of wav2vec2_kws, which always hears the recording."""
+    encoder, recording = KeywordEncoder(model), Recording.of_samples(*audio, "joined")
     grid = WindowGrid.fit(1000, 40, 0, 0, recording.duration_ms)
 
-    def hear(chunk: float, overlap: float) -> FloatArray:
-        inference = Inference(encoder, chunks=Chunks(chunk, overlap), once=True)
+    def embed(chunk: float, overlap: float) -> FloatArray:
+        inference = Inference(encoder, chunks=Chunks(chunk, overlap), context="recording")
         return inference.encode(recording, grid, ["embeddings"])["embeddings"].values
 
-    print(f"| wav2vec2_kws, trained | – | – | – | {' | '.join(edges(hear))} |", flush=True)
+    return edges(embed)
 
 
 def draw(model: str, audio: Audio, out: Path) -> None:
@@ -128,24 +122,24 @@ def draw(model: str, audio: Audio, out: Path) -> None:
 
 def main() -> None:
     """Prints the table and draws the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--audio", type=Path, nargs="+", default=BUNDLED, help="recordings, heard as one")
     parser.add_argument("--model", action="append", default=[], metavar="MODULE=FOLDER")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "pictures" / "contexts.png")
     given = parser.parse_args()
     audio, named = joined(given.audio), dict(text.split("=", 1) for text in given.model)
-    print(describe_machine())
-    heads = " | ".join(f"edges, overlap {overlap:g} s" for overlap in OVERLAPS)
-    print(f"\n| module | cosine, mean | least | of neighbours | {heads} |\n|{'---|' * (4 + len(OVERLAPS))}")
+    report = Report("contexts", given.results)
+    heads = [f"edges, overlap {overlap:g} s" for overlap in OVERLAPS]
+    report.table("contexts", "module", "cosine, mean", "least", "of neighbours", *heads)
     with tempfile.TemporaryDirectory() as folder:
         for module in module_names():
             if "context" not in load_trainer(module).options:
                 continue
             model = named.get(module) or make_standin(module, Path(folder, module))
-            compare(module, str(model), audio)
+            report.row(module, *compare(module, str(model), audio))
             if module == "emow2v":
                 draw(str(model), audio, given.out)
-        compare_keywords(SMALL, audio)
+        report.row("wav2vec2_kws, trained", None, None, None, *compare_keywords(SMALL, audio))
 
 
 if __name__ == "__main__":

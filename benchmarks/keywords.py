@@ -6,15 +6,13 @@ of each keyword by training voices, the example is one take of another voice. A 
 keyword; each keyword counts once. False alarms are per keyword and ten minutes. All words of two recordings are those
 that the small checkpoint learnt; of the third, twice as long, half are words that it never heard.
 
-    python benchmarks/keywords.py [--minutes 30] [--model DIR] [--layer -1] [--out benchmarks/pictures]
+    python -m benchmarks.keywords [--minutes 30] [--model DIR] [--layer -1] [--out benchmarks/pictures]
 
 Prints a table, and draws the ROC of each method: recall over false alarms.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +22,8 @@ import numpy as np
 import soundfile
 from matplotlib.figure import Figure
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
-
-from novaspeech.audio.sources import ArraySource
-
 import novaspeech
-from benchmarks.machine import describe_machine
+from benchmarks.record import Cell, Report, command_line
 from novaspeech.audio.recording import Recording
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
@@ -71,7 +64,7 @@ def make_search(method: str, inference: Inference, folder: Path) -> list[Search]
         return [by_spelling(KEYWORDS, encoder, 0)]
     if method == "example":
         examples = ((word, speak(word, EXAMPLE_VOICE, SPEEDS[1], PITCHES[1])) for word in KEYWORDS)
-        return [by_example(word, [Recording(word, ArraySource(sound, RATE))], inference) for word, sound in examples]
+        return [by_example(word, [Recording.of_samples(sound, RATE, word)], inference) for word, sound in examples]
     for word in KEYWORDS:
         (folder / word).mkdir(parents=True)
         for number, voice in enumerate(VOICES[:10]):
@@ -142,20 +135,21 @@ def judge(hits: Sequence[Hit], material: Material, frame_ms: float) -> Detection
     return Detections(scores, np.array(right), np.array(errors), len(truth), len(KEYWORDS) * material.seconds / 600)
 
 
-def report(method: str, material: Material, found: Detections) -> str:
+def row(method: str, material: Material, found: Detections) -> list[Cell]:
     """A row of the table: at the usual threshold, and at the one that allows `ALLOWED` false alarms."""
     alarms, recall, thresholds = found.roc()
     own = found.scores >= THRESHOLD
     errors = np.abs(found.errors_ms[own & found.right])
     inside = np.flatnonzero(alarms <= ALLOWED)
     best = inside[-1] if len(inside) else 0
-    return (
-        f"| {method} | {material.name} | {found.total} | {(own & found.right).sum() / found.total:.3f} | "
-        f"{(own & ~found.right).sum() / found.trials:.2f} | {recall[best]:.3f} at {thresholds[best]:.2f} | "
-        f"{np.median(errors[:, 0]):.0f}, {np.median(errors[:, 1]):.0f} | "
-        f"{np.quantile(errors[:, 0], 0.9):.0f}, {np.quantile(errors[:, 1], 0.9):.0f} | "
-        f"{np.mean(errors <= 150):.3f} |"
-    )
+    return [
+        *(method, material.name, found.total, round(float((own & found.right).sum() / found.total), 3)),
+        round(float((own & ~found.right).sum() / found.trials), 2),
+        f"{recall[best]:.3f} at {thresholds[best]:.2f}",
+        f"{np.median(errors[:, 0]):.0f}, {np.median(errors[:, 1]):.0f}",
+        f"{np.quantile(errors[:, 0], 0.9):.0f}, {np.quantile(errors[:, 1], 0.9):.0f}",
+        round(float(np.mean(errors <= 150)), 3),
+    ]
 
 
 def draw(method: str, curves: dict[str, Detections], picture: Path) -> None:
@@ -182,7 +176,7 @@ def draw(method: str, curves: dict[str, Detections], picture: Path) -> None:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--minutes", type=float, default=30, help="of speech by each set of voices")
     parser.add_argument("--model", default=str(SMALL), help="folder (default: the module's small one)")
     parser.add_argument("--layer", type=int, default=-1)
@@ -190,7 +184,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("pictures"), help="folder for pictures")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    print(describe_machine())
     inference = novaspeech.load("wav2vec2_kws", model=given.model, layer=given.layer).processor.inference()
     assert isinstance(inference.encoder, KeywordEncoder)
     frame_ms = 1000 * inference.encoder.frame_seconds
@@ -201,17 +194,18 @@ def main() -> None:
     )
     columns = ["method", "voices", "said", "recall", "false alarms", "recall at 1 false alarm"]
     columns += ["start, end: median error, ms", "90 % within, ms", "within 150 ms"]
-    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    report = Report("keywords", given.results)
+    report.table("keywords", *columns)
     curves: dict[str, dict[str, Detections]] = {method: {} for method in given.methods}
     with tempfile.TemporaryDirectory() as folder:
         searches = {method: make_search(method, inference, Path(folder) / method) for method in given.methods}
         for material in sets:
-            recording = Recording(material.name, ArraySource(material.signal, RATE))
+            recording = Recording.of_samples(material.signal, RATE, material.name)
             blocks = list(inference.frames(recording, [HIDDEN, LETTERS]))
             for method, some in searches.items():
                 hits = [hit for search in some for hit in hits_of(search, blocks)]
                 curves[method][material.name] = judge(hits, material, frame_ms)
-                print(report(method, material, curves[method][material.name]), flush=True)
+                report.row(*row(method, material, curves[method][material.name]))
     for method, found in curves.items():
         draw(method, found, given.out / f"keywords-{method}.png")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import platform
 import statistics
@@ -19,18 +18,22 @@ import transformers
 T = TypeVar("T")
 
 
-def describe_machine() -> str:
-    """Date, processor, GPU and versions, in one line."""
+def machine() -> str:
+    """Processor, cores and GPU."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         names = [line.split(": ")[1] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         processor = names[0] if names else processor
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{processor}, {os.cpu_count()} cores{gpu}"
+
+
+def versions() -> str:
+    """Of Python and of what computes."""
     return (
-        f"{datetime.date.today()}: {processor}, {os.cpu_count()} cores{gpu}; Python {platform.python_version()}, "
-        f"torch {torch.__version__}, transformers {transformers.__version__}, onnxruntime {onnxruntime.__version__}, "
-        f"NumPy {np.__version__}"
+        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}, "
+        f"onnxruntime {onnxruntime.__version__}, NumPy {np.__version__}"
     )
 
 

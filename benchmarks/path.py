@@ -7,15 +7,13 @@ wrote, and prints windows per second and their ratio:
 - public: as the public modules do it: the host's iterator, librosa.resample of every window, transformers'
   feature extractor on batches of 250, the same mean.
 
-    python benchmarks/path.py [--minutes 10]
+    python -m benchmarks.path [--minutes 10]
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection
@@ -31,9 +29,7 @@ from discover_utils.data.provider.dataset_iterator import DatasetIterator
 from discover_utils.data.stream import SSIStream
 from transformers import SeamlessM4TFeatureExtractor
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.machine import describe_machine
+from benchmarks.record import Report, command_line
 from novaspeech.audio.windows import WindowBatch
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models.fast.filter_banks import FilterBanks
@@ -125,30 +121,26 @@ def run(make_processor: Callable[[], Any], recording: Path, out: Path) -> tuple[
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--minutes", type=float, default=10)
-    minutes = parser.parse_args().minutes
-    print(describe_machine())
+    given = parser.parse_args()
+    report = Report("path", given.results)
+    report.table("the way around the model", "path", "windows", "seconds", "windows/s", "ratio")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_recording(folder / "noise.wav", minutes)
+        make_recording(folder / "noise.wav", given.minutes)
         trainer = load_trainer("w2v_bert_2").content
         paths: dict[str, Callable[[], OurPath | PublicPath]] = {
             "novaspeech": lambda: OurPath(model_io=None, opts={}, trainer=trainer),
             "public": PublicPath,
         }
-        speeds, written = {}, {}
-        for label, make in paths.items():
-            seconds, written[label] = run(make, folder / "noise.wav", folder / f"{label}.stream")
-            speeds[label] = len(written[label]) / seconds
-            print(
-                f"{label:<11} {len(written[label]):>6} windows  {seconds:7.1f} s  {speeds[label]:8.0f} windows/s",
-                flush=True,
-            )
-    print(f"ratio       {speeds['novaspeech'] / speeds['public']:.1f}")
+        found = {label: run(make, folder / "noise.wav", folder / f"{label}.stream") for label, make in paths.items()}
+    for label, (seconds, rows) in found.items():
+        ratio = found["public"][0] / seconds
+        report.row(label, len(rows), round(seconds, 2), round(len(rows) / seconds), round(ratio, 1))
     # The public path resamples each window on its own, which rings at its edges; hence correlation, not equality.
-    correlation = np.corrcoef(written["novaspeech"].ravel(), written["public"].ravel())[0, 1]
-    print(f"correlation of what both wrote: {correlation:.6f}")
+    correlation = np.corrcoef([rows.ravel() for _, rows in found.values()])[0, 1]
+    report.note(f"Correlation of what both wrote: {correlation:.6f}.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The modules on speech of people, beside random weights, simple baselines, and public packages.
 
-    python benchmarks/people.py SPEECH [speakers] [keywords] [voices] [times] [digits] [emotions] [robustness]
+    python -m benchmarks.people SPEECH [speakers] [keywords] [voices] [times] [digits] [emotions]
         [--model MODULE=PLACE …] [--packages DIR] [--voices DIR]
 
 SPEECH is a folder with asterisk-allison, mfa, fsdd, emodb, librispeech and librispeech_train-clean-100; what is in each
@@ -13,27 +13,22 @@ speakers: equal error rate, and in brackets the least detection cost (target pri
 of the trials of six LibriSpeech speakers; one side of each is changed, cuts are of both. keywords: twelve words in
 prompts by one woman. voices: twelve words that Kokoro's held-out voices say, in what `training.voices DIR --test` left.
 times: starts and ends of words against those that people marked, and of those of `voices`. digits: across speakers.
-emotions: seven, acted, and where they lie, by linear probes that never heard the speaker. robustness:
-benchmarks/robustness.py on them.
+emotions: seven, acted, and where they lie, by linear probes that never heard the speaker.
 """
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
-
-from benchmarks.machine import describe_machine
 from benchmarks.people_parts import digits, emotions, keywords, speakers
 from benchmarks.people_parts.encoders import Embed, by_module, mfcc_statistics, resemblyzer
 from benchmarks.people_parts.material import Talk, asterisk, mfa, synthetic
+from benchmarks.record import Cell, Report, command_line
 from novaspeech.module.catalogue import standins
 
+Table = list[list[Cell]]  # heads first
+Tables = dict[str, Table]
 _PROBED = ("byols", "emow2v", "wav2vec2_sv", "w2v_bert_2")  # modules whose embeddings are asked for emotions
 
 
@@ -51,54 +46,46 @@ class People:
         self._speech, self._named, self._packages, self._voices = speech, named, packages, voices
         self._models = {**small_models(), **named}
 
-    def speakers(self) -> list[str]:
+    def speakers(self) -> Tables:
         encoders: dict[str, Embed] = {name: speakers.by_verify(place) for name, place in self._of("wav2vec2_sv")}
         encoders["MFCC mean and deviation"] = speakers.standardised(self._speech)
         encoders["linear discriminant of these"] = speakers.discriminant(self._speech)
-        return speakers.report(self._speech, encoders | self._resemblyzer())
+        return {"speakers": speakers.report(self._speech, encoders | self._resemblyzer())}
 
-    def keywords(self) -> list[str]:
-        return self._keywords(asterisk(self._speech), keywords.KEYWORDS)
+    def keywords(self) -> Tables:
+        return {"keywords": self._keywords(asterisk(self._speech), keywords.KEYWORDS)}
 
-    def voices(self) -> list[str]:
+    def voices(self) -> Tables:
         if self._voices is None:
-            return ["not measured: --voices names no folder"]
+            return {}
         talk = synthetic(self._voices)
-        words = keywords.frequent(talk)
-        return [f"{talk.seconds:.0f} s; {', '.join(words)}", "", *self._keywords(talk, words)]
+        return {"voices": self._keywords(talk, keywords.frequent(talk))}
 
-    def _keywords(self, talk: Talk, words: Sequence[str]) -> list[str]:
+    def _keywords(self, talk: Talk, words: Sequence[str]) -> Table:
         return keywords.report(talk, words, dict(self._of("wav2vec2_kws")), self._packages)
 
-    def times(self) -> list[str]:
+    def times(self) -> Tables:
         marked = mfa(self._speech)
         groups = {"all that people marked": marked, **{talk.name: [talk] for talk in marked}}
         if self._voices:
             groups["held-out voices"] = [synthetic(self._voices)]
-        return keywords.times(groups, dict(self._of("wav2vec2_kws")))
+        return {"times": keywords.times(groups, dict(self._of("wav2vec2_kws")))}
 
-    def digits(self) -> list[str]:
+    def digits(self) -> Tables:
         frames = {
             f"{name}, layer {layer}": digits.by_keywords(place, layer)
             for name, place in self._of("wav2vec2_kws")
             for layer in (-1, -2)
         }
-        return digits.report(self._speech, {**frames, "MFCC": digits.by_mfcc})
+        return {"digits": digits.report(self._speech, {**frames, "MFCC": digits.by_mfcc})}
 
-    def emotions(self) -> list[str]:
+    def emotions(self) -> Tables:
         encoders = {name: by_module(module, place) for module in _PROBED for name, place in self._of(module)}
         encoders["MFCC mean and deviation"] = mfcc_statistics
         rows = emotions.report(self._speech, encoders | self._resemblyzer())
         # The small model's own scores were fitted to these recordings, and say nothing here.
         judged = {name: place for name, place in self._of("emow2v") if place != small_models().get("emow2v")}
-        return [*rows, "", *emotions.positions(self._speech, judged)]
-
-    def robustness(self) -> list[str]:
-        recording = min((self._speech / "librispeech" / "wav").rglob("*.flac"))
-        script = Path(__file__).with_name("robustness.py")
-        models = [word for name, place in self._named.items() for word in ("--model", f"{name}={place}")]
-        command = [sys.executable, str(script), "--audio", str(recording), *models]
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        return {"emotions": rows, "positions": emotions.positions(self._speech, judged)}
 
     def _of(self, module: str) -> list[tuple[str, str]]:
         """Name and place of each model of a module that is measured."""
@@ -111,9 +98,8 @@ class People:
         return {"Resemblyzer": resemblyzer(self._packages)} if self._packages else {}
 
 
-QUESTIONS: dict[str, Callable[[People], list[str]]] = {
-    name: getattr(People, name)
-    for name in ("speakers", "keywords", "voices", "times", "digits", "emotions", "robustness")
+QUESTIONS: dict[str, Callable[[People], Tables]] = {
+    name: getattr(People, name) for name in ("speakers", "keywords", "voices", "times", "digits", "emotions")
 }
 
 
@@ -124,7 +110,7 @@ def small_models() -> dict[str, str]:
 
 def main() -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("speech", type=Path, help="folder of recordings")
     parser.add_argument("questions", nargs="*", choices=[*QUESTIONS, []], help="all, if none is named")
     parser.add_argument("--model", action="append", default=[], metavar="MODULE=PLACE")
@@ -133,10 +119,12 @@ def main() -> None:
     given = parser.parse_args()
     named = dict(model.split("=", 1) for model in given.model)
     people = People(given.speech, named, given.packages, given.voices)
-    print(describe_machine())
+    report = Report("people", given.results)
     for name in given.questions or QUESTIONS:
-        print(f"\n{name}\n")
-        print("\n".join(QUESTIONS[name](people)), flush=True)
+        for title, (heads, *rows) in QUESTIONS[name](people).items():
+            report.table(title, *map(str, heads))
+            for row in rows:
+                report.row(*row)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ to the seconds, and memory must not grow by more than the outputs' size plus 60 
 small model is the demo's stand-in, the full one has the published size and random weights. (wav2vec2_kws, wav2vec2_sv
 and byols have no choice of a context.)
 
-    python benchmarks/scale.py [--module emow2v] [--size small] [--minutes 1 5 20 60 120 300]
+    python -m benchmarks.scale [--module emow2v] [--size small] [--minutes 1 5 20 60 120 300]
                                [--contexts window recording] [--out PNG]
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -27,12 +26,8 @@ import torch
 from matplotlib.figure import Figure
 from transformers.utils import logging
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-# Before this script's own folder, where `wav2vec2_kws` would mean another script.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
-
-from benchmarks.machine import describe_machine
 from benchmarks.path import make_recording
+from benchmarks.record import Report, command_line
 from benchmarks.speed_parts.cases import CASES
 from demo.__main__ import inputs_of, make_request
 from demo.standins import make_standin
@@ -116,7 +111,7 @@ def make_model(module: str, size: str, folder: Path) -> Path:
 
 def main() -> int:
     """Prints the table and draws the picture; 1 if memory grew by more than is allowed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--module", default="emow2v", choices=list(standins()))
     parser.add_argument("--size", default="small", choices=("small", "full"))
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 5, 20, 60, 120, 300])
@@ -126,9 +121,17 @@ def main() -> int:
     logging.disable_progress_bar()
     contexts = given.contexts if "context" in load_trainer(given.module).options else ["its own"]
     jobs: dict[str, list[Job]] = {context: [] for context in contexts}
-    print(f"{describe_machine()}; {given.module}, {given.size} model\n")
-    print("| minutes | context | seconds | × real time | first windows after, s | peak memory, MB | outputs, MB |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    report = Report("scale", given.results)
+    columns = (
+        "minutes",
+        "context",
+        "seconds",
+        "× real time",
+        "first windows after, s",
+        "peak memory, MB",
+        "outputs, MB",
+    )
+    report.table(f"{given.module}, {given.size} model", *columns)
     with tempfile.TemporaryDirectory() as name:
         model = make_model(given.module, given.size, Path(name))
         recording = Path(name, "noise.wav")
@@ -136,32 +139,27 @@ def main() -> int:
             make_recording(recording, minutes)
             for context in contexts:
                 jobs[context].append(run_job(given.module, model, context, recording, minutes))
-                print_row(context, jobs[context][-1])
-    print()
-    grown = [print_line(context, found) for context, found in jobs.items()]
+                add_row(report, context, jobs[context][-1])
+    grown = [add_line(report, context, found) for context, found in jobs.items()]
     given.out.parent.mkdir(parents=True, exist_ok=True)
     draw(jobs, f"{given.module}, {given.size} model", given.out)
     return 0 if max(grown) <= ALLOWED_MB else 1
 
 
-def print_row(context: str, job: Job) -> None:
+def add_row(report: Report, context: str, job: Job) -> None:
     """One row of the table."""
-    first = "–" if job.first is None else f"{job.first:.1f}"
-    print(
-        f"| {job.minutes:g} | {context} | {job.seconds:.1f} | {60 * job.minutes / job.seconds:.1f} | {first} | "
-        f"{job.peak_mb:.0f} | {job.outputs_mb:.1f} |",
-        flush=True,
-    )
+    times = (round(job.seconds, 1), round(60 * job.minutes / job.seconds, 1), job.first and round(job.first, 1))
+    report.row(job.minutes, context, *times, round(job.peak_mb), round(job.outputs_mb, 1))
 
 
-def print_line(context: str, jobs: Sequence[Job]) -> float:
-    """Says how the cost grows; MB by which memory grew beyond the outputs, from the shortest to the longest."""
+def add_line(report: Report, context: str, jobs: Sequence[Job]) -> float:
+    """Notes how the cost grows; MB by which memory grew beyond the outputs, from the shortest to the longest."""
     minutes, seconds = (np.array([getattr(job, name) for job in jobs]) for name in ("minutes", "seconds"))
     line = fitted_line(minutes, seconds) if len(jobs) > 2 else "too few lengths for a line"
     shortest, longest = min(jobs, key=lambda job: job.minutes), max(jobs, key=lambda job: job.minutes)
     outputs = longest.outputs_mb - shortest.outputs_mb
     grown = longest.peak_mb - shortest.peak_mb
-    print(
+    report.note(
         f"context {context}: {line}; memory grew by {grown:.0f} MB from {shortest.minutes:g} to {longest.minutes:g} "
         f"min, outputs by {outputs:.0f} MB (allowed: {ALLOWED_MB} MB more than these)"
     )

@@ -6,7 +6,7 @@ measured matrix-product peak in the same number format, peak memory in a process
 float32 of the same context. All ways are taken in turn, round by round. Windows of 1 s every 40 ms; of wav2vec2_sv 3 s
 every 500 ms, of byols 1 s every 50 ms.
 
-    python benchmarks/speed.py [--modules w2v_bert_2 …] [--windows N] [--seconds S] [--rounds 3] [--batch 250]
+    python -m benchmarks.speed [--modules w2v_bert_2 …] [--windows N] [--seconds S] [--rounds 3] [--batch 250]
                                [--device cpu] [--precisions float32 auto bfloat16 float16]
                                [--no-memory] [--no-onnx]
 
@@ -18,7 +18,6 @@ with --windows up to a batch.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +26,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-# Before this script's own folder, where `wav2vec2_kws` would mean another script.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
-
-from benchmarks.machine import alternate, describe_machine
+from benchmarks.machine import alternate
+from benchmarks.record import Report, command_line
 from benchmarks.speed_parts.cases import CASES, MODULES, Case
 from benchmarks.speed_parts.counting import Peak
 from benchmarks.speed_parts.ways import (
@@ -51,6 +47,10 @@ from novaspeech.arrays import FloatArray
 from novaspeech.models.compute import Compute
 
 Outputs = dict[str, FloatArray]
+COLUMNS = (
+    *("module", "way", "context", "windows/s", "× real time", "× public", "GFLOP/window", "% of peak"),
+    *("peak memory, MB", "least cosine", "scores differ by"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Found:
 
 
 def main() -> None:
-    """Prints a table for each module; of byols for each network."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Rows for each module; of byols for each network."""
+    parser = command_line(__doc__)
     parser.add_argument("--modules", nargs="+", choices=MODULES, default=MODULES)
     parser.add_argument("--windows", type=int, help="encoded one by one (default: 50 on a CPU, 1000 elsewhere)")
     parser.add_argument("--seconds", type=float, default=120, help="of the recording that is encoded once")
@@ -87,7 +87,8 @@ def main() -> None:
     usual = ["float32"] if device.type == "cpu" else ["float32", "auto", "bfloat16", "float16"]
     audio = Audio(given.windows or (50 if device.type == "cpu" else 1000), given.seconds, given.batch)
     quieten()
-    print(describe_machine())
+    report = Report("speed-cpu" if device.type == "cpu" else f"speed-{device.type}", given.results)
+    report.table("speed", *COLUMNS)
     for name in (name for name, case in CASES.items() if case.module in given.modules):
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder, "model")
@@ -96,7 +97,7 @@ def main() -> None:
             settings = settings_of(CASES[name], given.precisions or usual, onnx)
             memory = memory_of(name, place, device, audio, settings) if given.memory else {}
             found = measure(name, place, device, audio, settings, given.rounds)
-        print_table(name, device, audio, given.rounds, found, memory)
+        add_rows(report, name, found, memory)
 
 
 def make(case: Case, place: Path, onnx: Sequence[str]) -> None:
@@ -138,64 +139,40 @@ def measure(
     return found
 
 
-def print_table(
-    name: str,
-    device: torch.device,
-    audio: Audio,
-    rounds: int,
-    found: Mapping[Setting, Found],
-    memory: Mapping[Setting | None, float],
-) -> None:
+def add_rows(report: Report, name: str, found: Mapping[Setting, Found], memory: Mapping[Setting | None, float]) -> None:
     """One row a way."""
-    case = CASES[name]
-    peaks = {setting.precision: one.peak for setting, one in found.items() if one.peak}
-    print(f"\n## {name}\n")
-    once = f"; {audio.count(case, 'recording')} in a recording of {audio.seconds:g} s that is encoded once"
-    print(
-        f"Windows of {case.length / 16000:g} s every {case.hop / 16:g} ms on {device.type}: {audio.windows} that are "
-        f"encoded one by one, at most {audio.batch} at once{once if 'recording' in case.contexts else ''}; median of "
-        f"{rounds} rounds. Peaks of matrix products: "
-        + ", ".join(f"{precision} {peak / 1e12:.3f} TFLOP/s" for precision, peak in peaks.items())
-        + "."
-        + (f" Of the memory {memory[None]:.0f} MB are there before a model is loaded." if memory else "")
-        + "\n"
-    )
-    heads = ["way", "context", "windows/s", "× real time", "× public", "GFLOP/window", "GFLOP/s", "% of peak"]
-    heads += ["peak memory, MB", "least cosine", *(["scores differ by"] if case.scores else [])]
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    case, public = CASES[name], found[Setting(PUBLIC)]
     for setting, one in found.items():
-        cells = [f"{setting.backend}, {setting.precision}", setting.context]
-        cells += speed_cells(case, one, found[Setting(PUBLIC)])
-        cells += [f"{memory[setting]:.0f}" if setting in memory else "–"]
-        cells += accuracy_cells(case, setting, found)
-        print(f"| {' | '.join(cells)} |", flush=True)
+        per_second = one.speed * one.operations
+        report.row(
+            name,
+            f"{setting.backend}, {setting.precision}",
+            setting.context,
+            rounded(one.speed),
+            rounded(one.speed * case.hop / 16000),
+            rounded(one.speed / public.speed),
+            rounded(one.operations / 1e9),
+            round(100 * per_second / one.peak) if one.peak else None,
+            round(memory[setting]) if setting in memory else None,
+            *accuracy(case, setting, found),
+        )
 
 
-def speed_cells(case: Case, one: Found, public: Found) -> list[str]:
-    """Windows per second to share of the peak."""
-    per_second = one.speed * one.operations
-    return [
-        f"{one.speed:.2f}",
-        f"{one.speed * case.hop / 16000:.3f}",
-        f"{one.speed / public.speed:.2f}",
-        f"{one.operations / 1e9:.2f}",
-        f"{per_second / 1e9:.1f}",
-        f"{100 * per_second / one.peak:.0f}" if one.peak else "–",
-    ]
+def rounded(number: float) -> float:
+    """Four digits that say something."""
+    return float(f"{number:.4g}")
 
 
-def accuracy_cells(case: Case, setting: Setting, found: Mapping[Setting, Found]) -> list[str]:
+def accuracy(case: Case, setting: Setting, found: Mapping[Setting, Found]) -> tuple[float | None, float | None]:
     """The least cosine to float32 of the same context, and if there are scores their largest difference."""
-    width = 1 + bool(case.scores)
     exact = found.get(setting.exact)
     if exact is None or (setting.backend == PUBLIC and not case.alike):
-        return ["–"] * width
+        return None, None
     pairs = {name: (found[setting].outputs[name], exact.outputs[name]) for name in case.outputs}
     ours, expected = (torch.from_numpy(rows) for rows in pairs[case.embedding])
-    cells = [f"{torch.cosine_similarity(ours, expected).min():.6f}"]
-    if case.scores:
-        cells.append(f"{max(np.abs(a - b).max() for a, b in (pairs[name] for name in case.scores)):.2g}")
-    return cells
+    cosine = round(float(torch.cosine_similarity(ours, expected).min()), 6)
+    differences = [float(np.abs(a - b).max()) for a, b in (pairs[name] for name in case.scores)]
+    return cosine, rounded(max(differences)) if differences else None
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Collection
 from functools import partial
 
-from novaspeech.audio.sources import ArraySource
-
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
@@ -36,8 +34,10 @@ def encoding(
     per_ms = samples_per_ms(RATE)
     # No left context: window i begins at i * hop, and the last lies in the signal as a whole.
     grid = WindowGrid(length // per_ms, hop // per_ms, 0, 0, (len(signal) - length) // hop + 1)
-    recording = Recording("noise", ArraySource(signal, RATE))
-    inference = Inference(encoder, batch, log=partial(print, file=sys.stderr), once=once)
+    recording = Recording.of_samples(signal, RATE, "noise")
+    inference = Inference(
+        encoder, batch, log=partial(print, file=sys.stderr), context="recording" if once else "window"
+    )
 
     def run() -> dict[str, FloatArray]:
         return {name: found.values for name, found in inference.encode(recording, grid, names).items()}

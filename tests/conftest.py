@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 import soundfile
@@ -24,6 +29,7 @@ from emow2v.network import SCORES
 from novaspeech.command.main import main
 from novaspeech.module.catalogue import Trainer, load_trainer
 from novaspeech.module.output import Output
+from tasks import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC = ROOT / "tests" / "data" / "synthetic"  # two voices of espeak-ng
@@ -31,14 +37,41 @@ SPEECH = SYNTHETIC / "recording.flac"
 SPELLER = ROOT / "tests" / "data" / "speller"  # knows the words that the tests' recordings are made of
 
 
+# What takes longest: one process of pytest begins with the servers, the other with clusters and exports.
+SLOW = (
+    ("tests/real_servers/test_discover_venv", "tests/real_servers", "tests/test_demo"),
+    ("tests/repository/test_wheel", "tests/novaspeech/corpus/test_ray", "tests/novaspeech/test_export"),
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Starts with the files that take longest, since each is one process's: the servers', then the demo's."""
-    slow = ("tests/real_servers/test_discover_venv", "tests/real_servers", "tests/test_demo")
-    ranks = {
-        item: next((rank for rank, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))
-        for item in items
-    }
-    items.sort(key=ranks.__getitem__)
+    """Puts what takes longest first in either half: each process begins with one, and takes from the other's end."""
+    groups: list[list[pytest.Item]] = [
+        sorted(
+            (item for item in items if item.nodeid.startswith(names)),
+            key=lambda item: next(rank for rank, name in enumerate(names) if item.nodeid.startswith(name)),
+        )
+        for names in SLOW
+    ]
+    others = [item for item in items if not item.nodeid.startswith((*SLOW[0], *SLOW[1]))]
+    middle = max(0, len(items) // 2 - len(groups[0]))
+    items[:] = [*groups[0], *others[:middle], *groups[1], *others[middle:]]
+
+
+def only_listed_programs(event: str, arguments: tuple[Any, ...]) -> None:
+    """Python's audit hook: a test fails that starts a program which `tasks.py` does not install for tests."""
+    if event != "subprocess.Popen":
+        return
+    program = os.fsdecode(arguments[0] or arguments[1][0])
+    caller = sys._getframe(1)
+    while caller.f_back and caller.f_code.co_filename == subprocess.__file__:
+        caller = caller.f_back
+    ours = Path(caller.f_code.co_filename).is_relative_to(ROOT) and ".venv" not in caller.f_code.co_filename
+    if ours and program == Path(program).name and "tests" not in PROGRAMS.get(program, ("", ""))[1].replace(":", " "):
+        raise AssertionError(f"{program} is started here, and PROGRAMS in tasks.py has it not for tests")
+
+
+sys.addaudithook(only_listed_programs)
 
 
 def outputs_of(trainer: Trainer) -> tuple[Output, ...]:
@@ -59,16 +92,40 @@ def small_emow2v(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Path, str], Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A name and what writes a place → the place; the first of pytest's processes that asks makes it for all."""
+    base = tmp_path_factory.getbasetemp()
+    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    base.mkdir(exist_ok=True)
+
+    def place(name: str, make: Callable[[Path], object]) -> Path:
+        with filelock.FileLock(base / f"{name}.lock"):
+            if not (base / f"{name}.made").exists():
+                make(base / name)
+                (base / f"{name}.made").touch()
+        return base / name
+
+    return place
+
+
+@pytest.fixture(scope="session")
+def models(shared: Callable[..., Path]) -> dict[str, Path]:
+    """Name of each module that can be exported → its small model."""
+    names = ("w2v_bert_2", "emow2v", "wav2vec2_sv", "wav2vec2_kws", "speech_encoder")
+    return {name: shared(name, partial(make_standin, name)) for name in names}
+
+
+@pytest.fixture(scope="session")
+def exported(shared: Callable[..., Path]) -> Callable[[str, Path, str], Path]:
     """Module, its model's folder and a precision → the folder that `novaspeech export` writes."""
-    made: dict[tuple[str, Path, str], Path] = {}
 
     def export(module: str, model: Path, precision: str = "float32") -> Path:
-        key = (module, model, precision)
-        if key not in made:
-            out = made[key] = tmp_path_factory.mktemp(f"{module}-{precision}")
-            assert main(["export", module, "--model", str(model), "--precision", precision, "--out", str(out)]) == 0
-        return made[key]
+        def make(out: Path) -> None:
+            words = ["export", module, "--model", str(model), "--precision", precision, "--out", str(out)]
+            assert main(words) == 0
+
+        digest = hashlib.sha256(str(model).encode()).hexdigest()[:8]
+        return shared(f"{module}-{precision}-{digest}", make)
 
     return export
 
@@ -91,8 +148,9 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """Inside, a new folder is a disk of so much, such as "2m"; skips the test where none may be made."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk; without: test_a_file_that_grows_too_large")
+    may = shutil.which("mount") and not os.geteuid()
+    if not may or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk, by mount; without: test_a_file_that_grows_too_large")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 

@@ -65,19 +65,24 @@ def test_with_standins(tmp_path: Path) -> None:
             assert len(FileHandler().load(out / f"{trainer.name}.{entry.io_id}.{kind}").data) > 0, entry.io_id
 
 
-def test_with_models_that_are_named_or_cached(tmp_path: Path, small_model: Path) -> None:
+def test_with_models_that_are_named_or_cached(
+    tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What each job is told; that a job uses it, the sentence below shows of a model that is none."""
     for module in module_names():
         if module not in ("byols", "w2v_bert_2"):
             lay_out(module, tmp_path)
-    make_standin("byols", tmp_path / "mine.pth")
-    named = ["--model", f"w2v_bert_2={small_model}", "--model", f"byols={tmp_path}/mine.pth"]
-    caches = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_ASSETS_CACHE": str(tmp_path / "assets")}
-    answer = run_demo(tmp_path / "out", *named, **caches, HF_HUB_OFFLINE="1")
-    assert rows(answer).keys() == set(module_names())
-    assert f"emow2v: {published_name('emow2v')} from {tmp_path}/hub or {tmp_path}/assets." in answer.stdout
-    assert not re.search("^(w2v_bert_2|byols): [a-zA-Z]+/", answer.stdout, re.MULTILINE)
-    assert "mean nothing" not in answer.stdout
-    assert "takes its place" not in answer.stdout
+    mine = make_standin("byols", tmp_path / "mine.pth")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    named = {"w2v_bert_2": str(small_model), "byols": str(mine)}
+    options = {module: choose_options(module, named.get(module), tmp_path) for module in module_names()}
+    assert {module: found["model"] for module, found in options.items() if "model" in found} == named
+    said = capsys.readouterr().out
+    assert f"emow2v: {published_name('emow2v')} from {tmp_path}/hub or {tmp_path}/assets." in said
+    assert not re.search("^(w2v_bert_2|byols): [a-zA-Z]+/", said, re.MULTILINE)
+    assert "mean nothing" not in said
+    assert "takes its place" not in said
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-from novaspeech.audio.sources import ArraySource
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -15,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.people_parts.encoders import load, mfcc
 from benchmarks.people_parts.material import RATE, Utterance, digits
+from benchmarks.record import Cell
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 from wav2vec2_kws.encoder import hidden_states
@@ -27,7 +27,7 @@ def by_keywords(place: str, layer: int) -> Frames:
     """Hidden states of wav2vec2_kws."""
     model = load("wav2vec2_kws", place, {"layer": layer})
     inference = model.processor.inference()
-    return lambda signal: hidden_states(Recording("digit", ArraySource(signal, RATE)), inference)
+    return lambda signal: hidden_states(Recording.of_samples(signal, RATE, "digit"), inference)
 
 
 def by_mfcc(signal: FloatArray) -> FloatArray:
@@ -36,13 +36,14 @@ def by_mfcc(signal: FloatArray) -> FloatArray:
     return np.asarray((frames - frames.mean(0)) / (frames.std(0) + 1e-6))
 
 
-def report(folder: Path, encoders: Mapping[str, Frames]) -> list[str]:
-    """Rows of a table: how many digits are recognised by their nearest neighbour, and by a linear classifier."""
+def report(folder: Path, encoders: Mapping[str, Frames]) -> list[list[Cell]]:
+    """A table, heads first: how many digits are recognised by their nearest neighbour, and by a linear classifier."""
     spoken = digits(folder)
-    rows = ["| frames | nearest by warping | linear classifier |", "|---|---|---|"]
+    rows: list[list[Cell]] = [["frames", "nearest by warping", "linear classifier"]]
     for name, frames in encoders.items():
         found = [frames(utterance.signal) for utterance in spoken]
-        rows.append(f"| {name} | {100 * _nearest(spoken, found):.1f} % | {100 * _classified(spoken, found):.1f} % |")
+        shares = (f"{100 * share(spoken, found):.1f} %" for share in (_nearest, _classified))
+        rows.append([name, *shares])
     return rows
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.people_parts.encoders import load, run_reference
 from benchmarks.people_parts.material import RATE, Talk
+from benchmarks.record import Cell
 from novaspeech.api import Model
 
 KEYWORDS = (
@@ -31,17 +32,15 @@ class Hit:
     score: float
 
 
-def report(talk: Talk, keywords: Sequence[str], models: Mapping[str, str], packages: str | None) -> list[str]:
-    """Rows of a table: recall at the usual threshold, and at one false alarm per keyword and ten minutes."""
+def report(talk: Talk, keywords: Sequence[str], models: Mapping[str, str], packages: str | None) -> list[list[Cell]]:
+    """A table, heads first: recall at the usual threshold, and at one false alarm per keyword and ten minutes."""
     options = {"keywords": ", ".join(keywords), "threshold": str(LOWEST)}
     found = {name: by_words(load("wav2vec2_kws", place, options), talk) for name, place in models.items()}
     if packages:
         found["pocketsphinx"] = by_pocketsphinx(packages, talk, keywords)
-    rows = [
-        "| model | said | recall at 0.5 | false alarms | recall at 1 false alarm | error of starts, ends: median, ms |"
-    ]
-    rows += ["|---" * 6 + "|"]
-    return rows + [f"| {name} | {judge(hits, talk, keywords)} |" for name, hits in found.items()]
+    heads = ["model", "said", "recall at 0.5", "false alarms", "recall at 1 false alarm"]
+    rows = [[name, *judge(hits, talk, keywords)] for name, hits in found.items()]
+    return [[*heads, "error of starts, ends: median, ms"], *rows]
 
 
 def frequent(talk: Talk, count: int = 12, letters: int = 5) -> list[str]:
@@ -64,8 +63,8 @@ def by_pocketsphinx(packages: str, talk: Talk, keywords: Sequence[str]) -> list[
     ]
 
 
-def judge(hits: Sequence[Hit], talk: Talk, keywords: Sequence[str]) -> str:
-    """Cells of a table; a hit counts if its middle lies in the word, each word once."""
+def judge(hits: Sequence[Hit], talk: Talk, keywords: Sequence[str]) -> list[Cell]:
+    """Cells of a row; a hit counts if its middle lies in the word, each word once."""
     truth = [word for word in talk.words if word[0] in keywords]
     trials = len(keywords) * talk.seconds / 600
     taken: set[int] = set()
@@ -86,24 +85,21 @@ def judge(hits: Sequence[Hit], talk: Talk, keywords: Sequence[str]) -> str:
     inside = np.flatnonzero(alarms <= ALLOWED)
     own = np.array(scores) >= 0.5
     at_own = int(own.sum()) - 1
-    usual = f"{recall[at_own]:.2f} | {alarms[at_own]:.2f}" if at_own >= 0 else "0 | 0"
+    usual = [round(float(share[at_own]), 2) if at_own >= 0 else 0.0 for share in (recall, alarms)]
     best = f"{recall[inside[-1]]:.2f} at {scores[inside[-1]]:.2f}" if len(inside) else "0"
     times = f"{1000 * np.median(errors, axis=0)[0]:.0f}, {1000 * np.median(errors, axis=0)[1]:.0f}" if errors else "–"
-    return f"{len(truth)} | {usual} | {best} | {times}"
+    return [len(truth), *usual, best, times]
 
 
-def times(groups: Mapping[str, Sequence[Talk]], models: Mapping[str, str]) -> list[str]:
-    """Rows of a table: errors of the starts and ends of words, aligned with what is said, and recognised.
+def times(groups: Mapping[str, Sequence[Talk]], models: Mapping[str, str]) -> list[list[Cell]]:
+    """A table, heads first: errors of the starts and ends of words, aligned with what is said, and recognised.
 
     Args:
         groups: name → recordings that make a row together.
         models: name → place.
     """
-    rows = [
-        "| model | recording | words | aligned: starts, ends, median ms | starts within 100 ms | recognised "
-        "| starts, ends, median ms |",
-        "|---" * 7 + "|",
-    ]
+    heads = ["model", "recording", "words", "aligned: starts, ends, median ms", "starts within 100 ms", "recognised"]
+    rows: list[list[Cell]] = [[*heads, "starts, ends, median ms"]]
     recordings = {talk.name: talk for talks in groups.values() for talk in talks}  # each may be in several rows
     for model_name, place in models.items():
         model = load("wav2vec2_kws", place)
@@ -112,8 +108,8 @@ def times(groups: Mapping[str, Sequence[Talk]], models: Mapping[str, str]) -> li
             count = sum(len(talk.words) for talk in talks)
             aligned, heard = ([error for talk in talks for error in found[talk.name][part]] for part in (0, 1))
             close = np.mean([abs(start) <= 0.1 for start, _ in aligned])
-            share = f"{close:.2f} | {len(heard) / count:.2f}"
-            rows.append(f"| {model_name} | {group} | {count} | {_medians(aligned)} | {share} | {_medians(heard)} |")
+            shares = (round(float(close), 2), round(len(heard) / count, 2))
+            rows.append([model_name, group, count, _medians(aligned), *shares, _medians(heard)])
     return rows
 
 

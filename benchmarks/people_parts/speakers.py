@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from novaspeech.audio.sources import ArraySource
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.people_parts.encoders import Embed, load, mfcc_statistics, unit
 from benchmarks.people_parts.material import RATE, training_speakers, trials
+from benchmarks.record import Cell
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 from training.speech import with_noise
@@ -59,7 +59,7 @@ def by_verify(place: str) -> Embed:
     inference = load("wav2vec2_sv", place).processor.inference()
 
     def embed(signals: Sequence[FloatArray]) -> FloatArray:
-        recordings = [Recording("utterance", ArraySource(signal, RATE)) for signal in signals]
+        recordings = [Recording.of_samples(signal, RATE, "utterance") for signal in signals]
         return np.array([speaker_of(one, inference, min(WINDOW_MS, one.duration_ms)) for one in recordings])
 
     return embed
@@ -84,11 +84,11 @@ def standardised(folder: Path) -> Embed:
     return lambda signals: np.asarray(scaler.transform(mfcc_statistics(signals)), np.float32)
 
 
-def report(folder: Path, encoders: Mapping[str, Embed]) -> list[str]:
-    """Rows of a table: equal error rate and least detection cost under each condition."""
+def report(folder: Path, encoders: Mapping[str, Embed]) -> list[list[Cell]]:
+    """A table, heads first: equal error rate and least detection cost under each condition."""
     pairs, recordings = trials(folder)
     names = list(recordings)
-    rows = []
+    rows: list[list[Cell]] = [["encoder", *CONDITIONS]]
     for encoder, embed in encoders.items():
         cells = []
         clean = dict(zip(names, unit(embed([recordings[name] for name in names])), strict=True))
@@ -96,8 +96,8 @@ def report(folder: Path, encoders: Mapping[str, Embed]) -> list[str]:
             vectors = unit(embed([change(recordings[name]) for name in names]))
             changed = dict(zip(names, vectors, strict=True))
             cells.append(_errors(pairs, changed if both else clean, changed))
-        rows.append(f"| {encoder} | {' | '.join(cells)} |")
-    return [f"| encoder | {' | '.join(CONDITIONS)} |", "|---" * (len(CONDITIONS) + 1) + "|", *rows]
+        rows.append([encoder, *cells])
+    return rows
 
 
 def _errors(

@@ -19,7 +19,6 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
 
 import novaspeech
-from demo.standins import make_standin
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.command.main import main
@@ -36,12 +35,6 @@ MODULES = ("w2v_bert_2", "emow2v", "wav2vec2_sv", "wav2vec2_kws", "speech_encode
 FRAMES = ("w2v_bert_2", "emow2v", "speech_encoder")  # with both contexts
 CPU = ("CPUExecutionProvider",)
 Exported = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Name of each module → its small model."""
-    return {name: make_standin(name, tmp_path_factory.mktemp(f"plain-{name}")) for name in MODULES}
 
 
 def noise(seconds: float) -> np.ndarray:
@@ -149,17 +142,16 @@ def test_signed_weights_give_the_same_numbers(models: dict[str, Path], exported:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_signed_weights_are_for_processors_that_multiply_them_exactly(
-    models: dict[str, Path], exported: Exported, monkeypatch: pytest.MonkeyPatch, exact: bool
+    models: dict[str, Path], exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
 ) -> None:
     folder = exported("emow2v", models["emow2v"], "int8")
     monkeypatch.setattr(onnx_module, "_multiplies_signed_exactly", lambda: exact)
     files = {precision: onnx_module.OnnxGraph(folder / "network.onnx", Compute(providers=CPU), precision)._file.name
              for precision in (True, False)}  # fmt: skip
     assert files == {True: "network-signed.onnx" if exact else "network.onnx", False: "network.onnx"}
-    (folder / "elsewhere").mkdir(exist_ok=True)
     for name in ("network.onnx", "network.onnx.data"):  # as exports of earlier versions
-        shutil.copy(folder / name, folder / "elsewhere")
-    graph = onnx_module.OnnxGraph(folder / "elsewhere" / "network.onnx", Compute(providers=CPU), True)
+        shutil.copy(folder / name, tmp_path)
+    graph = onnx_module.OnnxGraph(tmp_path / "network.onnx", Compute(providers=CPU), True)
     assert graph._file.name == "network.onnx"
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -53,16 +51,9 @@ def offline_hub(hub_home: Path, standin_places: Mapping[str, Path]) -> dict[str,
 
 
 @pytest.fixture(scope="session")
-def nova_server_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nova_server_program(shared: Callable[..., Path]) -> Path:
     """The program, which all of pytest's processes share."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    with (folder / "nova-server.lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not lock.tell():
-            install_nova_server(folder / "nova-server")
-            lock.write("made")
-    return folder / "nova-server" / "bin" / "nova-server"
+    return shared("nova-server", install_nova_server) / "bin" / "nova-server"
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,7 @@ def seed_data(file: Path) -> str:
 def test_contexts_and_backends_by_option(
     discover_server: Server,
     nova_server: Server,
+    models: Mapping[str, Path],
     standin_places: Mapping[str, Path],
     exported: Callable[..., Path],
     tmp_path: Path,
@@ -94,7 +95,7 @@ def test_contexts_and_backends_by_option(
     model = standin_places[module]
     options = {"context": context, "chunk": "2", "overlap": "0.5", "backend": backend}
     if backend == "onnx":
-        model = exported(module, model)
+        model = exported(module, models[module])
         options["model"] = str(model)
     asked = placed(seed_request_of(module), tmp_path) | {"options": json.dumps(options)}
     server = nova_server if context == "window" else discover_server

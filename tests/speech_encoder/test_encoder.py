@@ -222,7 +222,7 @@ def test_an_export_of_each_kind(folders: dict[str, Path], exported: Callable[...
     onnx = SpeechEncoder(exported("speech_encoder", folders[model]), compute=onnx_compute("cpu", "float32"))
     for once in (False, True):
         rows = [
-            Inference(encoder, once=once).encode(recording, WindowGrid.fit(200, 200, 800, 0, 7000), ["embeddings"])
+            Inference(encoder, once=once).encode(recording, WindowGrid.fit(600, 600, 400, 0, 7000), ["embeddings"])
             for encoder in (onnx, SpeechEncoder(folders[model]))
         ]
         assert_close(rows[0]["embeddings"].values, rows[1]["embeddings"].values)

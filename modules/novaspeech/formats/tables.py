@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from novaspeech.errors import PackageError
 from novaspeech.formats.track import Track, Tracks
@@ -27,20 +29,45 @@ def table(track: Track, file: str) -> pd.DataFrame:
     starts, ends = (
         pandas.to_timedelta(np.rint(1000 * column).astype("int64"), unit="ms").as_unit("ns") for column in track.times.T
     )
-    columns = {track.id: track.values}
-    if track.kind == "segments":
-        columns = {track.id: np.array(track.names, object), "confidence": track.values}
-    elif track.kind == "vectors":
-        columns = {f"{track.id}-{number}": column for number, column in enumerate(track.values.T)}
     files = pandas.Index([file] * len(track.times), dtype=object)
     index = pandas.MultiIndex.from_arrays([files, starts, ends], names=["file", "start", "end"])
-    found: pd.DataFrame = pandas.DataFrame(columns, index=index)
+    found: pd.DataFrame = pandas.DataFrame(_columns(track), index=index)
     return found
 
 
 def write_csv(tracks: Tracks, track: Track, file: Path) -> None:
     """A track as audformat's tables are written: times as "0 days 00:00:01.040000", numbers in full."""
-    table(track, tracks.file).to_csv(file, lineterminator="\n")
+    columns = _columns(track)
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened, lineterminator="\n")
+        writer.writerow(["file", "start", "end", *columns])
+        for start, end, *cells in zip(*map(_durations, track.times.T), *columns.values(), strict=True):
+            writer.writerow([tracks.file, start, end, *("" if cell != cell else str(cell) for cell in cells)])
+
+
+def _columns(track: Track) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a track's table beside its times."""
+    if track.kind == "segments":
+        return {track.id: np.array(track.names, object), "confidence": track.values}
+    if track.kind == "vectors":
+        return {f"{track.id}-{number}": column for number, column in enumerate(track.values.T)}
+    return {track.id: track.values}
+
+
+def _durations(seconds: npt.NDArray[np.float64]) -> list[str]:
+    """Times of a column as pandas writes them: none has digits that the whole column does not need."""
+    times = np.rint(1000 * seconds).astype(int).tolist()
+    days, clocks = zip(*(divmod(time, 86_400_000) for time in times), strict=True) if times else ((), ())
+    if not any(clocks):
+        return [f"{day} days" for day in days]
+    digits = "000" if any(time % 1000 for time in times) else None
+    return [f"{day} days {_clock(clock, digits)}" for day, clock in zip(days, clocks, strict=True)]
+
+
+def _clock(milliseconds: int, digits: str | None) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return text if digits is None else f"{text}.{rest:03}{digits}"
 
 
 def write_parquet(tracks: Tracks, track: Track, file: Path) -> None:
