@@ -25,7 +25,7 @@ class ChannelNorm(nn.Module):
 
 
 class PreNorm(nn.Module):
-    """`fn` of the normalised features, added to the features."""
+    """Features plus `fn` of the normalised features."""
 
     def __init__(self, channels: int, fn: nn.Module) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Attention(nn.Module):
     def _by_head(self, features: torch.Tensor) -> torch.Tensor:
         """(B, heads * 64, mel, time) → (B, heads, mel * time, 64)."""
         batch, channels, mel, time = features.shape
-        # Heads side by side, or torch would hold all scores (places, places) at once.
+        # The heads lie side by side, or torch would hold all scores (places, places) at once.
         places = features.permute(0, 2, 3, 1).contiguous()
         return places.reshape(batch, mel * time, channels // self.head_size, self.head_size).transpose(1, 2)
 
@@ -98,7 +98,7 @@ class FeedForward(nn.Module):
 
 
 class Transformer(nn.Module):
-    """One layer of attention and feed-forward."""
+    """A layer of attention and feed-forward."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()

@@ -19,16 +19,17 @@ from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.passes import check_finite, refuse_absurd, to_numpy
 from novaspeech.models.compute import Compute
 
-LONGEST_ATTENTION_MS = 10 * 60 * 1000  # cvt's attention spans the whole recording, and so does its memory
+LONGEST_ATTENTION_MS = 10 * 60 * 1000  # longest scene of cvt, whose attention over the recording takes as much memory
 
 
 class BYOLSEncoder(Encoder):
-    """Embeddings of windows, and of the recording as a whole, of log-mel spectrograms that are normalised by the mean
-    and the standard deviation of the whole recording's.
+    """Embeddings of windows, and of the recording as a whole.
+
+    Log-mel spectrograms are normalised by the mean and the standard deviation of the whole recording's spectrogram.
 
     Args:
-        network: with its weights.
-        compute: where and in which number format it computes; spectrograms are float32.
+        network: an encoder with its weights.
+        compute: device and number format; spectrograms are float32.
     """
 
     padding = "zeros"
@@ -37,8 +38,8 @@ class BYOLSEncoder(Encoder):
         compute = compute or Compute()
         self.network = network.for_inference().to(device=compute.device, dtype=compute.dtype)
         self.log_mel = LogMel(compute.device)
-        self.mean, self.deviation, self.unusable = 0.0, 1.0, 0  # see `prepared_for`
-        self._heard: Recording | None = None  # whose mean and deviation they are
+        self.mean, self.deviation, self.unusable = 0.0, 1.0, 0  # `prepared_for` sets them
+        self._recording: Recording | None = None  # the recording that they belong to
         super().__init__(
             sampling_rate=SAMPLE_RATE,
             min_length=shortest_signal(network),
@@ -49,10 +50,10 @@ class BYOLSEncoder(Encoder):
             self.max_batch = 16  # measured, see BENCHMARKS.md
 
     def prepared_for(self, recording: Recording, log: Log) -> BYOLSEncoder:
-        if recording is self._heard:
+        if recording is self._recording:
             return self
         encoder = copy.copy(self)
-        encoder._heard = recording
+        encoder._recording = recording
         with self.compute.active():
             encoder.mean, encoder.deviation, encoder.unusable = mean_and_deviation(self._spectrogram(recording))
         log(f"log-mel spectrogram: mean {encoder.mean:.4f}, standard deviation {encoder.deviation:.4f}")
@@ -62,11 +63,11 @@ class BYOLSEncoder(Encoder):
         return {"embeddings": self.network(self._normalised(self.log_mel.of_batch(batch)).unsqueeze(1))}
 
     def scene(self, recording: Recording, log: Log) -> FloatArray:
-        """The embedding (D,) of a recording as a whole, for which the encoder is prepared; zeros if it holds NaN.
+        """The embedding (D,) of a recording that the encoder is prepared for; zeros if it holds NaN.
 
         Raises:
-            RequestError: attention over all of it would take too much memory.
-            RecordingError: it is too short.
+            RequestError: attention over the recording would take too much memory.
+            RecordingError: the recording is too short.
             ModelError: the model gave NaN or infinite values.
         """
         if self.unusable:

@@ -1,4 +1,4 @@
-"""The emotion model as one graph from windows to scores: the published ONNX file, and others of its form."""
+"""The emotion model as one ONNX graph from windows to scores: the published file, and others of its form."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from novaspeech.models.compute import Compute
 from novaspeech.models.downloads import fetch
 from novaspeech.models.onnx.runtime import OnnxGraph
 
-INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
+INPUT, OUTPUTS, FLOATS = "signal", ("hidden_states", "logits"), "tensor(float)"
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}
-SAMPLING_RATE, MIN_LENGTH = 16000, 400  # Hz, and samples of one hidden state, of every wav2vec 2.0 that is published
+SAMPLING_RATE, MIN_LENGTH = 16000, 400  # Hz, and samples of one hidden state; every published wav2vec 2.0 has these
 
 
 def onnx_file(model: str, published: Any, log: Log) -> Path:
@@ -36,7 +36,7 @@ def onnx_file(model: str, published: Any, log: Log) -> Path:
         log: takes a line when something is fetched.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: there is no such file.
     """
     path = fetch(published, log) if published else weights.local_path(model)
     if path.is_file():
@@ -60,12 +60,12 @@ class WindowsEncoder(Encoder):
     """Windows of raw signal → pooled hidden states and scores, by onnxruntime.
 
     Args:
-        file: with the input `signal` (batch, time) and the outputs `hidden_states` (batch, D) and `logits` (batch, 3),
-            all float32.
-        compute: made for the backend "onnx".
+        file: a graph with the input `signal` (batch, time) and the outputs `hidden_states` (batch, D) and `logits`
+            (batch, 3), all float32.
+        compute: device and number format for the backend "onnx".
 
     Raises:
-        WeightsError: the file is no such model.
+        WeightsError: the file is another model.
         OptionError: onnxruntime cannot do what the options ask for.
     """
 
@@ -103,7 +103,7 @@ class WindowsEncoder(Encoder):
         return self._graph.run({INPUT: windows}, wanted)
 
     def _about(self) -> dict[str, Any]:
-        """Metadata that `novaspeech export` wrote into files of this form once; none if it comes from elsewhere."""
+        """Metadata that `novaspeech export` once wrote into files of this form; {} for files from elsewhere."""
         text = self._graph.session.get_modelmeta().custom_metadata_map.get("novaspeech", "{}")
         with contextlib.suppress(ValueError):
             about = json.loads(text)
@@ -113,14 +113,11 @@ class WindowsEncoder(Encoder):
 
     def _check_signature(self) -> None:
         inputs, outputs = self._graph.session.get_inputs(), self._graph.session.get_outputs()
-        found = {value.name: value for value in (*inputs, *outputs)}
-        right = [value.name for value in inputs] == [INPUT] and all(
-            name in found and found[name].type == "tensor(float)" and len(found[name].shape or (0, 0)) == 2
-            for name in (INPUT, *OUTPUTS)
-        )
-        if right:  # what the file leaves open, running it will show
-            batch, time = found[INPUT].shape or (None, None)
-            _, scores = found["logits"].shape or (None, None)
+        floats = {value.name: value.shape or [None, None] for value in (*inputs, *outputs) if value.type == FLOATS}
+        right = [value.name for value in inputs] == [INPUT]
+        right &= all(len(floats.get(name, ())) == 2 for name in (INPUT, *OUTPUTS))
+        if right:  # sizes that the file leaves open (no integers) are found when it runs
+            (batch, time), scores = floats[INPUT], floats["logits"][1]
             right = not isinstance(time, int) and (batch == 1 or not isinstance(batch, int))
             right &= scores == len(SCORES) or not isinstance(scores, int)
         if not right:
@@ -135,10 +132,10 @@ class WindowsEncoder(Encoder):
             )
 
     def _probe(self) -> tuple[int, bool]:
-        """Dimension of the embeddings, and whether windows must go one by one, both seen on noise.
+        """Dimension of the embeddings, and whether windows must go one by one, both found with noise.
 
-        Shapes in a file may be left out, or wrong. And dynamic int8 scales a whole batch alike: one by one, no result
-        depends on its neighbours.
+        Shapes in a file may be missing or wrong. And dynamic int8 scales a whole batch alike: windows go one by one
+        then, so that no result depends on its neighbours.
         """
         noise = np.random.default_rng(0).standard_normal((2, SAMPLING_RATE)).astype(np.float32)
         noise[1] *= 0.01

@@ -1,4 +1,4 @@
-"""`novaspeech verify`: do two recordings have the same speaker, and how often is such an answer wrong."""
+"""`novaspeech verify`: whether two recordings have the same speaker, and how often such an answer is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from novaspeech.arrays import FloatArray
     from novaspeech.inference.engine import Inference
 
-WINDOW_MS = 3000  # as in the module's trainer
+WINDOW_MS = 3000  # length of a window, the same as in the module's trainer
 
 
 def add_commands(commands: Any) -> None:
@@ -58,14 +58,17 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, threshold: float | None) -> int:
-    """Prints the cosine of two speakers, each known by one or several recordings, and what it means; gives 0.
+    """Prints the cosine of two speakers, each known by one or several recordings, and what it means.
 
     Args:
-        inference: of a `SpeakerEncoder`.
-        threshold: from -1 to 1; None for the model's.
+        inference: runs a `SpeakerEncoder`.
+        threshold: lowest cosine of the same speaker; None takes the model's.
+
+    Returns:
+        0, the exit status.
 
     Raises:
-        RecordingError, RequestError: a recording that cannot be used.
+        RecordingError, RequestError: a recording cannot be used.
     """
     from wav2vec2_sv.encoder import SpeakerEncoder
 
@@ -85,14 +88,17 @@ def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, 
 def verify_trials(file: Path, root: Path | None, inference: Inference, picture: Path | None) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
-    A recording that cannot be used is listed on standard error, and its trials are left out; the status is 1 then.
+    A recording that cannot be used is listed on standard error, and its trials are left out.
 
     Args:
         file, root: see `read_trials`.
-        picture: the PNG; None for one beside the list.
+        picture: the PNG; None puts it beside the list.
+
+    Returns:
+        0, or 1 if trials were left out.
 
     Raises:
-        RequestError: the list cannot be read, or has too few.
+        RequestError: the list cannot be read, or has too few trials.
     """
     import numpy as np
     from tqdm import tqdm
@@ -123,7 +129,7 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
 
 
 def _vector(files: Sequence[Path], inference: Inference) -> FloatArray:
-    """(D,) of unit length: the mean of some recordings' vectors."""
+    """The mean (D,) of some recordings' vectors, at unit length."""
     import numpy as np
 
     from novaspeech.audio.recording import Recording

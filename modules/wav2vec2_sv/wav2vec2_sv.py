@@ -1,4 +1,4 @@
-"""Who is speaking: x-vectors over time, and their similarity to a person's (SUPERB speaker verification)."""
+"""Speakers over time: x-vectors, and their similarity to a person's (SUPERB speaker verification)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Wav2Vec2SV(SpeechProcessor):
     )
 
     def load_encoder(self) -> SpeakerEncoder:
-        self._known: tuple[Hashable, FloatArray] | None = None  # what was heard of the person sought, and the vector
+        self._known: tuple[Hashable, FloatArray] | None = None  # last reference and its vector
         options = self.options
         compute = options.compute
         folder = weights.model_folder(options.model, ["wav2vec2"], self.log, options.exported)
@@ -86,15 +86,15 @@ class Wav2Vec2SV(SpeechProcessor):
         return results
 
     def _reference(self, session: Session) -> FloatArray:
-        """The vector (D,) of the person sought; what sessions share is encoded once."""
+        """The vector (D,) of the person sought. A reference that sessions share is encoded once."""
         excerpt = session.excerpt("reference", self.options.reference, "reference")
-        heard = excerpt.key and (excerpt.key, session.grid.length_ms)
-        if self._known and heard and heard == self._known[0]:
+        key = excerpt.key and (excerpt.key, session.grid.length_ms)
+        if self._known and key and key == self._known[0]:
             return self._known[1]
         reference = excerpt.joined()
         quiet = replace(session.inference, progress=ignore_progress)
         vector = speaker_of(reference, quiet, session.grid.length_ms)
-        self._known = (heard, vector)
+        self._known = (key, vector)
         session.log(f"the reference is {reference.duration_ms / 1000:.3f} s of {reference.name}")
         if reference.duration_ms > session.recording.duration_ms:
             session.log("the reference is longer than the recording: are they exchanged?")
@@ -110,7 +110,7 @@ class Wav2Vec2SV(SpeechProcessor):
 
     def _same_speaker(self, similarity: Windows, session: Session) -> list[Segment]:
         scores, step_ms = similarity.values[:, 0], session.grid.stride_ms
-        places = find_segments(
+        stretches = find_segments(
             scores,
             similarity.usable,
             step_ms,
@@ -120,7 +120,7 @@ class Wav2Vec2SV(SpeechProcessor):
         )
         segments = [
             Segment(begin * step_ms, end * step_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
-            for begin, end in places
+            for begin, end in stretches
         ]
         session.log(f"{len(segments)} segments of the same speaker, from a similarity of {self.threshold:g} on")
         return segments
