@@ -34,8 +34,10 @@ def load_model(path: str | Path, name: str | None = None) -> Network:
         WeightsError: the file is missing, no state dict (it is refused before anything in it can run), holds tensors
             that are no plain arrays, or belongs to another model.
     """
-    path = local_path(str(path))
-    if not _is_file(path):
+    path, is_file = local_path(str(path)), False
+    with contextlib.suppress(OSError, ValueError):  # a name that no file system takes
+        is_file = path.is_file()
+    if not is_file:
         raise WeightsError(
             f"{quoted(str(path)).strip(QUOTES)} is no file; give the path of a checkpoint (.pth) on this machine"
         )
@@ -75,12 +77,6 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
                 f"with tensor.to_dense() or after the model has been loaded"
             )
     return content
-
-
-def _is_file(path: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # a name that no file system takes
-        return path.is_file()
-    return False
 
 
 def _shapes(network: Network) -> Shapes:

@@ -87,13 +87,11 @@ class WindowsEncoder(Encoder):
             self.max_batch = 1
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        wanted = [name for name in OUTPUTS if (set(names) & _GIVEN_BY[name])]
-        found = dict(zip(wanted, self._run(batch.windows.numpy(), wanted), strict=True))
-        outputs = {}
-        if "hidden_states" in found:
-            outputs["embedding"] = torch.from_numpy(found["hidden_states"])
+        wanted = [name for name in OUTPUTS if set(names) & _GIVEN_BY[name]]
+        found = dict(zip(wanted, map(torch.from_numpy, self._run(batch.windows.numpy(), wanted)), strict=True))
+        outputs = {"embedding": found["hidden_states"]} if "hidden_states" in found else {}
         if "logits" in found:
-            outputs |= dict(zip(SCORES, torch.from_numpy(found["logits"]).chunk(len(SCORES), dim=1), strict=True))
+            outputs |= dict(zip(SCORES, found["logits"].chunk(len(SCORES), dim=1), strict=True))
         return outputs
 
     def __str__(self) -> str:

@@ -70,41 +70,25 @@ def scan(
     assert isinstance(encoder, KeywordEncoder)
     timeline = Timeline(grid, encoder)
     end = timeline.frame_of(end_ms)
-    windows = _Windows(recording, grid, encoder, pooled)
+    pool, usable = FramePool(recording, grid, encoder), np.zeros(grid.count, bool)
+    means = np.zeros((grid.count, encoder.dimensions["embeddings"]), np.float32) if pooled else None
+
+    def take(windows: Pooled) -> None:
+        usable[windows.rows] = windows.usable
+        if means is not None:
+            means[windows.rows] = windows.values.numpy()
+
     found = _Found(detectors, [WordDecoder(encoder.vocabulary)] if words else [], timeline, threshold)
     for block in inference.frames(recording, sorted(found.names | ({HIDDEN} if pooled else set()))):
-        windows.add(block)
+        # Hidden states that only a detector reads need no means.
+        take(pool.add(block if pooled else replace(block, values={})))
         found.add(block, end)
-        if block.end >= max(end, windows.end):
+        if block.end >= max(end, pool.end):
             break
         inference.progress(timeline.window_of(block.end), grid.count)
     inference.progress(grid.count, grid.count)
-    windows.finish()
-    return Scan(timeline.values, windows.usable, *found.segments(), windows.means)
-
-
-class _Windows:
-    """Usable windows (count,), and if they are wanted the means (count, D) of their hidden states."""
-
-    def __init__(self, recording: Recording, grid: WindowGrid, encoder: KeywordEncoder, pooled: bool) -> None:
-        self._pool = FramePool(recording, grid, encoder)
-        self.end = self._pool.end
-        self.usable = np.zeros(grid.count, bool)
-        self.means = np.zeros((grid.count, encoder.dimensions["embeddings"]), np.float32) if pooled else None
-
-    def add(self, block: FrameBlock) -> None:
-        """Takes the recording's next frames."""
-        # Hidden states that only a detector reads need no means.
-        self._take(self._pool.add(block if self.means is not None else replace(block, values={})))
-
-    def finish(self) -> None:
-        """Takes the last windows, once there are no more frames."""
-        self._take(self._pool.finish())
-
-    def _take(self, windows: Pooled) -> None:
-        self.usable[windows.rows] = windows.usable
-        if self.means is not None:
-            self.means[windows.rows] = windows.values.numpy()
+    take(pool.finish())
+    return Scan(timeline.values, usable, *found.segments(), means)
 
 
 class _Found:

@@ -61,7 +61,7 @@ class Wav2Vec2KWSOptions(BackendOptions):
 class Wav2Vec2KWS(SpeechProcessor):
     """The server's entry."""
 
-    shares_passes = False  # it reads frames
+    shares_passes = False  # the module reads frames
     options_class = Wav2Vec2KWSOptions
     options: Wav2Vec2KWSOptions
     encoder: KeywordEncoder

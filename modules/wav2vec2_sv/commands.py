@@ -58,18 +58,7 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, threshold: float | None) -> int:
-    """Prints the cosine of two speakers, each known by one or several recordings, and what it means.
-
-    Args:
-        inference: runs a `SpeakerEncoder`.
-        threshold: lowest cosine of the same speaker; None takes the model's.
-
-    Returns:
-        0, the exit status.
-
-    Raises:
-        RecordingError, RequestError: a recording cannot be used.
-    """
+    """Prints the cosine of two speakers, each known by one or several recordings; gives the exit status."""
     from wav2vec2_sv.encoder import SpeakerEncoder
 
     if threshold is None:
@@ -88,17 +77,7 @@ def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, 
 def verify_trials(file: Path, root: Path | None, inference: Inference, picture: Path | None) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
-    A recording that cannot be used is listed on standard error, and its trials are left out.
-
-    Args:
-        file, root: see `read_trials`.
-        picture: the PNG; None puts it beside the list.
-
-    Returns:
-        0, or 1 if trials were left out.
-
-    Raises:
-        RequestError: the list cannot be read, or has too few trials.
+    A recording that cannot be used is listed on standard error. Its trials are left out, and the exit status is 1.
     """
     import numpy as np
     from tqdm import tqdm

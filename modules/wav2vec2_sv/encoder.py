@@ -1,13 +1,15 @@
-"""Windows → speakers: the encoder, and the one vector of a recording."""
+"""wav2vec 2.0 with an x-vector head (Yang et al. 2021, arXiv 2105.01051; Snyder et al. 2018): windows → speakers."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 from transformers import Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
@@ -19,10 +21,14 @@ from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
+from novaspeech.models.fast.convolutions import frame_geometry
 from novaspeech.models.frames import END, FrameModel
 from novaspeech.models.wav2vec2 import load_wav2vec2
-from wav2vec2_sv.network import NOT_USED, THRESHOLD, shortest_window, time_delays, x_vectors
 
+PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
+# Cosine from which on two voices count as one, for models whose config.json has no `same_speaker_threshold`.
+THRESHOLD = 0.86
+NOT_USED = ("objective.weight", "classifier.weight", "classifier.bias")  # weights that only training uses
 HOP_MS = 500  # hop of the windows whose mean is a recording's vector
 SILENCE = 1e-7  # largest energy of a window without a voice: -70 dB of full scale
 
@@ -87,6 +93,31 @@ class SpeakerEncoder(Encoder):
         else:
             hidden = self.model.hidden_states(batch, [END])[END]
         return x_vectors(head, time_delays(head, hidden))
+
+
+def time_delays(model: Wav2Vec2ForXVector, hidden: torch.Tensor) -> torch.Tensor:
+    """Hidden states (B, T, D) → outputs (B, T', C) of the time-delay network."""
+    hidden = model.projector(hidden)
+    for layer in model.tdnn:
+        hidden = layer(hidden)
+    return hidden
+
+
+def x_vectors(model: Wav2Vec2ForXVector, delayed: torch.Tensor) -> torch.Tensor:
+    """Outputs (B, T', C) of `time_delays` → unit vectors (B, D), from their mean and deviation over time."""
+    statistics = torch.cat([delayed.mean(dim=1), delayed.std(dim=1)], dim=-1)
+    return functional.normalize(model.feature_extractor(statistics), dim=-1)
+
+
+def shortest_window(config: Any) -> int:
+    """Samples of the shortest window that has an x-vector: shorter ones have too few frames for a deviation.
+
+    Args:
+        config: a `Wav2Vec2Config`.
+    """
+    reach: int = sum((kernel - 1) * step for kernel, step in zip(config.tdnn_kernel, config.tdnn_dilation, strict=True))
+    hop, length = frame_geometry(config)
+    return (reach + 1) * hop + length
 
 
 def weighted_mean(embeddings: FloatArray, energy: FloatArray) -> FloatArray | None:

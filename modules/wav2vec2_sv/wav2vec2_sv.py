@@ -21,8 +21,7 @@ from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
 from novaspeech.segments import Segment, find_segments, mean_confidence
-from wav2vec2_sv.encoder import SpeakerEncoder, speaker_of, weighted_mean
-from wav2vec2_sv.network import PUBLISHED
+from wav2vec2_sv.encoder import PUBLISHED, SpeakerEncoder, speaker_of, weighted_mean
 
 SAME = "same_speaker"
 

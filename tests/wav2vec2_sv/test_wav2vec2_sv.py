@@ -22,8 +22,7 @@ from novaspeech.module.catalogue import load_trainer
 from novaspeech.view.pictures import draw_picture
 from tests.conftest import ROOT, SYNTHETIC, Job
 from tests.references import cut_windows
-from wav2vec2_sv.encoder import SpeakerEncoder
-from wav2vec2_sv.network import shortest_window
+from wav2vec2_sv.encoder import SpeakerEncoder, shortest_window
 from wav2vec2_sv.standin import STANDIN
 from wav2vec2_sv.wav2vec2_sv import Wav2Vec2SVOptions
 

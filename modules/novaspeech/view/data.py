@@ -21,7 +21,7 @@ GAP = 65535  # number that stands for a missing one
 COMPONENTS = 3
 MAP_POINTS = 3_000
 _TILE = 4_000  # columns of a picture; browsers take no wider ones
-_QUALITY = 45  # of pictures, 0 to 100
+_QUALITY = 45  # quality of pictures, 0 to 100
 _FREE = -1  # colour of names that are no classes
 
 

@@ -52,14 +52,14 @@ def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None =
     stacks = {"times": column(panels.time, spacing=0, sizing_mode="stretch_width")}
     if panels.maps:
         stacks["maps"] = column(panels.maps, sizing_mode="stretch_width")
-    script, places = components(stacks, wrap_script=False)
+    script, divisions = components(stacks, wrap_script=False)
     page = Template((_PARTS / "page.html").read_text(encoding="utf-8")).substitute(
         title=_escaped(tracks.name),
         bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
         style=(_PARTS / "page.css").read_text(encoding="utf-8"),
         player=_player(tracks.audio, file),
-        times=places["times"],
-        maps=places.get("maps", ""),
+        times=divisions["times"],
+        maps=divisions.get("maps", ""),
         hidden="" if panels.maps else "hidden",
         data=json.dumps(panels.data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
         figures=script,

@@ -74,7 +74,7 @@ class Aligner:
         return ()
 
     def finish(self) -> list[Hit]:
-        """All words of the transcript, in order and without overlap. Call it once, after the last block.
+        """The words of the transcript, in order and without overlap. Call it once, after the last block.
 
         Skipped words have no length where there is no time for them.
         """

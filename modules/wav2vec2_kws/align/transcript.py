@@ -102,7 +102,7 @@ def _subtitles(path: Path) -> list[str]:
 
 def _textgrid(path: Path) -> list[str]:
     try:
-        from praatio.utilities.textgrid_io import parseTextgridStr  # its openTextgrid refuses tiers of one name
+        from praatio.utilities.textgrid_io import parseTextgridStr  # praatio's openTextgrid refuses tiers of one name
     except ImportError as error:
         raise PackageError("TextGrids need praatio: pip install praatio") from error
     try:

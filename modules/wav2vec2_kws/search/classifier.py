@@ -14,6 +14,7 @@ import numpy as np
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import RequestError, WeightsError, first_line, quoted
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
+from novaspeech.server.saving import whole
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit
 
@@ -50,22 +51,12 @@ class KeywordClassifier:
     model: str
     fingerprint: str
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the keywords."""
-        return tuple(self.keywords)
-
     def save(self, file: Path) -> None:
         """Writes a file of skops: a zip of JSON and arrays, no pickle."""
         import skops.io
 
-        content = {field: getattr(self, field) for field in _FIELDS}
-        part = file.with_name(f"{file.name}.part")
-        skops.io.dump(content, part)
-        part.replace(file)
-
-
-_FIELDS = tuple(KeywordClassifier.__dataclass_fields__)
+        with whole(file) as part:
+            skops.io.dump(dict(vars(self)), part)
 
 
 def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:

@@ -67,14 +67,9 @@ class ExampleDetector:
         distances = (1 - self._example @ self._held.T).astype(np.float64)
         distances[:, ~self._held.any(axis=1)] = UNUSABLE
         costs, steps = librosa.sequence.dtw(
-            C=distances,
-            subseq=True,
-            step_sizes_sigma=STEPS,
-            weights_mul=WEIGHTS,
-            weights_add=PENALTIES,
-            backtrack=False,
-            return_steps=True,
-        )
+            C=distances, subseq=True, step_sizes_sigma=STEPS, weights_mul=WEIGHTS, weights_add=PENALTIES,
+            backtrack=False, return_steps=True,
+        )  # fmt: skip
         scores = 1 - costs[-1] / len(self._example)
         around = np.concatenate([[-np.inf], scores, [-np.inf]])
         peaks = (scores > around[:-2]) & (scores >= around[2:]) & (scores > 0)

@@ -89,4 +89,4 @@ def by_example(name: str, examples: Sequence[Recording], inference: Inference) -
 
 def by_classifier(classifier: KeywordClassifier) -> Search:
     """The keywords that a classifier was trained on."""
-    return Search(classifier.names, lambda: [ClassifierDetector(classifier)])
+    return Search(tuple(classifier.keywords), lambda: [ClassifierDetector(classifier)])

@@ -93,10 +93,10 @@ class SpellingDetector:
         self._skips = np.zeros(self._states.shape, bool)
         self._skips[:, 2::2] = self._states[:, 2::2] != self._states[:, :-2:2]
         self._last = np.array([2 * len(row) - 2 for row in rows], int)
-        self._places = np.arange(len(rows))
+        self._indices = np.arange(len(rows))
         # Keywords begin and end at the recording's ends, and where it cannot be used.
         self._boundary = np.full(self._states.shape, -np.inf)
-        self._boundary[:, 0] = self._boundary[self._places, self._last] = 0.0
+        self._boundary[:, 0] = self._boundary[self._indices, self._last] = 0.0
         self._is_letter = ~np.isin(self._states, (blank, delimiter, -1))
         pauses = np.array([row[1:-1].count(delimiter) for row in rows])
         longest = LONGEST_BESIDES + LONGEST_LETTER * self._is_letter.sum(axis=1) + LONGEST_PAUSE * pauses
@@ -125,9 +125,9 @@ class SpellingDetector:
         came_in = np.maximum(before, skip)
         came_in[:, 0] = 0.0  # the filler leads into a keyword anywhere
         moved = came_in > stay
-        moved[self._places, self._last] = True  # a keyword ends with the first frame of the delimiter
+        moved[self._indices, self._last] = True  # a keyword ends with the first frame of the delimiter
         stay = stay.copy()
-        stay[self._places, self._last] = -np.inf
+        stay[self._indices, self._last] = -np.inf
         skipped = moved & (skip > before)
 
         def carried(values: np.ndarray) -> np.ndarray:
@@ -138,12 +138,12 @@ class SpellingDetector:
         self._starts[:, 2][moved[:, 2]] = frame
         self._counts[:, 2][moved[:, 2]] = 0
         self._counts += self._is_letter
-        self._ends[self._places, self._last - 2] = frame + 1
+        self._ends[self._indices, self._last - 2] = frame + 1
         self._ratios = np.maximum(came_in, stay) + ratios
 
     def _hits(self) -> Iterator[Hit]:
         """Keywords that end with this frame."""
-        here = self._places, self._last
+        here = self._indices, self._last
         starts, ends = self._starts[here], self._ends[here]
         scores = np.exp(self._ratios[here] / np.maximum(1, self._counts[here]))
         for place in np.flatnonzero((scores >= LOWEST) & (ends - starts <= self._longest)):

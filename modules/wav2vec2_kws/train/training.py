@@ -19,14 +19,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from novaspeech.errors import RequestError
-from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import plain_name
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.search.classifier import BACKGROUND, KeywordClassifier
 from wav2vec2_kws.train.examples import PIECE_S, TrainingSet, gather
 
-FOLDS = 5  # of cross-validation
+FOLDS = 5  # number of folds in cross-validation
 FEWEST = 3  # recordings of a keyword, at least
 
 
@@ -65,8 +64,9 @@ def train_keywords(
     """
     if not out.parent.is_dir() or out.is_dir() or out.suffix == ".png":
         raise RequestError(f"{out} cannot be written; name a file such as keywords.skops in a folder that exists")
-    left_out: list[str] = []
-    window = window_ms * inference.encoder.sampling_rate // 1000
+    encoder, left_out = inference.encoder, list[str]()
+    assert isinstance(encoder, KeywordEncoder)
+    window = window_ms * encoder.sampling_rate // 1000
     try:
         material = gather(list_examples(folder), inference, window, copies, left_out)
     finally:
@@ -76,17 +76,11 @@ def train_keywords(
     pipeline = make_classifier(kind)
     report(cross_validate(pipeline, material), material, out.with_suffix(".png"))
     pipeline.fit(material.features, material.labels)
-    _describe(pipeline, material, window, inference.encoder, model).save(out)
-    print(f"{out}\n{out.with_suffix('.png')}")
-    return 1 if left_out else 0
-
-
-def _describe(pipeline: Any, material: TrainingSet, window: int, encoder: Encoder, model: str) -> KeywordClassifier:
-    """The trained classifier as it is saved; `window` is in samples."""
-    assert isinstance(encoder, KeywordEncoder)
     lengths = {name: int(np.median(found)) for name, found in sorted(material.lengths.items())}
     frames = window // encoder.frame_hop
-    return KeywordClassifier(pipeline, lengths, frames, encoder.layer, model, encoder.fingerprint)
+    KeywordClassifier(pipeline, lengths, frames, encoder.layer, model, encoder.fingerprint).save(out)
+    print(f"{out}\n{out.with_suffix('.png')}")
+    return 1 if left_out else 0
 
 
 def list_examples(folder: Path) -> dict[str, list[Path]]:
