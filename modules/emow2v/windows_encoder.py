@@ -22,8 +22,9 @@ from novaspeech.models.compute import Compute
 from novaspeech.models.downloads import fetch
 from novaspeech.models.onnx.runtime import OnnxGraph
 
-INPUT, OUTPUTS, FLOATS = "signal", ("hidden_states", "logits"), "tensor(float)"
+INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}
+PROBED = 12_345  # samples of a window that tries a model; a length that no model is fixed to
 SAMPLING_RATE, MIN_LENGTH = 16000, 400  # Hz, and samples of one hidden state; every published wav2vec 2.0 has these
 
 
@@ -71,7 +72,6 @@ class WindowsEncoder(Encoder):
 
     def __init__(self, file: Path, compute: Compute) -> None:
         self._file, self._graph = file, OnnxGraph(file, compute)
-        self._check_signature()
         about = self._about()
         self._precision = about.get("precision", "its own precision")
         if compute.asked[1] == "float32" and self._precision == "int8":
@@ -109,44 +109,21 @@ class WindowsEncoder(Encoder):
                 return about
         return {}
 
-    def _check_signature(self) -> None:
-        inputs, outputs = self._graph.session.get_inputs(), self._graph.session.get_outputs()
-        floats = {value.name: value.shape or [None, None] for value in (*inputs, *outputs) if value.type == FLOATS}
-        right = [value.name for value in inputs] == [INPUT]
-        right &= all(len(floats.get(name, ())) == 2 for name in (INPUT, *OUTPUTS))
-        if right:  # sizes that the file leaves open (no integers) are found when it runs
-            (batch, time), scores = floats[INPUT], floats["logits"][1]
-            right = not isinstance(time, int) and (batch == 1 or not isinstance(batch, int))
-            right &= scores == len(SCORES) or not isinstance(scores, int)
-        if not right:
-            takes, gives = (
-                ", ".join(f"{value.name} {value.type.removeprefix('tensor')} {value.shape}" for value in values)
-                for values in (inputs, outputs)
-            )
-            raise WeightsError(
-                f"{self._file} is a model of another kind: it takes {takes} and gives {gives}; needed are signal "
-                f"(float) [batch, time], hidden_states (float) [batch, D] and logits (float) [batch, 3], batch free "
-                f"or 1, time free"
-            )
-
     def _probe(self) -> tuple[int, bool]:
         """Dimension of the embeddings, and whether windows must go one by one, both found with noise.
 
         Shapes in a file may be missing or wrong. And dynamic int8 scales a whole batch alike: windows go one by one
         then, so that no result depends on its neighbours.
         """
-        noise = np.random.default_rng(0).standard_normal((2, SAMPLING_RATE)).astype(np.float32)
+        noise = np.random.default_rng(0).standard_normal((2, PROBED)).astype(np.float32)
         noise[1] *= 0.01
         try:
             rows = [self._run(row[None], OUTPUTS) for row in noise]
             hidden, scores = alone = [np.concatenate(column) for column in zip(*rows, strict=True)]
         except (ModelError, RuntimeError, ValueError) as error:
-            raise WeightsError(f"{self._file} fails on 1 s of noise: {first_line(error)}") from error
+            raise self._other_kind(first_line(error)) from error
         if hidden.ndim != 2 or len(hidden) != 2 or scores.shape != (2, len(SCORES)):
-            raise WeightsError(
-                f"{self._file} gives hidden_states {hidden.shape} and logits {scores.shape} for two windows; (2, D) "
-                f"and (2, {len(SCORES)}) are needed"
-            )
+            raise self._other_kind(f"hidden_states {hidden.shape} and logits {scores.shape} for two windows")
         try:
             together = self._run(noise, OUTPUTS)
         except (ModelError, RuntimeError):
@@ -156,3 +133,14 @@ class WindowsEncoder(Encoder):
             for a, b in zip(alone, together, strict=True)
         )
         return hidden.shape[1], not same
+
+    def _other_kind(self, fault: str) -> WeightsError:
+        takes, gives = (
+            ", ".join(f"{value.name} {value.type.removeprefix('tensor')} {value.shape}" for value in values)
+            for values in (self._graph.session.get_inputs(), self._graph.session.get_outputs())
+        )
+        return WeightsError(
+            f"{self._file} is a model of another kind: it takes {takes} and gives {gives} ({fault}); needed are signal "
+            f"(float) [batch, time], hidden_states (float) [batch, D] and logits (float) [batch, 3], batch free or 1, "
+            f"time free"
+        )

@@ -41,6 +41,8 @@ def _verify(given: argparse.Namespace) -> int:
         novaspeech verify a.wav --against b.wav c.wav
         novaspeech verify --trials list.txt --root voices
     """
+    from wav2vec2_sv.encoder import SpeakerEncoder
+
     first, second = (given.audio, given.against) if given.against else (given.audio[:1], given.audio[1:])
     pair = bool(first and second) and (given.against is not None or len(second) == 1)
     listed = given.trials is not None and not (given.audio or given.against or given.threshold is not None)
@@ -54,13 +56,7 @@ def _verify(given: argparse.Namespace) -> int:
     inference = model.processor.inference(partial(print, file=sys.stderr))
     if listed:
         return verify_trials(given.trials, given.root, inference, given.out)
-    return verify(first, second, inference, given.threshold)
-
-
-def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, threshold: float | None) -> int:
-    """Prints the cosine of two speakers, each known by one or several recordings; gives the exit status."""
-    from wav2vec2_sv.encoder import SpeakerEncoder
-
+    threshold: float | None = given.threshold
     if threshold is None:
         assert isinstance(inference.encoder, SpeakerEncoder)
         threshold = inference.encoder.threshold

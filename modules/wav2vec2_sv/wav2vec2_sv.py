@@ -108,15 +108,9 @@ class Wav2Vec2SV(SpeechProcessor):
         return vector
 
     def _same_speaker(self, similarity: Windows, session: Session) -> list[Segment]:
-        scores, step_ms = similarity.values[:, 0], session.grid.stride_ms
-        stretches = find_segments(
-            scores,
-            similarity.usable,
-            step_ms,
-            threshold=self.threshold,
-            min_gap_ms=self.options.min_gap,
-            min_duration_ms=self.options.min_duration,
-        )
+        scores, step_ms, options = similarity.values[:, 0], session.grid.stride_ms, self.options
+        limits = {"min_gap_ms": options.min_gap, "min_duration_ms": options.min_duration}
+        stretches = find_segments(scores, similarity.usable, step_ms, threshold=self.threshold, **limits)
         segments = [
             Segment(begin * step_ms, end * step_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
             for begin, end in stretches
