@@ -31,7 +31,7 @@ from training.resumable import Taught, Training, run
 from training.speech import RATE
 from training.speller import Speller
 from training.teacher import WIDTH, Teacher
-from wav2vec2_sv.network import time_delays, x_vectors
+from wav2vec2_sv.encoder import time_delays, x_vectors
 from wav2vec2_sv.standin import save_speaker_model
 from wav2vec2_sv.trials import equal_error_rate, error_rates
 

@@ -1,7 +1,7 @@
-"""What the encoders of BYOL-S have in common.
+"""The base of BYOL-S's encoders: normalised log-mel spectrograms (B, 1, 64, T) → embeddings (B, D).
 
-Each takes normalised log-mel spectrograms (B, 1, 64, T) and gives embeddings (B, D), in two steps: rows over time, and
-a summary of them. A summary can be taken piece by piece, so that a recording of any length has one.
+An encoder computes rows over time, and then a summary of them. The summary can be taken piece by piece, so that a
+recording of any length has one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing_extensions import Self
 
 from novaspeech.errors import RecordingError
 
-# Summary of the rows so far: sum (B, C), maximum (B, C) and number of rows, or what a network has in place of these.
+# Summary of the rows so far: sum (B, C), maximum (B, C) and number of rows; a network may have another one.
 State = tuple[Any, ...]
 
-SAMPLE_RATE = 16000  # in Hz
+SAMPLE_RATE = 16000  # Hz
 MELS = 64
-CHUNK_FRAMES = 2048  # 20 s: what goes through a network at once for a scene; a multiple of every stride
+CHUNK_FRAMES = 2048  # frames (20 s) of a scene in one pass; a multiple of every stride
 
 
 class Network(nn.Module, ABC):
@@ -35,8 +35,8 @@ class Network(nn.Module, ABC):
         scene_embedding_size, timestamp_embedding_size: number of values D of an embedding.
         min_frames: frames of the shortest spectrogram that gives a row.
         stride: frames from one row to the next.
-        margin: rows at either end of a spectrogram that its ends have an influence on, at the most; None where every
-            row depends on every frame.
+        margin: largest number of rows at either end of a spectrogram that its ends influence; None if every row
+            depends on every frame.
     """
 
     sample_rate: ClassVar[int] = SAMPLE_RATE
@@ -51,14 +51,14 @@ class Network(nn.Module, ABC):
         """(B, 1, 64, T) → (B, rows, C)."""
 
     def summarise(self, state: State | None, rows: torch.Tensor) -> State:
-        """The summary `state` of earlier rows, None if there are none, with the next (B, rows, C) in it."""
+        """Adds rows (B, rows, C) to the summary of earlier rows, which is None before the first."""
         total, largest, count = rows.sum(dim=1, dtype=torch.float32), rows.amax(dim=1), rows.shape[1]
         if state is None:
             return total, largest, count
         return state[0] + total, torch.maximum(state[1], largest), state[2] + count
 
     def embed(self, state: State) -> torch.Tensor:
-        """Embeddings (B, D) of what was summarised: here mean plus maximum over time."""
+        """Embeddings (B, D) of a summary: here mean plus maximum over time."""
         total, largest, count = state
         embedding: torch.Tensor = total / count + largest
         return embedding
@@ -68,12 +68,14 @@ class Network(nn.Module, ABC):
         return self.embed(self.summarise(None, self.rows(log_mel)))
 
     def scene(self, log_mel: Iterable[torch.Tensor]) -> torch.Tensor:
-        """(D,): what `forward` gives of consecutive pieces (64, frames) as one; in constant memory if `margin` allows.
+        """The embedding (D,) that `forward` gives of consecutive pieces (64, frames) as one.
+
+        Memory is constant, unless `margin` is None.
 
         Raises:
             RecordingError: there are fewer frames than `min_frames`.
         """
-        # Rows that the ends of a chunk have an influence on are left out, and computed with the next or previous one.
+        # Rows that the ends of a chunk influence are left out; the next or previous chunk gives them.
         lead, margin, size = 0, self.margin or 0, CHUNK_FRAMES // self.stride
         chunk = (size + 2 * margin) * self.stride if self.margin is not None else None
         held, state = None, None
@@ -93,8 +95,7 @@ class Network(nn.Module, ABC):
     def for_inference(self) -> Self:
         """A copy in evaluation mode that computes the same faster.
 
-        Batch norms are folded into the convolutions before them, and what convolutions read and write has its channels
-        last.
+        Batch norms are folded into the convolutions before them, whose tensors have their channels last.
         """
         fast = copy.deepcopy(self).eval().requires_grad_(False)
         for parent in list(fast.modules()):

@@ -1,4 +1,4 @@
-"""Checkpoints of BYOL-S: opened without trust, and told apart by their entries."""
+"""Checkpoints of BYOL-S: opened without trust, and recognised by their entries."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from byols.network import NETWORKS, AudioNTT, build
 from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.models.weights import local_path
 
-QUOTES = "'\""  # which messages leave out around paths and names of entries
+QUOTES = "'\""  # messages leave them out around paths and names of entries
 Shapes = dict[str, torch.Size]
-_LAST = "fc.3.weight"  # of AudioNTT: as many rows as an embedding has values
+_LAST = "fc.3.weight"  # entry of AudioNTT that has a row for each value of an embedding
 
 
 def load_model(path: str | Path, name: str | None = None) -> Network:
@@ -24,18 +24,20 @@ def load_model(path: str | Path, name: str | None = None) -> Network:
 
     Args:
         path: a .pth file, such as those that BYOL-S publishes: a state dict as `torch.save` writes it.
-        name: "default" (AudioNTT), "resnetish34", "cvt" or "clstm"; left out, it is told by the checkpoint's entries.
+        name: "default" (AudioNTT), "resnetish34", "cvt" or "clstm"; None finds it by the checkpoint's entries.
 
     Returns:
         a `torch.nn.Module` with `sample_rate`, `scene_embedding_size` and `timestamp_embedding_size`.
 
     Raises:
         OptionError: there is no encoder of that name.
-        WeightsError: no file, not a state dict (it is refused before anything in it can run), with tensors that do not
-            hold their numbers as a plain array, or that of another model.
+        WeightsError: the file is missing, no state dict (it is refused before anything in it can run), holds tensors
+            that are no plain arrays, or belongs to another model.
     """
-    path = local_path(str(path))
-    if not _is_file(path):
+    path, is_file = local_path(str(path)), False
+    with contextlib.suppress(OSError, ValueError):  # a name that no file system takes
+        is_file = path.is_file()
+    if not is_file:
         raise WeightsError(
             f"{quoted(str(path)).strip(QUOTES)} is no file; give the path of a checkpoint (.pth) on this machine"
         )
@@ -48,7 +50,7 @@ def load_model(path: str | Path, name: str | None = None) -> Network:
 
 
 def _network(name: str, found: Shapes) -> Network:
-    """An encoder as wide as a checkpoint's, where the encoder has several widths."""
+    """An encoder with random weights, as wide as the checkpoint's."""
     shape = found.get(_LAST, torch.Size())
     return AudioNTT(shape[0]) if name == "default" and len(shape) == 2 else build(name)
 
@@ -68,36 +70,17 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
                 f"{path} is no state dict: its entry {quoted(key)} is a {type(value).__name__}; save the state_dict() "
                 f"of the encoder alone"
             )
-        fault = _fault(value)
-        if fault:
+        odd = value.is_meta or value.is_quantized or value.is_nested or value.is_complex()
+        if odd or value.layout != torch.strided:
             raise WeightsError(
-                f"{path} cannot be used: its entry {quoted(key)} is {fault}; save it as plain numbers, with "
-                f"tensor.to_dense() or after the model has been loaded"
+                f"{path} cannot be used: its entry {quoted(key)} is no plain array of real numbers; save it as one, "
+                f"with tensor.to_dense() or after the model has been loaded"
             )
     return content
 
 
-def _fault(tensor: torch.Tensor) -> str:
-    """What keeps a tensor from being a plain array of real numbers; "" if nothing does."""
-    if tensor.is_meta:
-        return "a tensor without its numbers (device meta)"
-    if tensor.is_quantized:
-        return "a quantized tensor"
-    if tensor.is_nested or tensor.layout != torch.strided:
-        return f"a tensor that is {'nested' if tensor.is_nested else 'sparse'}"
-    if tensor.is_complex():
-        return "a tensor of complex numbers"
-    return ""
-
-
-def _is_file(path: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # a name that no file system takes
-        return path.is_file()
-    return False
-
-
 def _shapes(network: Network) -> Shapes:
-    # How many batches were seen in training does not matter here.
+    # The number of batches that training saw does not matter here.
     entries = network.state_dict().items()
     return {key: value.shape for key, value in entries if not key.endswith("num_batches_tracked")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -9,6 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from byols.base import Network, mel_and_channels
+
+Layer = Callable[[torch.Tensor], torch.Tensor]  # the type of a module that is called
 
 
 class ChannelNorm(nn.Module):
@@ -25,16 +28,15 @@ class ChannelNorm(nn.Module):
 
 
 class PreNorm(nn.Module):
-    """`fn` of the normalised features, added to the features."""
+    """Features plus `fn` of the normalised features."""
 
     def __init__(self, channels: int, fn: nn.Module) -> None:
         super().__init__()
-        self.norm = ChannelNorm(channels)
-        self.fn = fn
+        self.norm: Layer = ChannelNorm(channels)
+        self.fn: Layer = fn
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        added: torch.Tensor = features + self.fn(self.norm(features))
-        return added
+        return features + self.fn(self.norm(features))
 
 
 class Projection(nn.Module):
@@ -42,15 +44,14 @@ class Projection(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(
+        self.net: Layer = nn.Sequential(
             nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False),
             nn.BatchNorm2d(inputs),
             nn.Conv2d(inputs, outputs, 1, bias=False),
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        projected: torch.Tensor = self.net(features)
-        return projected
+        return self.net(features)
 
 
 class Attention(nn.Module):
@@ -63,7 +64,7 @@ class Attention(nn.Module):
         inner = heads * self.head_size
         self.to_q = Projection(channels, inner, stride=1)
         self.to_kv = Projection(channels, 2 * inner, stride=2)
-        self.to_out = nn.Sequential(nn.Conv2d(inner, channels, 1))
+        self.to_out: Layer = nn.Sequential(nn.Conv2d(inner, channels, 1))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         queries = self.to_q(features)
@@ -72,15 +73,14 @@ class Attention(nn.Module):
             self._by_head(queries), self._by_head(keys), self._by_head(values)
         )
         batch, _, mel, time = features.shape
-        attended: torch.Tensor = self.to_out(found.transpose(1, 2).reshape(batch, mel, time, -1).permute(0, 3, 1, 2))
-        return attended
+        return self.to_out(found.transpose(1, 2).reshape(batch, mel, time, -1).permute(0, 3, 1, 2))
 
     def _by_head(self, features: torch.Tensor) -> torch.Tensor:
         """(B, heads * 64, mel, time) → (B, heads, mel * time, 64)."""
         batch, channels, mel, time = features.shape
-        # Heads side by side, or torch would hold all scores (places, places) at once.
-        places = features.permute(0, 2, 3, 1).contiguous()
-        return places.reshape(batch, mel * time, channels // self.head_size, self.head_size).transpose(1, 2)
+        # The heads lie side by side, or torch would hold all scores (positions, positions) at once.
+        positions = features.permute(0, 2, 3, 1).contiguous()
+        return positions.reshape(batch, mel * time, channels // self.head_size, self.head_size).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
@@ -88,26 +88,24 @@ class FeedForward(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(
+        self.net: Layer = nn.Sequential(
             nn.Conv2d(channels, 4 * channels, 1), nn.GELU(), nn.Dropout(0.0), nn.Conv2d(4 * channels, channels, 1)
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        output: torch.Tensor = self.net(features)
-        return output
+        return self.net(features)
 
 
 class Transformer(nn.Module):
-    """One layer of attention and feed-forward."""
+    """A layer of attention and feed-forward."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         layer = (PreNorm(channels, Attention(channels, heads)), PreNorm(channels, FeedForward(channels)))
-        self.layers = nn.Sequential(nn.Sequential(*layer))
+        self.layers: Layer = nn.Sequential(nn.Sequential(*layer))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        output: torch.Tensor = self.layers(features)
-        return output
+        return self.layers(features)
 
 
 class CvT(Network):

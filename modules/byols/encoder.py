@@ -18,16 +18,17 @@ from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.passes import check_finite
 from novaspeech.models.compute import Compute
 
-LONGEST_ATTENTION_MS = 10 * 60 * 1000  # cvt's attention spans the whole recording, and so does its memory
+LONGEST_ATTENTION_MS = 10 * 60 * 1000  # longest scene of cvt, whose attention over the recording takes as much memory
 
 
 class BYOLSEncoder(Encoder):
-    """Embeddings of windows, and of the recording as a whole, of log-mel spectrograms that are normalised by the mean
-    and the standard deviation of the whole recording's.
+    """Embeddings of windows, and of the recording as a whole.
+
+    Log-mel spectrograms are normalised by the mean and the standard deviation of the whole recording's spectrogram.
 
     Args:
-        network: with its weights.
-        compute: where and in which number format it computes; spectrograms are float32.
+        network: an encoder with its weights.
+        compute: device and number format; spectrograms are float32.
     """
 
     padding = "zeros"
@@ -64,8 +65,8 @@ class BYOLSEncoder(Encoder):
         """The embedding (D,) of a recording as a whole; zeros if it holds NaN.
 
         Raises:
-            RequestError: attention over all of it would take too much memory.
-            RecordingError: it is too short.
+            RequestError: attention over the recording would take too much memory.
+            RecordingError: the recording is too short.
             ModelError: the model gave NaN or infinite values.
         """
         statistics = self.statistics_of(recording, log)

@@ -1,4 +1,4 @@
-"""The log-mel spectrogram of BYOL-S: of recordings, piece by piece, and of many windows at once."""
+"""The log-mel spectrogram of BYOL-S, for recordings piece by piece, and for many windows at once."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from byols.base import MELS, SAMPLE_RATE, Network
 from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RecordingError
 
-FRAME_LENGTH = 400  # 25 ms; this and what follows is what the checkpoints were trained with
+# The checkpoints were trained with these settings.
+FRAME_LENGTH = 400  # 25 ms
 FRAME_HOP = 160  # 10 ms
 FFT_LENGTH = 1024
 LOWEST_HZ, HIGHEST_HZ = 60, 7800
-OFFSET = torch.finfo(torch.float32).eps  # under the logarithm
+OFFSET = torch.finfo(torch.float32).eps  # added before the logarithm
 
-REACH = FRAME_LENGTH // 2  # samples on either side of a frame's centre that it is computed from
-# Samples of the shortest signal: the reference mirrors half an FFT at either end.
-SHORTEST = FFT_LENGTH // 2 + 1
-# Digital silence has the same value in all places but for rounding.
-NO_DEVIATION = 1e-5
+REACH = FRAME_LENGTH // 2  # samples of a frame on either side of its centre
+SHORTEST = FFT_LENGTH // 2 + 1  # samples of the shortest signal; the reference mirrors half an FFT at either end
+NO_DEVIATION = 1e-5  # largest deviation of digital silence, whose values differ by rounding only
 
 
 class LogMel:
     """Log power in 64 mel bands (HTK's scale, 60 to 7800 Hz), a frame every 10 ms.
 
-    Frame t is centred on sample 160 t, and beyond its ends the signal is mirrored. Only the 400 samples under the Hann
-    window are transformed: where they lie among the zeros that make them 1024 changes the phase, not the power.
+    Frame t is centred on sample 160 t, and the signal is mirrored beyond its ends. Only the 400 samples under the Hann
+    window are transformed: their place among the zeros that make them 1024 changes the phase, not the power.
 
     Args:
-        device: where to compute.
+        device: device that computes.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -40,12 +39,12 @@ class LogMel:
         self._taper = torch.hann_window(FRAME_LENGTH, device=device)
 
     def of_windows(self, windows: torch.Tensor) -> torch.Tensor:
-        """(B, N) float32 → (B, 64, 1 + N // 160), N at least `SHORTEST`."""
+        """Windows (B, N) float32, N at least `SHORTEST` → spectrograms (B, 64, 1 + N // 160)."""
         return self._frames(functional.pad(windows, (REACH, REACH), mode="reflect"))
 
     def of_batch(self, batch: WindowBatch) -> torch.Tensor:
-        """`of_windows` for a batch; the frames that its windows share are computed once."""
-        # Frames that no mirrored sample enters.
+        """The spectrograms of `of_windows` for a batch; frames that its windows share are computed once."""
+        # No mirrored sample enters the frames from first to last.
         first, last = -(-REACH // FRAME_HOP), (batch.length - REACH) // FRAME_HOP
         if batch.hop % FRAME_HOP or batch.hop >= batch.length or last < first:
             return self.of_windows(batch.windows)
@@ -79,17 +78,17 @@ class LogMel:
         yield self._frames(torch.cat([held, held[-REACH - 1 : -1].flip(0)]))
 
     def _frames(self, signal: torch.Tensor) -> torch.Tensor:
-        """(…, N) → (…, 64, frames), the first frame at the signal's start."""
+        """Signal (…, N) → (…, 64, frames), the first frame at the signal's start."""
         spectrum = torch.fft.rfft(signal.unfold(-1, FRAME_LENGTH, FRAME_HOP) * self._taper, n=FFT_LENGTH)
         power = torch.view_as_real(spectrum).square().sum(-1)
         return (power @ self._mel.T + OFFSET).log().transpose(-1, -2)
 
 
 def mel_bands(bands: int, lowest_hz: float, highest_hz: float, sampling_rate: int, fft_length: int) -> torch.Tensor:
-    """How much of each FFT bin's power is in each band (bands, fft_length / 2 + 1) float32; `fft_length` is even.
+    """Weights (bands, fft_length / 2 + 1) float32 of each FFT bin's power in each band; `fft_length` is even.
 
-    Triangles of height 1. Each begins at the middle of the one before and ends at the middle of the next; the middles
-    lie at equal distances on the mel scale of HTK, 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
+    The bands are triangles of height 1. Each begins at the middle of the one before and ends at the middle of the next.
+    The middles are equally spaced on the mel scale of HTK, 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
     """
     bins = torch.linspace(0, sampling_rate / 2, fft_length // 2 + 1, dtype=torch.float64)
     lowest, highest = (2595 * math.log10(1 + frequency / 700) for frequency in (lowest_hz, highest_hz))
@@ -106,13 +105,12 @@ def shortest_signal(network: Network) -> int:
 
 
 def mean_and_deviation(spectrograms: Iterable[torch.Tensor]) -> tuple[float, float, int]:
-    """Mean and standard deviation of all values, and how many frames were left out as not finite.
+    """Mean and standard deviation of all values, and the number of frames that were left out as not finite.
+
+    Mean and deviation are 0 if there are no finite frames.
 
     Args:
         spectrograms: pieces (…, 64, frames).
-
-    Returns:
-        0 and 0 where there are no finite frames.
     """
     count, mean, squares, broken = 0, 0.0, 0.0, 0
     for piece in spectrograms:
@@ -122,7 +120,7 @@ def mean_and_deviation(spectrograms: Iterable[torch.Tensor]) -> tuple[float, flo
         if not values.numel():
             continue
         variance, middle = (float(value) for value in torch.var_mean(values, correction=0))
-        # Chan, Golub and LeVeque 1983: moments of two parts together.
+        # Moments of two parts are joined as Chan, Golub and LeVeque 1983 do it.
         added, step = values.numel(), middle - mean
         squares += variance * added + step**2 * count * added / (count + added)
         mean += step * added / (count + added)

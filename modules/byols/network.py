@@ -18,7 +18,7 @@ class AudioNTT(Network):
     """BYOL-A's own encoder (Niizumi et al. 2021, arXiv 2103.06695).
 
     Args:
-        width: values D of an embedding: 2048 in what BYOL-S publishes; BYOL-A has 512 and 1024, too.
+        width: values D of an embedding: 2048 in BYOL-S's checkpoints; BYOL-A's have 512 and 1024, too.
     """
 
     min_frames = 8
@@ -30,7 +30,7 @@ class AudioNTT(Network):
         self.scene_embedding_size = self.timestamp_embedding_size = width
         layers: list[nn.Module] = []
         for channels in (1, 64, 64):
-            # The maximum first: it commutes with ReLU, which then has a quarter of the work.
+            # The maximum comes first: it commutes with ReLU, which then has a quarter of the work.
             layers += [nn.Conv2d(channels, 64, 3, padding=1), nn.BatchNorm2d(64), nn.MaxPool2d(2), nn.ReLU()]
         self.features = nn.Sequential(*layers)
         self.fc = nn.Sequential(
@@ -81,7 +81,7 @@ class Resnetish34(Network):
             inputs = channels
 
     def rows(self, log_mel: torch.Tensor) -> torch.Tensor:
-        # The maximum first, as in AudioNTT.
+        # The maximum comes first, as in AudioNTT.
         features = functional.relu(functional.max_pool2d(self.bn1(self.conv1(log_mel)), 3, stride=2, padding=1))
         for stage in range(1, 5):
             features = self.get_submodule(f"layer{stage}")(features)
@@ -114,7 +114,7 @@ class CLSTM(Network):
         return mel_and_channels(self.conv(log_mel))
 
     def summarise(self, state: State | None, rows: torch.Tensor) -> State:
-        # The output at the last row is all that counts. The backward direction has then seen nothing but that row.
+        # Only the output at the last row counts. The backward direction has seen nothing but that row by then.
         hidden = rows.new_zeros(2, 1, len(rows), self.bilstm.hidden_size) if state is None else state[0]
         _, after = self._direction(rows, hidden, "")
         return after, rows[:, -1:]
@@ -126,7 +126,7 @@ class CLSTM(Network):
         return embedding
 
     def _direction(self, rows: torch.Tensor, hidden: torch.Tensor, suffix: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Outputs (B, rows, 512) of one direction of the LSTM, and its hidden and cell state (2, 1, B, 512)."""
+        """Outputs (B, rows, 512) of a direction of the LSTM, and its hidden and cell state (2, 1, B, 512)."""
         names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
         weights = [getattr(self.bilstm, name + suffix) for name in names]
         output, state, cell = torch.lstm(

@@ -1,4 +1,4 @@
-"""BYOL-S with random weights; it is small as it is."""
+"""BYOL-S with random weights; the published encoder is small, too."""
 
 from __future__ import annotations
 

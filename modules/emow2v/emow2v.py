@@ -41,7 +41,7 @@ class EmoW2V(SpeechProcessor):
 
     def load_encoder(self) -> Encoder:
         options = self.options
-        compute = options.compute  # what it refuses need not be fetched
+        compute = options.compute  # options that it refuses need no download
         if options.exported and not is_export(weights.local_path(options.model)):
             if options.context == "recording":
                 raise OptionError(

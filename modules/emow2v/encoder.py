@@ -17,7 +17,7 @@ class EmoW2VEncoder(FrameEncoder):
 
     Args:
         folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
-        compute: where and in which number format wav2vec 2.0 computes; the head stays in float32.
+        compute: device and number format of wav2vec 2.0; the head stays in float32.
 
     Raises:
         WeightsError: the folder cannot be used.

@@ -15,12 +15,12 @@ from novaspeech.models.compute import Compute
 from novaspeech.models.wav2vec2 import Wav2Vec2, load_wav2vec2
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
-# The head's values, in its order; roughly 0 to 1.
+# Scores of the head, in its order; roughly 0 to 1.
 SCORES = ("arousal", "dominance", "valence")
 
 
 class RegressionHead(nn.Module):
-    """Pooled hidden states (B, D) → scores (B, 3). The names are the checkpoint's."""
+    """Pooled hidden states (B, D) → scores (B, 3). Attributes are named as in the checkpoint."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
         self.post_init()
 
     def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pooled hidden states (B, D) and scores (B, 3) of windows (B, N) float32 as the model hears them."""
+        """Pooled hidden states (B, D) and scores (B, 3) of windows (B, N) float32 that are normalised."""
         pooled = self.wav2vec2(signal).last_hidden_state.mean(dim=1)
         return pooled, self.classifier(pooled)
 
@@ -51,10 +51,10 @@ def load_emotion_model(folder: Path, compute: Compute | None = None) -> Wav2Vec2
     """The model in a folder.
 
     Args:
-        compute: what is to run it; None for torch.
+        compute: device, number format and backend; None is torch.
 
     Raises:
-        WeightsError: it has no emotion head, other labels, or parts that do not fit.
+        WeightsError: the folder has no emotion head, other labels, or parts that do not fit.
     """
     config: Any = weights.load_config(Wav2Vec2Config, folder)
     labels = [config.id2label[index] for index in sorted(config.id2label)]

@@ -17,7 +17,7 @@ def make(folder: Path, speech: torch.Tensor) -> None:
     """Writes an emotion model of two layers with 64 values per frame into `folder`; its scores wander about 0.5."""
     torch.manual_seed(0)
     model = random_emotion_model(**SMALL_SIZES)
-    # Random hidden states hardly change over time: the head is centred on those of some speech, and made to exaggerate.
+    # Random hidden states hardly change over time. The head is centred on those of some speech, and exaggerates.
     windows = standardise(speech.unfold(0, 16000, 16000))
     with torch.no_grad():
         pooled = model.eval()(windows)[0]
@@ -40,7 +40,7 @@ def random_emotion_model(**sizes: Any) -> EmotionModel:
 
 
 def save_emotion_model(model: EmotionModel, folder: Path) -> None:
-    """Writes it with the preprocessor_config.json of the published model's folder."""
+    """Writes a model with the preprocessor_config.json of the published model's folder."""
     model.save_pretrained(folder)
     Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
 

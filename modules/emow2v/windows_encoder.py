@@ -1,4 +1,4 @@
-"""The emotion model as one graph from windows to scores: the published ONNX file, and others of its form."""
+"""The emotion model as one ONNX graph from windows to scores: the published file, and others of its form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from novaspeech.models.onnx.runtime import OnnxGraph
 
 INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}
-SAMPLING_RATE, MIN_LENGTH = 16000, 400  # Hz, and samples of one hidden state, of every wav2vec 2.0 that is published
+PROBED = 12_345  # samples of a window that tries a model; a length that no model is fixed to
+SAMPLING_RATE, MIN_LENGTH = 16000, 400  # Hz, and samples of one hidden state; every published wav2vec 2.0 has these
 
 
 def onnx_file(model: str, published: Any, log: Log) -> Path:
@@ -36,7 +37,7 @@ def onnx_file(model: str, published: Any, log: Log) -> Path:
         log: takes a line when something is fetched.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: there is no such file.
     """
     path = fetch(published, log) if published else weights.local_path(model)
     if path.is_file():
@@ -60,18 +61,17 @@ class WindowsEncoder(Encoder):
     """Windows of raw signal → pooled hidden states and scores, by onnxruntime.
 
     Args:
-        file: with the input `signal` (batch, time) and the outputs `hidden_states` (batch, D) and `logits` (batch, 3),
-            all float32.
-        compute: made for the backend "onnx".
+        file: a graph with the input `signal` (batch, time) and the outputs `hidden_states` (batch, D) and `logits`
+            (batch, 3), all float32.
+        compute: device and number format for the backend "onnx".
 
     Raises:
-        WeightsError: the file is no such model.
+        WeightsError: the file is another model.
         OptionError: onnxruntime cannot do what the options ask for.
     """
 
     def __init__(self, file: Path, compute: Compute) -> None:
         self._file, self._graph = file, OnnxGraph(file, compute)
-        self._check_signature()
         about = self._about()
         self._precision = about.get("precision", "its own precision")
         if compute.asked[1] == "float32" and self._precision == "int8":
@@ -87,13 +87,11 @@ class WindowsEncoder(Encoder):
             self.max_batch = 1
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        wanted = [name for name in OUTPUTS if (set(names) & _GIVEN_BY[name])]
-        found = dict(zip(wanted, self._run(batch.windows.numpy(), wanted), strict=True))
-        outputs = {}
-        if "hidden_states" in found:
-            outputs["embedding"] = torch.from_numpy(found["hidden_states"])
+        wanted = [name for name in OUTPUTS if set(names) & _GIVEN_BY[name]]
+        found = dict(zip(wanted, map(torch.from_numpy, self._run(batch.windows.numpy(), wanted)), strict=True))
+        outputs = {"embedding": found["hidden_states"]} if "hidden_states" in found else {}
         if "logits" in found:
-            outputs |= dict(zip(SCORES, torch.from_numpy(found["logits"]).chunk(len(SCORES), dim=1), strict=True))
+            outputs |= dict(zip(SCORES, found["logits"].chunk(len(SCORES), dim=1), strict=True))
         return outputs
 
     def __str__(self) -> str:
@@ -103,7 +101,7 @@ class WindowsEncoder(Encoder):
         return self._graph.run({INPUT: windows}, wanted)
 
     def _about(self) -> dict[str, Any]:
-        """Metadata that `novaspeech export` wrote into files of this form once; none if it comes from elsewhere."""
+        """Metadata that `novaspeech export` once wrote into files of this form; {} for files from elsewhere."""
         text = self._graph.session.get_modelmeta().custom_metadata_map.get("novaspeech", "{}")
         with contextlib.suppress(ValueError):
             about = json.loads(text)
@@ -111,47 +109,21 @@ class WindowsEncoder(Encoder):
                 return about
         return {}
 
-    def _check_signature(self) -> None:
-        inputs, outputs = self._graph.session.get_inputs(), self._graph.session.get_outputs()
-        found = {value.name: value for value in (*inputs, *outputs)}
-        right = [value.name for value in inputs] == [INPUT] and all(
-            name in found and found[name].type == "tensor(float)" and len(found[name].shape or (0, 0)) == 2
-            for name in (INPUT, *OUTPUTS)
-        )
-        if right:  # what the file leaves open, running it will show
-            batch, time = found[INPUT].shape or (None, None)
-            _, scores = found["logits"].shape or (None, None)
-            right = not isinstance(time, int) and (batch == 1 or not isinstance(batch, int))
-            right &= scores == len(SCORES) or not isinstance(scores, int)
-        if not right:
-            takes, gives = (
-                ", ".join(f"{value.name} {value.type.removeprefix('tensor')} {value.shape}" for value in values)
-                for values in (inputs, outputs)
-            )
-            raise WeightsError(
-                f"{self._file} is a model of another kind: it takes {takes} and gives {gives}; needed are signal "
-                f"(float) [batch, time], hidden_states (float) [batch, D] and logits (float) [batch, 3], batch free "
-                f"or 1, time free"
-            )
-
     def _probe(self) -> tuple[int, bool]:
-        """Dimension of the embeddings, and whether windows must go one by one, both seen on noise.
+        """Dimension of the embeddings, and whether windows must go one by one, both found with noise.
 
-        Shapes in a file may be left out, or wrong. And dynamic int8 scales a whole batch alike: one by one, no result
-        depends on its neighbours.
+        Shapes in a file may be missing or wrong. And dynamic int8 scales a whole batch alike: windows go one by one
+        then, so that no result depends on its neighbours.
         """
-        noise = np.random.default_rng(0).standard_normal((2, SAMPLING_RATE)).astype(np.float32)
+        noise = np.random.default_rng(0).standard_normal((2, PROBED)).astype(np.float32)
         noise[1] *= 0.01
         try:
             rows = [self._run(row[None], OUTPUTS) for row in noise]
             hidden, scores = alone = [np.concatenate(column) for column in zip(*rows, strict=True)]
         except (ModelError, RuntimeError, ValueError) as error:
-            raise WeightsError(f"{self._file} fails on 1 s of noise: {first_line(error)}") from error
+            raise self._other_kind(first_line(error)) from error
         if hidden.ndim != 2 or len(hidden) != 2 or scores.shape != (2, len(SCORES)):
-            raise WeightsError(
-                f"{self._file} gives hidden_states {hidden.shape} and logits {scores.shape} for two windows; (2, D) "
-                f"and (2, {len(SCORES)}) are needed"
-            )
+            raise self._other_kind(f"hidden_states {hidden.shape} and logits {scores.shape} for two windows")
         try:
             together = self._run(noise, OUTPUTS)
         except (ModelError, RuntimeError):
@@ -161,3 +133,14 @@ class WindowsEncoder(Encoder):
             for a, b in zip(alone, together, strict=True)
         )
         return hidden.shape[1], not same
+
+    def _other_kind(self, fault: str) -> WeightsError:
+        takes, gives = (
+            ", ".join(f"{value.name} {value.type.removeprefix('tensor')} {value.shape}" for value in values)
+            for values in (self._graph.session.get_inputs(), self._graph.session.get_outputs())
+        )
+        return WeightsError(
+            f"{self._file} is a model of another kind: it takes {takes} and gives {gives} ({fault}); needed are signal "
+            f"(float) [batch, time], hidden_states (float) [batch, D] and logits (float) [batch, 3], batch free or 1, "
+            f"time free"
+        )

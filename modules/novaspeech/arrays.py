@@ -1,4 +1,4 @@
-"""The array types of novaspeech, runs of True in them, and numbers that are none."""
+"""Array types, runs of True, and gaps in a signal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def runs(values: BoolArray) -> Iterator[tuple[int, int]]:
 
 
 def bridged(signal: FloatArray, finite: BoolArray) -> FloatArray:
-    """A copy of (n,) samples with straight lines in place of those that are not `finite`; zeros if none is."""
+    """A copy of a signal (n,) with straight lines in place of samples that are not finite; zeros if none is."""
     bad, good = np.flatnonzero(~finite), np.flatnonzero(finite)
     signal = signal.copy()
     signal[bad] = np.interp(bad, good, signal[good]) if len(good) else 0.0

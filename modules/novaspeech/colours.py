@@ -1,4 +1,4 @@
 """The colours of pages, pictures and tiers."""
 
-# Okabe and Ito's, for all kinds of eyes, but for the two that are too light or too dark for one of the themes.
+# Okabe and Ito's colours, for all kinds of eyes, without the two that are too light or too dark for a theme.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

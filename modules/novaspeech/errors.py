@@ -37,22 +37,22 @@ class PackageError(NovaspeechError, ImportError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error of another library says, cut at `LONGEST_LINE` characters."""
+    """The first line of another library's error, cut at `LONGEST_LINE` characters."""
     return shortened(next(iter(str(error).strip().splitlines()), type(error).__name__), LONGEST_LINE)
 
 
 def shortened(text: str, most: int = LONGEST_QUOTE) -> str:
-    """What another program says, in one line, cut at `most` characters."""
+    """Another program's words in one line, cut at `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[:most]}…"
 
 
 def quoted(value: object) -> str:
-    """A value that somebody else wrote, as messages repeat it: on one line, cut at `LONGEST_QUOTE` characters."""
+    """A foreign value for a message: its repr on one line, cut at `LONGEST_QUOTE` characters."""
     if isinstance(value, (str, bytes)):
         value = value[: LONGEST_QUOTE + 1]  # a repr of gigabytes would only be cut again
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 (whatever a foreign object's repr does, or one nested a thousand deep)
+    except Exception:  # noqa: BLE001 (a foreign object's repr may raise anything, or be nested a thousand deep)
         text = f"a {type(value).__name__}"
     return shortened(text)

@@ -1,4 +1,4 @@
-"""What novaspeech tells while it works: lines of text, and how far it is."""
+"""Hooks that are called during work: log lines and progress."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ Progress = Callable[[int, int], None]  # completed, total
 
 
 def ignore_progress(completed: int, total: int) -> None:
-    """A `Progress` for those who do not want to know."""
+    """A `Progress` that does nothing."""
 
 
 def ignore(line: str) -> None:
-    """A `Log` for those who do not want to know."""
+    """A `Log` that does nothing."""

@@ -1,4 +1,4 @@
-"""Segments: stretches of time with a name, which discrete and free annotations are made of."""
+"""Segments: named stretches of time, the rows of discrete and free annotations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from novaspeech.arrays import BoolArray, FloatArray, runs
 
 @dataclass(frozen=True)
 class Segment:
-    """One row of a discrete or free annotation.
+    """A row of a discrete or free annotation.
 
     Attributes:
-        start_ms, end_ms: from when to when.
-        name: its class, or its text.
+        start_ms, end_ms: begin and end.
+        name: the segment's class, or its text.
         confidence: 0 to 1.
     """
 
@@ -30,14 +30,14 @@ class Segment:
 def find_segments(
     scores: FloatArray, usable: BoolArray, step_ms: int, *, threshold: float, min_gap_ms: int, min_duration_ms: int
 ) -> Iterator[tuple[int, int]]:
-    """Where scores are at least `threshold`: index of the first step, and of the one after the last.
+    """Stretches of scores that are at least `threshold`: index of the first step, and of the one after the last.
 
     Args:
         scores: (count,), one for every `step_ms`.
-        usable: (count,), which of them mean something; the others are below any threshold, and a gap over them is
+        usable: (count,) False for scores that mean nothing. They are below any threshold, and a gap that holds one is
             never closed.
-        min_gap_ms: shorter gaps between two segments are closed, before
-        min_duration_ms: shorter segments are left out.
+        min_gap_ms: shorter gaps between two segments are closed first.
+        min_duration_ms: shorter segments are then left out.
     """
     above = (scores >= threshold) & usable
     for begin, end in list(runs(~above)):
@@ -55,5 +55,5 @@ def mean_confidence(scores: FloatArray, low: float, high: float) -> float:
 
 
 def plain_name(name: str) -> str:
-    """A name as names are compared: without case, blanks, hyphens and underscores."""
+    """A name without case, blanks, hyphens and underscores, to compare it with others."""
     return re.sub(r"[\s_-]", "", name).casefold()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from novaspeech.errors import OptionError
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.models.compute import Compute
+from novaspeech.models.layers import layer_index
 from speech_encoder.families import load_family
 
-ALL = "all"  # layers
+ALL = "all"  # value of the option `layer`: the mean of all layers
 
 
 class SpeechEncoder(FrameEncoder):
@@ -20,10 +20,10 @@ class SpeechEncoder(FrameEncoder):
 
     Args:
         folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
-        layer: index of the hidden states, as in transformers' `hidden_states`: 0 is what enters the first layer, -1
-            what the last one gives; "all" is the mean of all of them.
+        layer: index of the hidden states, as in transformers' `hidden_states`: 0 enters the first layer, -1 leaves the
+            last one; "all" is the mean of all layers.
         pooling: "mean", "max", or "mean_std": the mean, then the standard deviation.
-        compute: where and in which number format the model computes.
+        compute: device and number format.
 
     Raises:
         OptionError: the model has no such layer.
@@ -34,7 +34,7 @@ class SpeechEncoder(FrameEncoder):
         compute = compute or Compute()
         model = load_family(folder, compute)
         last = model.network.last
-        chosen = _layer_of(layer, last)
+        chosen = None if layer == ALL else layer_index(layer, last, otherwise=", all the mean of all")
         width = 2 * model.width if pooling == "mean_std" else model.width
         super().__init__(model, {"embeddings": width}, compute)
         self.pooling = pooling
@@ -44,22 +44,3 @@ class SpeechEncoder(FrameEncoder):
 
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
         return {"embeddings": pooled}
-
-
-def _layer_of(layer: str, count: int) -> int | None:
-    """Index from 0 of a layer that may be counted from the last; None for all.
-
-    Raises:
-        OptionError: a model with `count` layers does not have it.
-    """
-    if layer == ALL:
-        return None
-    try:
-        number = int(layer)
-    except ValueError:
-        number = count + 1  # which no model has
-    if not -count - 1 <= number <= count:
-        raise OptionError(
-            f"option 'layer' is {layer!r}; this model has the layers 0 to {count}; -1 is its last, all the mean of all"
-        )
-    return number % (count + 1)

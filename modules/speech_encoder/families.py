@@ -1,4 +1,4 @@
-"""The families of speech encoders: how each is loaded, what it hears, and where its frames lie."""
+"""The families of speech encoders: loading, input features and frames of each."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from speech_encoder.gated_attention import gate_positions
 
 
 def raw_signal(network_class: type, config: Any, folder: Path, compute: Compute) -> FrameModel:
-    """wav2vec 2.0 (arXiv 2006.11477) with XLS-R and MMS, HuBERT (2106.07447), WavLM (2110.13900), UniSpeech-SAT
-    (2110.05752) and data2vec-audio (2202.03555): convolutions on the signal.
+    """Loads encoders with convolutions on the signal; no attention mask, since a batch's windows have one length.
 
-    No attention mask is needed, since the windows of a batch are of one length.
+    They are wav2vec 2.0 (arXiv 2006.11477) with XLS-R and MMS, HuBERT (2106.07447), WavLM (2110.13900), UniSpeech-SAT
+    (2110.05752) and data2vec-audio (2202.03555).
     """
     extractor = weights.load_extractor(transformers.Wav2Vec2FeatureExtractor, folder)
     refuse_adapter(config, folder)
@@ -38,13 +38,8 @@ def raw_signal(network_class: type, config: Any, folder: Path, compute: Compute)
     return signal_model(network, config, extractor, folder, compute)
 
 
-def filter_bank(network_class: type, config: Any, folder: Path, compute: Compute) -> FrameModel:
-    """w2v-BERT 2.0 (arXiv 2312.05187): Kaldi's filter banks, two frames at a time."""
-    return load_wav2vec2_bert(folder, compute)
-
-
 def log_mel_30_seconds(network_class: type, config: Any, folder: Path, compute: Compute) -> FrameModel:
-    """The encoder of Whisper (arXiv 2212.04356)."""
+    """Loads the encoder of Whisper (arXiv 2212.04356)."""
     front = LogMel30Seconds(config, folder, compute)
     if compute.providers:
         network: Network = OnnxNetwork(folder, compute)
@@ -55,9 +50,9 @@ def log_mel_30_seconds(network_class: type, config: Any, folder: Path, compute: 
 
 
 class LogMel30Seconds:
-    """A log-mel spectrogram of 30 s, which Whisper's own extractor makes.
+    """A log-mel spectrogram of 30 s by Whisper's own extractor, which pads windows to 30 s.
 
-    Windows are padded to 30 s, as the extractor does it; frames that begin after the window's end do not count.
+    Frames that begin after the window's end do not count.
     """
 
     def __init__(self, config: Any, folder: Path, compute: Compute) -> None:
@@ -68,7 +63,7 @@ class LogMel30Seconds:
         self._compute = compute
 
     def frame_count(self, samples: int) -> int:
-        """Frames of a window."""
+        """Number of frames of a window."""
         return -(-samples // self.frame_hop)
 
     def samples_used(self, samples: int) -> int:
@@ -79,7 +74,7 @@ class LogMel30Seconds:
         return ()
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
-        """(B, bands, 3000).
+        """Spectrograms (B, bands, 3000) of a batch.
 
         Raises:
             RequestError: the windows are longer than 30 s.
@@ -95,20 +90,21 @@ class LogMel30Seconds:
         return features
 
 
-# model_type of config.json → class of transformers, and what loads it.
+# The config's model_type → class of transformers, and function that loads it.
 FAMILIES: dict[str, tuple[type, Callable[[type, Any, Path, Compute], FrameModel]]] = {
     "data2vec-audio": (transformers.Data2VecAudioModel, raw_signal),
     "hubert": (transformers.HubertModel, raw_signal),
     "unispeech-sat": (transformers.UniSpeechSatModel, raw_signal),
     "wav2vec2": (transformers.Wav2Vec2Model, raw_signal),
-    "wav2vec2-bert": (transformers.Wav2Vec2BertModel, filter_bank),
+    # w2v-BERT 2.0 (arXiv 2312.05187) takes Kaldi's filter banks, two frames at a time.
+    "wav2vec2-bert": (transformers.Wav2Vec2BertModel, lambda _class, _config, *rest: load_wav2vec2_bert(*rest)),
     "wavlm": (transformers.WavLMModel, raw_signal),
     "whisper": (transformers.WhisperModel, log_mel_30_seconds),
 }
 
 
 def load_family(folder: Path, compute: Compute) -> FrameModel:
-    """What gives hidden states, from a folder, on its device.
+    """The model in a folder, on its device.
 
     Raises:
         WeightsError: the folder cannot be used.

@@ -11,18 +11,18 @@ from novaspeech.models.fast.attention import attend
 
 
 def gate_positions(network: Any) -> None:
-    """Lets a transformers `WavLMModel` compute the same without its table of weights, which nobody asked for."""
+    """Lets a transformers `WavLMModel` compute the same without its table of attention weights."""
     for layer in network.encoder.layers:
         layer.attention = GatedAttention(layer.attention)
 
 
 class GatedAttention(nn.Module):
-    """A transformers `WavLMAttention`: same weights, same numbers up to rounding.
+    """A transformers `WavLMAttention` with the same weights, and the same numbers up to rounding.
 
-    transformers computes the weights of all pairs of frames one by one, and gives their mean over the heads besides.
+    transformers' own computes the weights of all pairs of frames, and gives their mean over the heads, too.
 
     Args:
-        attention: of transformers.
+        attention: the layer of transformers.
     """
 
     def __init__(self, attention: Any) -> None:
@@ -31,7 +31,7 @@ class GatedAttention(nn.Module):
         self.q_proj, self.k_proj = attention.q_proj, attention.k_proj
         self.v_proj, self.out_proj = attention.v_proj, attention.out_proj
         self.gru_rel_pos_linear, self.gru_rel_pos_const = attention.gru_rel_pos_linear, attention.gru_rel_pos_const
-        if hasattr(attention, "rel_attn_embed"):  # the first layer, for all
+        if hasattr(attention, "rel_attn_embed"):  # only the first layer has it, for all layers
             self.rel_attn_embed, self._bucket = attention.rel_attn_embed, attention._relative_positions_bucket
 
     def forward(
@@ -41,11 +41,11 @@ class GatedAttention(nn.Module):
         position_bias: torch.Tensor | None = None,
         **unused: object,
     ) -> tuple[torch.Tensor, None, torch.Tensor]:
-        """(B, F, D) → (B, F, D), None in place of the weights, and the bias (H, F, F) for the layers that follow.
+        """Hidden states (B, F, D) → (B, F, D), None in place of the weights, and the bias (H, F, F) for later layers.
 
         Args:
-            attention_mask: (B, F), 1 for frames that may be heard; None if all may.
-            position_bias: what the first layer gave.
+            attention_mask: (B, F), 1 for frames that count; None if all do.
+            position_bias: the bias that the first layer gave.
         """
         batch, frames, _ = hidden_states.shape
         if position_bias is None:
@@ -65,12 +65,12 @@ class GatedAttention(nn.Module):
         queries, keys, values = (
             part.view(batch, frames, self.heads, self.head_size).transpose(1, 2) for part in projected
         )
-        heard = attend(queries, keys, values, bias_of)
-        return self.out_proj(heard), None, position_bias
+        attended = attend(queries, keys, values, bias_of)
+        return self.out_proj(attended), None, position_bias
 
     def _position_bias(self, frames: int) -> torch.Tensor:
-        """(H, F, F), of each distance from a query to a key."""
-        places = torch.arange(frames, device=self.rel_attn_embed.weight.device)
-        of_distances = self.rel_attn_embed(self._bucket(torch.arange(1 - frames, frames, device=places.device)))
-        bias: torch.Tensor = of_distances.T[:, places[None] - places[:, None] + frames - 1]
+        """Bias (H, F, F), which depends on the distance from query to key."""
+        indices = torch.arange(frames, device=self.rel_attn_embed.weight.device)
+        by_distance = self.rel_attn_embed(self._bucket(torch.arange(1 - frames, frames, device=indices.device)))
+        bias: torch.Tensor = by_distance.T[:, indices[None] - indices[:, None] + frames - 1]
         return bias

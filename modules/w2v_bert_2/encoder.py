@@ -17,7 +17,7 @@ class W2VBert2Encoder(FrameEncoder):
 
     Args:
         folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
-        compute: where and in which number format the model computes.
+        compute: device and number format.
 
     Raises:
         WeightsError: the folder cannot be used.

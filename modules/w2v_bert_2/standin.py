@@ -15,7 +15,7 @@ def make(folder: Path, speech: torch.Tensor) -> None:
     torch.manual_seed(0)
     config = Wav2Vec2BertConfig(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128)
     Wav2Vec2BertModel(config).save_pretrained(folder)
-    # As in facebook/w2v-bert-2.0; the class's own default pads with 0.
+    # facebook/w2v-bert-2.0 pads with 1; the class's own default is 0.
     SeamlessM4TFeatureExtractor(padding_value=1).save_pretrained(folder)
 
 

@@ -32,6 +32,6 @@ class W2VBert2(SpeechProcessor):
 
     def load_encoder(self) -> W2VBert2Encoder:
         options = self.options
-        compute = options.compute  # what it refuses need not be fetched
+        compute = options.compute  # options that it refuses need no download
         folder = weights.model_folder(options.model, ["wav2vec2-bert"], self.log, options.exported)
         return W2VBert2Encoder(folder, compute)

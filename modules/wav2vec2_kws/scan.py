@@ -1,4 +1,4 @@
-"""One pass over a recording: everything that is wanted of its frames, gathered block by block."""
+"""One pass over a recording, which gathers keywords, words and embeddings block by block."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
 from wav2vec2_kws.words import WordDecoder
 
-# Hits, of a model that finds keywords everywhere, from which on the weaker ones are let go before the end.
-MANY = 20_000
+MANY = 20_000  # hits after which weaker ones are dropped before the end, for models that find keywords everywhere
 
 
 @dataclass
@@ -28,11 +27,11 @@ class Scan:
     """Everything that one pass found in a recording.
 
     Attributes:
-        keywords: in the order of time, without overlap.
-        words: every word that was recognised, if that was asked for.
-        evidence: (count,) the best score of a keyword at each window's frame.
+        evidence: (count,) best score of a keyword at each window's frame.
+        usable: (count,) True for windows of usable audio.
+        keywords: found keywords in the order of time, without overlap.
+        words: recognised words, if they were asked for.
         pooled: (count, D) mean hidden states of each window, if they were asked for; zeros where none is usable.
-        usable: (count,) which windows heard usable audio.
     """
 
     evidence: FloatArray
@@ -53,16 +52,16 @@ def scan(
     pooled: bool = False,
     end_ms: int | None = None,
 ) -> Scan:
-    """Goes over a recording's frames once, and gathers what is asked for.
+    """Goes over a recording's frames once.
 
     Args:
-        grid: the windows that `evidence` and `pooled` are wanted of.
-        inference: of a `KeywordEncoder`.
+        grid: windows of `evidence` and `pooled`.
+        inference: runs a `KeywordEncoder`.
         detectors: find keywords.
-        threshold: score from which on a hit is kept.
-        words: whether every recognised word is wanted.
-        pooled: whether mean hidden states are wanted.
-        end_ms: where keywords and words end at the latest; None is the recording's end.
+        threshold: lowest score of a hit that is kept.
+        words: True to gather recognised words.
+        pooled: True to gather mean hidden states.
+        end_ms: latest end of keywords and words; None is the recording's end.
 
     Raises:
         RecordingError, ModelError: see `Inference.frames`.
@@ -71,38 +70,26 @@ def scan(
     assert isinstance(encoder, KeywordEncoder)
     timeline = Timeline(grid, encoder)
     end = timeline.frame_of(end_ms)
-    windows = _Windows(recording, grid, encoder, pooled)
+    pool, usable = FramePool(recording, grid, encoder), np.zeros(grid.count, bool)
+    means = np.zeros((grid.count, encoder.dimensions["embeddings"]), np.float32) if pooled else None
+
     found = _Found(detectors, [WordDecoder(encoder.vocabulary)] if words else [], timeline, threshold)
     for block in inference.frames(recording, sorted(found.names | ({HIDDEN} if pooled else set()))):
-        windows.hear(block)
-        found.hear(block, end)
-        if block.end >= max(end, windows.end):
+        # Hidden states that only a detector reads need no means.
+        for windows in pool.add(block if pooled else replace(block, values={})):
+            usable[windows.rows] = windows.usable
+            if means is not None:
+                means[windows.rows] = windows.values.numpy()
+        found.add(block, end)
+        if block.end >= max(end, pool.end):
             break
         inference.progress(timeline.window_of(block.end), grid.count)
     inference.progress(grid.count, grid.count)
-    return Scan(timeline.values, windows.usable, *found.segments(), windows.means)
-
-
-class _Windows:
-    """Which windows heard usable audio, and if they are wanted the means (count, D) of their hidden states."""
-
-    def __init__(self, recording: Recording, grid: WindowGrid, encoder: KeywordEncoder, pooled: bool) -> None:
-        self._pool = FramePool(recording, grid, encoder)
-        self.end = self._pool.end
-        self.usable = np.zeros(grid.count, bool)
-        self.means = np.zeros((grid.count, encoder.dimensions["embeddings"]), np.float32) if pooled else None
-
-    def hear(self, block: FrameBlock) -> None:
-        """Takes the recording's next frames."""
-        # Hidden states that only a detector reads need no means.
-        for windows in self._pool.add(block if self.means is not None else replace(block, values={})):
-            self.usable[windows.rows] = windows.usable
-            if self.means is not None:
-                self.means[windows.rows] = windows.values.numpy()
+    return Scan(timeline.values, usable, *found.segments(), means)
 
 
 class _Found:
-    """Words, and hits from a threshold on: of those at the same place the best."""
+    """Words, and hits from a threshold on; of hits with the same name and frames the best is kept."""
 
     def __init__(
         self, detectors: Sequence[Detector], decoders: Sequence[WordDecoder], timeline: Timeline, threshold: float
@@ -115,11 +102,11 @@ class _Found:
 
     @property
     def names(self) -> set[str]:
-        """The encoder's frames that are needed."""
+        """Names of the encoder's outputs that are needed."""
         return {reader.reads for reader in (*self._detectors, *self._decoders)}
 
-    def hear(self, block: FrameBlock, end: int) -> None:
-        """Takes the recording's next frames, those before frame `end`."""
+    def add(self, block: FrameBlock, end: int) -> None:
+        """Takes the recording's next frames that lie before frame `end`."""
         if block.first >= end:
             return
         block = block.until(end)
@@ -144,7 +131,11 @@ class _Found:
 
 
 class Timeline:
-    """Frames in milliseconds and on a request's grid."""
+    """Frames in milliseconds and on a request's grid.
+
+    Attributes:
+        values: (count,) evidence of each window, see `mark`.
+    """
 
     def __init__(self, grid: WindowGrid, encoder: KeywordEncoder) -> None:
         self._grid = grid
@@ -152,7 +143,7 @@ class Timeline:
         self.values = np.zeros(grid.count, np.float32)
 
     def mark(self, hit: Hit) -> None:
-        """Raises the evidence of windows whose frame the hit meets."""
+        """Raises the evidence of windows whose frame overlaps the hit."""
         start, end = hit.start * self._frame_ms, hit.end * self._frame_ms
         first = max(0, int((start - self._grid.frame_ms) // self._grid.stride_ms) + 1)
         last = int(-(-end // self._grid.stride_ms))
@@ -164,9 +155,9 @@ class Timeline:
         return Segment(round(hit.start * self._frame_ms), round(hit.end * self._frame_ms), hit.name, hit.score)
 
     def frame_of(self, ms: int | None) -> int:
-        """The number of frames that begin before; None is the recording's end."""
+        """Number of frames that begin before a time; None is the recording's end."""
         return sys.maxsize if ms is None else int(-(-ms // self._frame_ms))
 
     def window_of(self, frame: int) -> int:
-        """Index of the window that starts at a frame or before."""
+        """Index of the last window that starts at a frame or before it."""
         return min(self._grid.count, int(frame * self._frame_ms // self._grid.stride_ms))

@@ -1,4 +1,4 @@
-"""A small model that spells, with random weights, and the one that has learnt to."""
+"""A small speller with random weights, and the trained one in `small/`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureEx
 from novaspeech.module.standin import SMALL_SIZES, StandIn
 
 SMALL = Path(__file__).with_name("small")
-# The letters of facebook/wav2vec2-base-960h, in its order.
+# Letters of facebook/wav2vec2-base-960h, in its order.
 ALPHABET = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from novaspeech.errors import OptionError, WeightsError
 
-APOSTROPHES = str.maketrans("’‘ʼ", 3 * "'")  # as editors write them
+APOSTROPHES = str.maketrans("’‘ʼ", 3 * "'")  # editors write them in these forms
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Which output of the model stands for what.
+    """The meaning of a CTC model's outputs.
 
     Attributes:
         letters: letter → id.
         blank: id of CTC's blank.
-        delimiter: id of what stands between words.
+        delimiter: id of the delimiter between words.
     """
 
     letters: dict[str, int]
@@ -30,7 +30,7 @@ class Vocabulary:
         """The vocabulary of a `Wav2Vec2CTCTokenizer`, for a model with `size` outputs.
 
         Raises:
-            WeightsError: no delimiter, no letters, or ids that the model does not have.
+            WeightsError: the vocabulary has no delimiter, no letters, or ids that the model does not have.
         """
         tokens: dict[str, int] = tokenizer.get_vocab()
         delimiter = tokens.get(tokenizer.word_delimiter_token)
@@ -48,7 +48,7 @@ class Vocabulary:
         """Ids of a keyword's letters, in the case that the model writes, with the delimiter between words.
 
         Raises:
-            OptionError: it is empty, or has letters that the model does not write.
+            OptionError: the keyword is empty, or has letters that the model does not write.
         """
         keyword = keyword.translate(APOSTROPHES)
         words = self._parted(keyword).split()
@@ -66,7 +66,7 @@ class Vocabulary:
         return tuple(ids)
 
     def _parted(self, keyword: str) -> str:
-        """With blanks for hyphens and underscores, which classes of schemes are written with."""
+        """The keyword with blanks for hyphens and underscores, which a scheme's classes are written with."""
         return "".join(" " if letter in "-_" and letter not in self.letters else letter for letter in keyword)
 
     def write(self, ids: tuple[int, ...]) -> str:
@@ -74,12 +74,21 @@ class Vocabulary:
         names = {number: letter for letter, number in self.letters.items()}
         return "".join(names.get(number, " ") for number in ids)
 
+    def without_accents(self, text: str) -> str:
+        """A text without the accents that the model does not write."""
+
+        def plain(letter: str) -> str:
+            bases = [base for base in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(base)]
+            return letter if self._id(letter) is not None else "".join(bases)
+
+        return "".join(map(plain, text))
+
     def _id(self, letter: str) -> int | None:
         return next(
             (self.letters[form] for form in (letter, letter.upper(), letter.lower()) if form in self.letters), None
         )
 
     def _remedy(self, keyword: str) -> str:
-        bare = "".join(letter for letter in unicodedata.normalize("NFKD", keyword) if not unicodedata.combining(letter))
+        bare = self.without_accents(keyword)
         bare = " ".join("".join(letter if self._id(letter) is not None else " " for letter in bare).split())
         return f"; {bare!r} would do" if bare and not any(map(str.isdigit, keyword)) else "; spell it as it is spoken"

@@ -77,8 +77,8 @@ class Wav2Vec2KWS(SpeechProcessor):
         compute = options.compute
         folder = weights.model_folder(options.model, ["wav2vec2"], self.log, options.exported)
         encoder = KeywordEncoder(folder, options.layer, compute)
-        self._search: Search | None = None  # of the job, or of method=example the last session's
-        self._heard: tuple[object, ...] | None = None  # whose search that is then
+        self._search: Search | None = None  # search of the job; with method=example that of the last session
+        self._example_key: tuple[object, ...] | None = None  # keyword and example of that search
         if options.method == "words" and options.keywords:
             self._search = by_spelling(split_keywords(options.keywords), encoder, options.tolerance)
         if options.method == "classifier":
@@ -115,7 +115,7 @@ class Wav2Vec2KWS(SpeechProcessor):
         return results
 
     def _aligner(self, session: Session) -> Aligner:
-        """Of the session's transcript."""
+        """An aligner of the session's transcript."""
         written = session.labels("transcript", self.options.transcript, "transcript")
         words = read_transcript(written) if isinstance(written, Path) else words_of(written)
         encoder = self.encoder
@@ -140,7 +140,7 @@ class Wav2Vec2KWS(SpeechProcessor):
         excerpt = session.excerpt("example", self.options.example, "keyword")
         classes = session.scheme_classes("keywords")
         name = self.options.keywords or (classes[0] if len(classes) == 1 else excerpt.name)
-        if self._search is None or excerpt.key is None or (name, excerpt.key) != self._heard:
+        if self._search is None or excerpt.key is None or (name, excerpt.key) != self._example_key:
             self._search = by_example(name, excerpt.parts(), session.inference)
-            self._heard = (name, excerpt.key)
+            self._example_key = (name, excerpt.key)
         return self._search

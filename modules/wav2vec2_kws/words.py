@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterator
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
 from novaspeech.inference.pooling import FrameBlock
 from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.vocabulary import Vocabulary
 
-LONGEST_PAUSE = 1.0  # seconds between the words of a phrase
-
 
 class WordDecoder:
     """Best path → words, as transformers' `Wav2Vec2CTCTokenizer.decode(…, output_word_offsets=True)` finds them.
 
-    A word lasts from the first frame of its first letter to the last one of its last. Its score is the mean probability
-    (geometric) of the best path over these frames. Unusable frames part words.
+    A word lasts from the first frame of its first letter to the last frame of its last letter. Its score is the
+    geometric mean of the best path's probabilities in these frames. Unusable frames separate words.
     """
 
     reads = LETTERS
@@ -31,7 +27,8 @@ class WordDecoder:
         self._before = vocabulary.blank
         self._text = ""
         self._start = self._end = 0
-        self._evidence = self._pending = 0.0  # sums of log-probabilities: to the last letter's end, and after it
+        # Sums of log-probabilities: up to the last letter's end, and after it.
+        self._evidence = self._pending = 0.0
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
         letters = np.where(block.usable, block.array(LETTERS).argmax(axis=1), self._vocabulary.delimiter)
@@ -57,54 +54,3 @@ class WordDecoder:
             score = float(np.exp(self._evidence / (self._end - self._start)))
             yield Hit(self._text, self._start, self._end, score)
         self._text = ""
-
-
-class WordDetector:
-    """Keywords among recognised words, see `WordMatcher`.
-
-    Args:
-        keywords, tolerance, frame_seconds: see `WordMatcher`.
-        vocabulary: the model's letters.
-    """
-
-    reads = LETTERS
-
-    def __init__(
-        self, keywords: Mapping[str, str], tolerance: int, vocabulary: Vocabulary, frame_seconds: float
-    ) -> None:
-        self._decoder = WordDecoder(vocabulary)
-        self._matcher = WordMatcher(keywords, tolerance, frame_seconds)
-
-    def add(self, block: FrameBlock) -> Iterator[Hit]:
-        for word in self._decoder.add(block):
-            yield from self._matcher.match(word)
-
-
-class WordMatcher:
-    """Keywords among recognised words, with so many wrong letters. Between the words of a phrase a second may pass.
-
-    Args:
-        keywords: as the user writes each → as the model writes it.
-        tolerance: edits (letters put in, left out or exchanged) that are allowed.
-        frame_seconds: from one frame to the next.
-    """
-
-    def __init__(self, keywords: Mapping[str, str], tolerance: int, frame_seconds: float) -> None:
-        self._keywords = {name: (text, text.count(" ") + 1) for name, text in keywords.items()}
-        self._tolerance = tolerance
-        self._longest_pause = round(LONGEST_PAUSE / frame_seconds)
-        self._recent: list[Hit] = []
-        self._most = max((count for _, count in self._keywords.values()), default=1)
-
-    def match(self, word: Hit) -> Iterator[Hit]:
-        """Keywords that end with this word, the next one of the recording; a score falls with each edit."""
-        self._recent = [*self._recent, word][-self._most :]
-        for name, (text, count) in self._keywords.items():
-            words = self._recent[-count:]
-            together = all(following.start - before.end <= self._longest_pause for before, following in pairwise(words))
-            # A word that could be left out as a whole would match anything.
-            allowed = min(self._tolerance, min(map(len, text.split())) - 1)
-            edits = Levenshtein.distance(text, " ".join(part.name for part in words), score_cutoff=allowed)
-            if len(words) == count and together and edits <= allowed:
-                share = 1 - edits / len(text)
-                yield Hit(name, words[0].start, words[-1].end, share * min(part.score for part in words))

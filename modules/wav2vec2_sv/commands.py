@@ -1,4 +1,4 @@
-"""`novaspeech verify`: do two recordings have the same speaker, and how often is such an answer wrong."""
+"""`novaspeech verify`: whether two recordings have the same speaker, and how often such an answer is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from novaspeech.arrays import FloatArray
     from novaspeech.inference.engine import Inference
 
-WINDOW_MS = 3000  # as in the module's trainer
+WINDOW_MS = 3000  # length of a window, the same as in the module's trainer
 
 
 def add_commands(commands: Any) -> None:
@@ -41,6 +41,8 @@ def _verify(given: argparse.Namespace) -> int:
         novaspeech verify a.wav --against b.wav c.wav
         novaspeech verify --trials list.txt --root voices
     """
+    from wav2vec2_sv.encoder import SpeakerEncoder
+
     first, second = (given.audio, given.against) if given.against else (given.audio[:1], given.audio[1:])
     pair = bool(first and second) and (given.against is not None or len(second) == 1)
     listed = given.trials is not None and not (given.audio or given.against or given.threshold is not None)
@@ -54,21 +56,7 @@ def _verify(given: argparse.Namespace) -> int:
     inference = model.processor.inference(partial(print, file=sys.stderr))
     if listed:
         return verify_trials(given.trials, given.root, inference, given.out)
-    return verify(first, second, inference, given.threshold)
-
-
-def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, threshold: float | None) -> int:
-    """Prints the cosine of two speakers, each known by one or several recordings, and what it means; gives 0.
-
-    Args:
-        inference: of a `SpeakerEncoder`.
-        threshold: from -1 to 1; None for the model's.
-
-    Raises:
-        RecordingError, RequestError: a recording that cannot be used.
-    """
-    from wav2vec2_sv.encoder import SpeakerEncoder
-
+    threshold: float | None = given.threshold
     if threshold is None:
         assert isinstance(inference.encoder, SpeakerEncoder)
         threshold = inference.encoder.threshold
@@ -85,14 +73,7 @@ def verify(first: Sequence[Path], second: Sequence[Path], inference: Inference, 
 def verify_trials(file: Path, root: Path | None, inference: Inference, picture: Path | None) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
-    A recording that cannot be used is listed on standard error, and its trials are left out; the status is 1 then.
-
-    Args:
-        file, root: see `read_trials`.
-        picture: the PNG; None for one beside the list.
-
-    Raises:
-        RequestError: the list cannot be read, or has too few.
+    A recording that cannot be used is listed on standard error. Its trials are left out, and the exit status is 1.
     """
     import numpy as np
     from tqdm import tqdm
@@ -123,7 +104,7 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
 
 
 def _vector(files: Sequence[Path], inference: Inference) -> FloatArray:
-    """(D,) of unit length: the mean of some recordings' vectors."""
+    """The mean (D,) of some recordings' vectors, at unit length."""
     import numpy as np
 
     from novaspeech.audio.recording import Recording

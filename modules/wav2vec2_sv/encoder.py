@@ -1,13 +1,16 @@
-"""Windows → speakers: the encoder, and the one vector of a recording."""
+"""wav2vec 2.0 with an x-vector head (Yang et al. 2021, arXiv 2105.01051; Snyder et al. 2018): windows → speakers."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
+from transformers import Wav2Vec2ForXVector
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid
@@ -16,36 +19,52 @@ from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
+from novaspeech.models import weights
 from novaspeech.models.compute import Compute
-from wav2vec2_sv.network import SpeakerModel
+from novaspeech.models.fast.convolutions import frame_geometry
+from novaspeech.models.frames import END, FrameModel
+from novaspeech.models.wav2vec2 import load_wav2vec2
 
-HOP_MS = 500  # between the windows that a recording's one vector is the mean of
-SILENCE = 1e-7  # energy of a window that holds no voice: -70 dB of full scale
+PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
+# Cosine from which on two voices count as one, for models whose config.json has no `same_speaker_threshold`.
+THRESHOLD = 0.86
+NOT_USED = ("objective.weight", "classifier.weight", "classifier.bias")  # weights that only training uses
+HOP_MS = 500  # hop of the windows whose mean is a recording's vector
+SILENCE = 1e-7  # largest energy of a window without a voice: -70 dB of full scale
 
 
 class SpeakerEncoder(Encoder):
     """x-vectors of unit length, the energy of windows, and the similarity to a reference.
 
+    The windows of a batch have one length, so that nothing is padded and no attention mask is needed. Models with a
+    group norm in the first convolution were trained without a mask, and give other numbers with one.
+
     Args:
         folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
-        compute: where and in which number format wav2vec 2.0 computes; the head stays in float32.
+        compute: device and number format of wav2vec 2.0; the head stays in float32.
 
     Attributes:
         threshold: cosine from which on two voices count as one, as the model has it.
-        reference: (D,) of unit length, which `similarity` is the cosine to; see `with_reference`.
+        reference: vector (D,) of unit length that `similarity` compares with; see `with_reference`.
+
+    Raises:
+        WeightsError: the folder cannot be used, or its config.json has a threshold that is no cosine.
     """
 
+    model: FrameModel
     reference: torch.Tensor | None = None
 
     def __init__(self, folder: Path, compute: Compute | None = None) -> None:
         compute = compute or Compute()
-        self._speaker = SpeakerModel(folder, compute)
-        self.model, self.pretrained = self._speaker.frames, self._speaker.pretrained
-        self.threshold = self._speaker.threshold
+        loaded = load_wav2vec2(Wav2Vec2ForXVector, folder, compute, may_miss=NOT_USED)
+        self.pretrained, self.model = loaded.model.to(compute.device), loaded.frames(compute)
+        self.threshold = weights.own_number(
+            loaded.config, folder, "same_speaker_threshold", THRESHOLD, (-1, 1), "a cosine, from -1 to 1"
+        )
         super().__init__(
             sampling_rate=self.model.front.sampling_rate,
-            min_length=self._speaker.min_length,
-            dimensions={"embeddings": self._speaker.width, "energy": 1, "similarity": 1},
+            min_length=shortest_window(loaded.config),
+            dimensions={"embeddings": int(loaded.config.xvector_output_dim), "energy": 1, "similarity": 1},
             compute=compute,
         )
 
@@ -56,19 +75,55 @@ class SpeakerEncoder(Encoder):
         return encoder
 
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
-        outputs = {"embeddings": self._speaker(batch)}
-        if "energy" in names:  # without a constant offset, which is no sound
+        outputs = {"embeddings": self._speakers(batch)}
+        if "energy" in names:  # the variance leaves out a constant offset, which is no sound
             outputs["energy"] = batch.windows.var(dim=1, correction=0, keepdim=True)
         if "similarity" in names:
             assert self.reference is not None
             outputs["similarity"] = (outputs["embeddings"] @ self.reference).unsqueeze(1).clamp(-1, 1)
         return outputs
 
+    def _speakers(self, batch: WindowBatch) -> torch.Tensor:
+        """Unit vectors (B, D) float32, one a window."""
+        head = self.pretrained
+        if head.config.use_weighted_layer_sum:
+            shares = head.layer_weights.softmax(dim=-1)
+            states = self.model.hidden_states(batch, range(len(shares)))
+            hidden = sum(share * states[layer] for layer, share in enumerate(shares))
+        else:
+            hidden = self.model.hidden_states(batch, [END])[END]
+        return x_vectors(head, time_delays(head, hidden))
+
+
+def time_delays(model: Wav2Vec2ForXVector, hidden: torch.Tensor) -> torch.Tensor:
+    """Hidden states (B, T, D) → outputs (B, T', C) of the time-delay network."""
+    hidden = model.projector(hidden)
+    for layer in model.tdnn:
+        hidden = layer(hidden)
+    return hidden
+
+
+def x_vectors(model: Wav2Vec2ForXVector, delayed: torch.Tensor) -> torch.Tensor:
+    """Outputs (B, T', C) of `time_delays` → unit vectors (B, D), from their mean and deviation over time."""
+    statistics = torch.cat([delayed.mean(dim=1), delayed.std(dim=1)], dim=-1)
+    return functional.normalize(model.feature_extractor(statistics), dim=-1)
+
+
+def shortest_window(config: Any) -> int:
+    """Samples of the shortest window that has an x-vector: shorter ones have too few frames for a deviation.
+
+    Args:
+        config: a `Wav2Vec2Config`.
+    """
+    reach: int = sum((kernel - 1) * step for kernel, step in zip(config.tdnn_kernel, config.tdnn_dilation, strict=True))
+    hop, length = frame_geometry(config)
+    return (reach + 1) * hop + length
+
 
 def weighted_mean(embeddings: FloatArray, energy: FloatArray) -> FloatArray | None:
     """The mean (D,) of vectors (count, D), weighted by the energy (count, 1) of their windows, at unit length.
 
-    Silence has no voice in it. None if there is nothing else.
+    Windows of silence have no weight. The mean is None if there is nothing but silence.
     """
     mean = np.where(energy > SILENCE, energy, 0)[:, 0] @ embeddings
     length = np.linalg.norm(mean)
@@ -76,15 +131,15 @@ def weighted_mean(embeddings: FloatArray, energy: FloatArray) -> FloatArray | No
 
 
 def speaker_of(recording: Recording, inference: Inference, window_ms: int) -> FloatArray:
-    """The vector (D,) of unit length of who speaks in a recording: of windows every 500 ms that lie in it as a whole.
+    """The vector (D,) of a recording's speaker, at unit length: the weighted mean of windows every 500 ms.
 
     Args:
-        inference: of a `SpeakerEncoder`.
+        inference: runs a `SpeakerEncoder`.
         window_ms: length of a window.
 
     Raises:
-        RequestError: it is shorter than a window or than what the model takes, silent, or holds no window without NaN
-            or infinite samples.
+        RequestError: the recording is shorter than a window or than the model takes, silent, or holds no window without
+            NaN or infinite samples.
     """
     shortest = max(window_ms, inference.encoder.min_length_ms)
     if recording.duration_ms < shortest:

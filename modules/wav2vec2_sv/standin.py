@@ -12,12 +12,13 @@ from novaspeech.module.standin import SMALL_SIZES, StandIn
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
-    """Writes a speaker model of two layers with 64 values per frame into `folder`, like the published one with a group
-    norm, a weighted sum of layers, and no other normalisation.
+    """Writes a speaker model of two layers with 64 values per frame into `folder`.
+
+    It has a group norm, a weighted sum of layers and no other normalisation, as the published model.
     """
     torch.manual_seed(0)
     model = random_speaker_model(**SMALL_SIZES, tdnn_dim=(32, 32, 32, 32, 64), xvector_output_dim=48)
-    # Random vectors hardly change over time: centred on those of some speech, they do.
+    # Random vectors hardly change over time, unless they are centred on those of some speech.
     windows = speech.unfold(0, 48000, 16000)
     with torch.no_grad():
         model.feature_extractor.bias -= model.eval()(windows).embeddings.mean(dim=0)
@@ -30,7 +31,7 @@ def random_speaker_model(**sizes: Any) -> Wav2Vec2ForXVector:
 
 
 def save_speaker_model(model: Wav2Vec2ForXVector, folder: Path) -> None:
-    """Writes it with a preprocessor_config.json."""
+    """Writes a model with its preprocessor_config.json."""
     model.save_pretrained(folder)
     Wav2Vec2FeatureExtractor(do_normalize=model.config.feat_extract_norm == "layer").save_pretrained(folder)
 

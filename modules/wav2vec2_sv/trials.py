@@ -1,4 +1,4 @@
-"""How well scores tell same from different speakers: equal error rate and detection error trade-off."""
+"""Trials of speaker verification: equal error rate and detection error trade-off of their scores."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from sklearn.metrics import DetCurveDisplay
 
 from novaspeech.colours import COLOURS
 from novaspeech.errors import RequestError
 
 Array = npt.NDArray[np.float64]
 
-TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)  # of a DET curve's axes
-TINIEST = 1e-4  # share that a DET curve shows, whose axes have no 0
+TINIEST = 1e-4  # share that a DET curve has in place of 0, which its axes lack
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Trial:
 
 
 def read_trials(file: Path, root: Path | None = None) -> list[Trial]:
-    """A list as VoxCeleb has them, a line a trial: `1 a.wav b.wav` for the same speaker, `0 …` for different ones.
+    """Trials from a list in VoxCeleb's form: `1 a.wav b.wav` for the same speaker, `0 …` for different ones.
 
     Args:
-        file: the list, UTF-8; empty lines are skipped.
-        root: where its paths start; None for the folder of the list.
+        file: the list, UTF-8, a line a trial; empty lines are skipped.
+        root: folder that its paths start from; None is the folder of the list.
 
     Raises:
-        RequestError: no such file, or a line that is no trial.
+        RequestError: there is no such file, or a line is no trial.
     """
     if not file.is_file():
         raise RequestError(f"there is no list of trials {file}")
@@ -66,11 +66,11 @@ def error_rates(scores: Array, same: npt.NDArray[np.bool_]) -> tuple[Array, Arra
         same: (trials,), the truth.
 
     Returns:
-        thresholds, ascending, the last infinite; share of same speakers below it (misses); share of different speakers
-        at or above it (false alarms).
+        Thresholds, ascending, the last infinite; share of same speakers below each (misses); share of different
+        speakers at or above it (false alarms).
 
     Raises:
-        RequestError: no trial of the same speaker, or none of different ones.
+        RequestError: there is no trial of the same speaker, or none of different ones.
     """
     if same.all() or not same.any():
         raise RequestError(
@@ -83,7 +83,7 @@ def error_rates(scores: Array, same: npt.NDArray[np.bool_]) -> tuple[Array, Arra
 
 
 def equal_error_rate(thresholds: Array, misses: Array, alarms: Array) -> tuple[float, float]:
-    """Where misses and false alarms are equally many, on straight lines between the thresholds; and that threshold."""
+    """The rate at which misses equal false alarms, on straight lines between the thresholds; and that threshold."""
     after = int(np.argmax(misses >= alarms))
     before = after - 1
     share = (alarms[before] - misses[before]) / (alarms[before] - misses[before] + misses[after] - alarms[after])
@@ -93,24 +93,13 @@ def equal_error_rate(thresholds: Array, misses: Array, alarms: Array) -> tuple[f
 
 
 def draw_det(misses: Array, alarms: Array, rate: float, picture: Path) -> None:
-    """Detection error trade-off (Martin et al. 1997): on its axes normally distributed scores give a straight line."""
-    deviate = np.vectorize(NormalDist().inv_cdf, otypes=[float])
+    """Draws the detection error trade-off (Martin et al. 1997): normally distributed scores give a straight line."""
     figure = Figure(figsize=(6, 6), layout="constrained")
-    axis = figure.subplots()
-    kept = (misses < 1) & (alarms < 1)
-    axis.plot(
-        *(deviate(np.clip(errors[kept], TINIEST, 1 - TINIEST)) for errors in (alarms, misses)),
-        drawstyle="steps-post",
-        color=COLOURS[0],
-    )
-    at = deviate(np.clip(rate, TINIEST, 1 - TINIEST))
-    axis.plot(at, at, "o", color=COLOURS[1], label=f"equal error rate {100 * rate:.2f} %")
-    low, high = deviate(TINIEST), deviate(max(TICKS))
-    for which, name in (("x", "false alarms"), ("y", "misses")):
-        getattr(axis, f"set_{which}ticks")(deviate(TICKS), [f"{100 * tick:g} %" for tick in TICKS])
-        getattr(axis, f"set_{which}lim")(low, high)
-        getattr(axis, f"set_{which}label")(name)
-    axis.plot([low, high], [low, high], color="#999999", lw=0.8, zorder=0)
-    axis.grid(color="#dddddd")
-    axis.legend()
+    shown = [np.clip(errors, TINIEST, 1 - TINIEST) for errors in (alarms, misses, rate)]
+    display = DetCurveDisplay(fpr=shown[0], fnr=shown[1]).plot(ax=figure.subplots(), color=COLOURS[0])
+    lowest, middle = (NormalDist().inv_cdf(float(share)) for share in (TINIEST, shown[2]))
+    display.ax_.plot(middle, middle, "o", color=COLOURS[1], label=f"equal error rate {100 * rate:.2f} %")
+    display.ax_.set(xlabel="false alarms", ylabel="misses", xlim=(lowest, 0.1), ylim=(lowest, 0.1))  # up to 54 %
+    display.ax_.grid(color="#dddddd")
+    display.ax_.legend()
     figure.savefig(picture, dpi=110)

@@ -1,4 +1,4 @@
-"""Who is speaking: x-vectors over time, and their similarity to a person's (SUPERB speaker verification)."""
+"""Speakers over time: x-vectors, and their similarity to a person's (SUPERB speaker verification)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
 from novaspeech.segments import Segment, find_segments, mean_confidence
-from wav2vec2_sv.encoder import SpeakerEncoder, speaker_of, weighted_mean
-from wav2vec2_sv.network import PUBLISHED
+from wav2vec2_sv.encoder import PUBLISHED, SpeakerEncoder, speaker_of, weighted_mean
 
 SAME = "same_speaker"
 
@@ -58,7 +57,7 @@ class Wav2Vec2SV(SpeechProcessor):
     )
 
     def load_encoder(self) -> SpeakerEncoder:
-        self._known: tuple[Hashable, FloatArray] | None = None  # what was heard of the person sought, and the vector
+        self._known: tuple[Hashable, FloatArray] | None = None  # last reference and its vector
         options = self.options
         compute = options.compute
         folder = weights.model_folder(options.model, ["wav2vec2"], self.log, options.exported)
@@ -86,15 +85,15 @@ class Wav2Vec2SV(SpeechProcessor):
         return results
 
     def _reference(self, session: Session) -> FloatArray:
-        """The vector (D,) of the person sought; what sessions share is encoded once."""
+        """The vector (D,) of the person sought. A reference that sessions share is encoded once."""
         excerpt = session.excerpt("reference", self.options.reference, "reference")
-        heard = excerpt.key and (excerpt.key, session.grid.length_ms)
-        if self._known and heard and heard == self._known[0]:
+        key = excerpt.key and (excerpt.key, session.grid.length_ms)
+        if self._known and key and key == self._known[0]:
             return self._known[1]
         reference = excerpt.joined()
         quiet = replace(session.inference, progress=ignore_progress)
         vector = speaker_of(reference, quiet, session.grid.length_ms)
-        self._known = (heard, vector)
+        self._known = (key, vector)
         session.log(f"the reference is {reference.duration_ms / 1000:.3f} s of {reference.name}")
         if reference.duration_ms > session.recording.duration_ms:
             session.log("the reference is longer than the recording: are they exchanged?")
@@ -109,18 +108,12 @@ class Wav2Vec2SV(SpeechProcessor):
         return vector
 
     def _same_speaker(self, similarity: Windows, session: Session) -> list[Segment]:
-        scores, step_ms = similarity.values[:, 0], session.grid.stride_ms
-        places = find_segments(
-            scores,
-            similarity.usable,
-            step_ms,
-            threshold=self.threshold,
-            min_gap_ms=self.options.min_gap,
-            min_duration_ms=self.options.min_duration,
-        )
+        scores, step_ms, options = similarity.values[:, 0], session.grid.stride_ms, self.options
+        limits = {"min_gap_ms": options.min_gap, "min_duration_ms": options.min_duration}
+        stretches = find_segments(scores, similarity.usable, step_ms, threshold=self.threshold, **limits)
         segments = [
             Segment(begin * step_ms, end * step_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
-            for begin, end in places
+            for begin, end in stretches
         ]
         session.log(f"{len(segments)} segments of the same speaker, from a similarity of {self.threshold:g} on")
         return segments

@@ -254,25 +254,24 @@ def test_the_trainer_has_the_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    "change",
     [
-        (lambda value: value.to_sparse(), "a tensor that is sparse"),
-        (lambda value: value.reshape(len(value), -1).to_sparse_csr(), "a tensor that is sparse"),
-        (lambda value: value.to("meta"), r"a tensor without its numbers \(device meta\)"),
-        (lambda value: value.to(torch.complex64), "a tensor of complex numbers"),
-        (lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8), "a quantized tensor"),
+        lambda value: value.to_sparse(),
+        lambda value: value.reshape(len(value), -1).to_sparse_csr(),
+        lambda value: value.to("meta"),
+        lambda value: value.to(torch.complex64),
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
     ],
     ids=["sparse", "csr", "meta", "complex", "quantized"],
 )
 def test_tensors_that_hold_no_plain_numbers(
-    checkpoints: dict[str, Path], tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor], fault: str
+    checkpoints: dict[str, Path], tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
     entries = torch.load(checkpoints["default"], weights_only=True)
     name = next(name for name, value in entries.items() if value.ndim > 1)
     torch.save(entries | {name: change(entries[name])}, tmp_path / "odd.pth")
-    with pytest.raises(
-        WeightsError, match=rf"odd\.pth (cannot be used: its entry '{name}' is {fault}|is refused)"
-    ) as caught:
+    said = rf"odd\.pth (cannot be used: its entry '{name}' is no plain array of real numbers|is refused)"
+    with pytest.raises(WeightsError, match=said) as caught:
         byols.load_model(tmp_path / "odd.pth")
     assert "\n" not in str(caught.value)
 

@@ -127,7 +127,7 @@ def test_shapes_that_only_running_shows(tmp_path: Path) -> None:
     nodes = [helper.make_node("Identity", ["signal"], [name]) for name in RIGHT]
     graph = helper.make_graph(nodes, "g", values[:1], values[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
-    with pytest.raises(WeightsError, match=r"gives hidden_states \(2, 16000\) and logits \(2, 16000\) for two windows"):
+    with pytest.raises(WeightsError, match=r"\(hidden_states \(2, 12345\) and logits \(2, 12345\) for two windows\)"):
         WindowsEncoder(tmp_path / "a.onnx", ONNX)
 
 

@@ -14,6 +14,7 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from novaspeech.audio.recording import Recording
+from novaspeech.command.main import main
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import FrameBlock
 from tests.conftest import ROOT, SPELLER, Job
@@ -101,3 +102,35 @@ def run_kws(run_module: Callable[..., Job]) -> Callable[..., Job]:
         return run_module("wav2vec2_kws", audio, options, outputs, arguments.pop("name", "out"), inputs, **arguments)
 
     return run
+
+
+KEYWORDS = ("money", "question")
+OTHERS = ["doctor", "always", "river", "summer", "children", "music", "letter", "sister", "tomorrow", "seven"]
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Examples of two keywords by six voices, and background of other words."""
+    root = tmp_path_factory.mktemp("examples")
+    voices = sorted({voice for _, voice in TAKES})
+    for word in KEYWORDS:
+        (root / word).mkdir()
+        for voice in voices:
+            soundfile.write(root / word / f"{voice}.wav", TAKES[word, voice], RATE)
+    (root / "_background").mkdir()
+    for voice in voices:
+        words = np.random.default_rng(len(voice)).permutation(OTHERS * 2).tolist()
+        soundfile.write(root / "_background" / f"{voice}.wav", say(words, voice)[0], RATE)
+    return root
+
+
+def train(folder: Path, out: Path, *words: str) -> int:
+    return main(["train-keywords", str(folder), "--out", str(out), "--model", str(SPELLER), *words])
+
+
+@pytest.fixture(scope="session")
+def trained(examples: Path) -> Path:
+    """The classifier that the command makes of the examples."""
+    file = examples.parent / "keywords.skops"
+    assert train(examples, file, "--window", "800ms", "--augment", "1") == 0
+    return file

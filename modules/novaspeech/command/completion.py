@@ -1,13 +1,12 @@
-"""`novaspeech completion`: what a shell needs to complete commands, options and modules."""
+"""`novaspeech completion`: scripts by which a shell completes commands, options and modules."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from novaspeech.terminal.arguments import new_command
-
-_FILES = {"audio", "places", "text", "out", "report", "against", "trials", "root", "folder"}
 
 
 def add_command(commands: Any) -> None:
@@ -28,23 +27,11 @@ def _completion(given: argparse.Namespace) -> int:
     from novaspeech.command.main import parser
     from novaspeech.module.catalogue import module_names
 
-    described = parser()
-    names = module_names()
+    described, names = parser(), module_names()
     for action in _actions(described):
         if action.dest in ("module", "modules"):
             action.choices = names
-        elif action.dest in (
-            "audio",
-            "places",
-            "files",
-            "text",
-            "out",
-            "report",
-            "against",
-            "trials",
-            "root",
-            "folder",
-        ):
+        elif action.type is Path or action.dest in ("audio", "out"):  # URLs have no type of their own
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     print(shtab.complete(described, given.shell))
     return 0

@@ -13,16 +13,18 @@ from novaspeech.command import completion, convert, corpus, doctor, download, ex
 from novaspeech.errors import NovaspeechError
 from novaspeech.module.catalogue import command_modules
 
-INTERRUPTED, BROKEN_PIPE = 130, 141  # as shells say of programs that SIGINT and SIGPIPE end
+INTERRUPTED, BROKEN_PIPE = 130, 141  # exit statuses that shells give programs ended by SIGINT and SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and gives its exit status: 0, or with a line on standard error for each problem 1.
+    """Runs the command line.
 
-    A command that means something else by 1 sets `problem` to its own number.
+    Returns:
+        Exit status: 0, or 1 with a line on standard error for each problem. A command that means something else by 1
+        sets `problem` to its own number.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what a terminal without UTF-8 cannot show is written as \\u0105
+        if hasattr(stream, "reconfigure"):  # a terminal without UTF-8 shows \\u0105 in place of a letter
             stream.reconfigure(errors="backslashreplace")
     given = parser().parse_args(arguments)
     problem: int = getattr(given, "problem", 1)
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(given.command(given))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read our output has enough of it. Python would complain when it closes the stream.
+        # The reader of our output has enough of it. Python would complain when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (NovaspeechError, OSError) as error:
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What reads the command line."""
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(prog="novaspeech", description=__doc__)
     parser.add_argument("--version", action="version", version=f"novaspeech {novaspeech.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -59,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     for more in (export, modules, download, doctor, completion):
         more.add_command(commands)
     for command in commands.choices.values():
-        told = command.add_mutually_exclusive_group()
-        told.add_argument("--quiet", action="store_true", help="say only what is wrong")
-        told.add_argument("--verbose", action="store_true", help="say more, and where in the code an error arose")
+        detail = command.add_mutually_exclusive_group()
+        detail.add_argument("--quiet", action="store_true", help="say only what is wrong")
+        detail.add_argument("--verbose", action="store_true", help="say more, and where in the code an error arose")
     return parser

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import RequestError
 from novaspeech.terminal.arguments import new_command
-from novaspeech.terminal.outputs import add_output_arguments, read_recordings
+from novaspeech.terminal.outputs import add_output_arguments, read_each
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")  # hours, minutes, seconds
 
@@ -27,21 +26,18 @@ def add_command(commands: Any) -> None:
 def _plot(given: argparse.Namespace) -> int:
     """Draws each recording with the outputs that belong to it, one picture a recording.
 
-    From the top: waveform, spectrogram, scores with their gaps and thresholds, segments and words, embeddings as
-    colours: alike in colour is alike in sound. Names stand where they have room; --from and --to make room.
+    A picture has, from the top: waveform, spectrogram, scores with their gaps and thresholds, segments and words, and
+    embeddings as colours: alike in colour is alike in sound. Names stand where they have room; --from and --to make
+    room.
 
     Examples:
         novaspeech plot results
         novaspeech plot results/talk.words.annotation --from 1:20 --to 1:35 --out figure2.pdf
     """
-    from novaspeech.formats.ssi import found_outputs
     from novaspeech.view.pictures import draw_picture
 
     span = _seconds(given.start, "--from") or 0.0, _seconds(given.end, "--to")
-    groups = found_outputs(given.places)
-    if (given.out or given.audio) and len(groups) > 1:
-        raise RequestError(f"these are outputs of {len(groups)} recordings; --out and --audio are for one")
-    for folder, tracks, thresholds in read_recordings(groups, given.audio):
+    for folder, tracks, thresholds in read_each(given):
         picture = given.out or folder / f"{tracks.name}.{given.format}"
         draw_picture(tracks, picture, span=span, thresholds=thresholds)
         print(picture)
@@ -49,7 +45,7 @@ def _plot(given: argparse.Namespace) -> int:
 
 
 def _seconds(text: str | None, flag: str) -> float | None:
-    """What 1:20, 1:02:03.5, 80.5s or 500ms means, in seconds."""
+    """Seconds of a time such as 1:20, 1:02:03.5, 80.5s or 500ms."""
     from novaspeech.server import host
 
     if text is None:

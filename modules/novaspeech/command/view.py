@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import PackageError, RequestError
+from novaspeech.errors import PackageError
 from novaspeech.terminal.arguments import new_command
-from novaspeech.terminal.outputs import add_output_arguments, read_recordings
+from novaspeech.terminal.outputs import add_output_arguments, read_each
 
 
 def add_command(commands: Any) -> None:
@@ -29,16 +29,11 @@ def _view(given: argparse.Namespace) -> int:
         novaspeech view results
         novaspeech view results/a.words.annotation --audio talks/a.wav --out a.html
     """
-    from novaspeech.formats.ssi import found_outputs
-
     try:
         from novaspeech.view.page import write_page
     except ImportError as error:
         raise PackageError("pages need bokeh: pip install novaspeech[view]") from error
-    groups = found_outputs(given.places)
-    if (given.out or given.audio) and len(groups) > 1:
-        raise RequestError(f"these are outputs of {len(groups)} recordings; --out and --audio are for one")
-    for folder, tracks, thresholds in read_recordings(groups, given.audio):
+    for folder, tracks, thresholds in read_each(given):
         page = given.out or folder / f"{tracks.name}.html"
         write_page(tracks, page, thresholds)
         print(page)

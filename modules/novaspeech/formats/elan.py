@@ -20,12 +20,12 @@ _READER = "mpi.eudico.client.annotator.timeseries.csv.CSVServiceProvider"
 
 
 def write_eaf(tracks: Tracks, file: Path, linked: Sequence[Path]) -> None:
-    """A tier for each track of segments, more where they overlap, and below it one of their confidences.
+    """Writes a tier for each track of segments, more where they overlap, and a tier of their confidences below it.
 
-    A segment without length is a millisecond long: ELAN has none that is shorter.
+    A segment without length becomes a millisecond long: ELAN has none that is shorter.
 
     Args:
-        linked: further files that ELAN is to open with it, where they will lie: beside it.
+        linked: further files that ELAN opens with this one; they will lie beside it.
 
     Raises:
         PackageError: pympi-ling is missing.
@@ -56,18 +56,18 @@ def _add_tier(eaf: Any, name: str, segments: Iterable[Segment]) -> None:
     eaf.add_tier(below, _CONFIDENCE, parent=name)
     for segment in segments:
         eaf.add_annotation(name, segment.start_ms, segment.end_ms, segment.name)
-        # pympi's own way would look for the annotation above by its time, among all of them.
+        # pympi's own function would search all annotations for the one above by its time.
         above, own = next(reversed(eaf.annotations)), eaf.generate_annotation_id()
         eaf.annotations[own] = below
         eaf.tiers[below][1][own] = (above, f"{segment.confidence:.4g}", None, None)
 
 
 def write_series(tracks: Iterable[Track], file: Path, scores: Path) -> None:
-    """What ELAN must know to draw the columns of a CSV file over time.
+    """Writes a description of a CSV file, so that ELAN draws its columns over time.
 
     Args:
-        tracks: of scores, in the order of the columns after the first, which is the time.
-        scores: the CSV file, where it will lie.
+        tracks: tracks of scores in the order of the columns; the first column is the time.
+        scores: path that the CSV file will have.
     """
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     root = ElementTree.Element("timeseries", date=now, version="1.0")

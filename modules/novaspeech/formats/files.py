@@ -1,4 +1,4 @@
-"""The formats that there are, the files that each makes of a recording, and who writes them."""
+"""The formats of results: their names, the files that each makes of a recording, and their writers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from novaspeech.formats.subtitles import write_srt, write_vtt
 from novaspeech.formats.tables import write_csv, write_npy, write_npz, write_parquet, write_scores
 from novaspeech.formats.track import Kind, Track, Tracks
 
-SSI = "ssi"  # the servers' own, which the room of the servers writes
+SSI = "ssi"  # the servers' own format
 NPY = "npy"
 _ANYTHING: tuple[Kind, ...] = ("scores", "vectors", "segments")
 _SAID = {"scores": "a continuous annotation", "vectors": "a stream", "segments": "segments"}
@@ -24,8 +24,8 @@ class _PerOutput:
     """A format that has a file for each output.
 
     Attributes:
-        kinds: of the outputs that it can hold.
-        write: writes a track of a recording into a file.
+        kinds: kinds of outputs that it can hold.
+        write: function that writes a track of a recording into a file.
     """
 
     kinds: tuple[Kind, ...]
@@ -40,17 +40,17 @@ _PER_OUTPUT = {
     "srt": _PerOutput(("segments",), write_srt),
     "vtt": _PerOutput(("segments",), write_vtt),
 }
-# A file for each recording. ELAN looks for the description of NAME.eaf's time series in NAME_tsconf.xml.
+# These formats have a file for each recording. ELAN looks for the time series of NAME.eaf in NAME_tsconf.xml.
 _SCORES, _SERIES = ".scores.csv", "_tsconf.xml"
 _PER_RECORDING = {"textgrid": ".TextGrid", "eaf": ".eaf"}
 FORMATS = (SSI, *_PER_OUTPUT, *_PER_RECORDING)
 
 
 def check_formats(names: Collection[str], kinds: Mapping[str, Kind]) -> None:
-    """Raises OptionError for a format that there is not, RequestError for one that can hold none of the outputs.
+    """Raises OptionError for an unknown format, RequestError for one that can hold none of the outputs.
 
     Args:
-        kinds: id of each output → what it is.
+        kinds: id of each output → its kind.
     """
     if not names:
         raise OptionError(f"no format is named; there are: {', '.join(FORMATS)}")
@@ -86,10 +86,10 @@ def write_files(tracks: Tracks, form: str, folder: Path, place: Path) -> None:
     """Writes the files of `file_names` into a folder.
 
     Args:
-        place: the folder that they will be moved to; what links to another file links to it there.
+        place: folder that the files will be moved to; links to other files lead there.
 
     Raises:
-        PackageError: what writes the format is missing.
+        PackageError: the package that writes the format is missing.
     """
     kinds = tracks.kinds
     if form in _PER_OUTPUT:

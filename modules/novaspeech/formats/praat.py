@@ -11,7 +11,7 @@ from novaspeech.formats.track import Tracks, lanes
 
 
 def write_textgrid(tracks: Tracks, file: Path) -> None:
-    """An interval tier for each track of segments, more where they overlap, and one of points for those without length.
+    """Writes an interval tier for each track of segments, more where they overlap, and a tier of those without length.
 
     Praat has no place for confidences, and none for names that begin or end with blanks.
     """
@@ -26,5 +26,5 @@ def write_textgrid(tracks: Tracks, file: Path) -> None:
         if points:
             rows = [Point(milliseconds / 1000, name) for milliseconds, name in points.items()]
             grid.addTier(textgrid.PointTier(f"{track.id} (points)", rows, 0, tracks.end))
-    # None: praatio would join what is shorter than a limit with its neighbour.
+    # With a limit praatio would join shorter intervals with their neighbours.
     grid.save(str(file), "long_textgrid", includeBlankSpaces=True, minimumIntervalLength=None)

@@ -21,7 +21,7 @@ def load_output(file: Path, *, header_only: bool = False) -> Any:
     """The host's object of a .stream or .annotation file.
 
     Raises:
-        RequestError: it cannot be read.
+        RequestError: the file cannot be read.
     """
     try:
         return host.module("data.handler.file_handler").FileHandler().load(file, header_only=header_only)
@@ -30,10 +30,10 @@ def load_output(file: Path, *, header_only: bool = False) -> Any:
 
 
 def found_outputs(places: Iterable[Path]) -> dict[tuple[Path, str], tuple[Path | None, list[Path]]]:
-    """The output files that are named, or lie in folders that are, as `group` gives them.
+    """Output files, and those in folders, grouped as `group` does it.
 
     Raises:
-        RequestError: something is no output file, or a folder holds none.
+        RequestError: a place is no output file, or a folder holds none.
     """
     files: dict[Path, None] = {}
     for place in places:
@@ -51,9 +51,10 @@ def found_outputs(places: Iterable[Path]) -> dict[tuple[Path, str], tuple[Path |
 
 
 def group(outputs: Sequence[Path]) -> dict[tuple[Path, str], tuple[Path | None, list[Path]]]:
-    """Output files by the recording that they belong to: folder and name → the recording if it lies there, and they.
+    """Output files by recording: folder and name → the recording if it lies there, and its outputs.
 
-    It is the one whose name theirs begins with, as `novaspeech run` names them; else theirs up to the first dot.
+    A recording's outputs have names that begin with its name, as `novaspeech run` writes them. Without a recording in
+    the folder the name goes up to the first dot.
     """
     found: dict[tuple[Path, str], tuple[Path | None, list[Path]]] = {}
     beside: dict[Path, dict[str, Path]] = {}
@@ -69,16 +70,16 @@ def group(outputs: Sequence[Path]) -> dict[tuple[Path, str], tuple[Path | None, 
 
 
 def read_tracks(name: str, audio: Path | None, files: Sequence[Path]) -> Tracks:
-    """What the output files of one recording hold.
+    """The content of a recording's output files.
 
-    The ids are what their names have between the recording's and the ending, else the scheme's.
+    An id is the part of a file's name between the recording's name and the ending, else the scheme's name.
 
     Args:
-        name: the recording's; the files' names begin with it.
-        audio: the recording; without it, it ends where the last output does.
+        name: name of the recording, which the files' names begin with.
+        audio: the recording; if it is None, the last output's end is the recording's.
 
     Raises:
-        RequestError: a file cannot be read; two have one id.
+        RequestError: a file cannot be read, or two have one id.
         RecordingError: the recording cannot be read.
     """
     tracks: dict[str, Track] = {}
@@ -121,7 +122,7 @@ def _track(file: Path, own: str) -> Track:
 
 
 def _times(count: int, rate: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(count, 2) seconds. The servers write a rate with three decimals: 3.333 Hz means 300 ms."""
+    """Times (count, 2) in seconds. The servers write a rate with three decimals: 3.333 Hz means 300 ms."""
     step = 1 / rate
     milliseconds = max(1, round(1000 * step))
     if abs(1000 / milliseconds - rate) <= 0.0005:

@@ -11,17 +11,17 @@ from novaspeech.formats.track import Track, Tracks
 
 
 def write_srt(tracks: Tracks, track: Track, file: Path) -> None:
-    """A track of segments as SubRip, which has no escapes: names stand in it as they are."""
+    """Writes a track of segments as SubRip, which has no escapes: names stand in it as they are."""
     file.write_text(html.unescape(_written(track, "srt")) + "\n", encoding="utf-8")
 
 
 def write_vtt(tracks: Tracks, track: Track, file: Path) -> None:
-    """A track of segments as WebVTT."""
+    """Writes a track of segments as WebVTT."""
     file.write_text(_written(track, "vtt"), encoding="utf-8")
 
 
 def _written(track: Track, form: str) -> str:
-    """Names are escaped: what they have in angle brackets would be taken for a tag."""
+    """Subtitles with escaped names: text in angle brackets would be taken for a tag."""
     try:
         from webvtt import Caption, WebVTT
     except ImportError as error:

@@ -25,7 +25,7 @@ def table(track: Track, file: str) -> pd.DataFrame:
         PackageError: pandas is missing.
     """
     pandas = _pandas()
-    # Through whole milliseconds, so that 0.28 s is not 0.279999999 s.
+    # Whole milliseconds keep 0.28 s from becoming 0.279999999 s.
     starts, ends = (
         pandas.to_timedelta(np.rint(1000 * column).astype("int64"), unit="ms").as_unit("ns") for column in track.times.T
     )
@@ -36,7 +36,7 @@ def table(track: Track, file: str) -> pd.DataFrame:
 
 
 def write_csv(tracks: Tracks, track: Track, file: Path) -> None:
-    """A track as audformat's tables are written: times as "0 days 00:00:01.040000", numbers in full."""
+    """Writes a track as audformat writes tables: times as "0 days 00:00:01.040000", numbers in full."""
     columns = _columns(track)
     with file.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened, lineterminator="\n")
@@ -71,7 +71,7 @@ def _clock(milliseconds: int, digits: str | None) -> str:
 
 
 def write_parquet(tracks: Tracks, track: Track, file: Path) -> None:
-    """A track's table in a Parquet file; audformat's tables are like it."""
+    """Writes a track's table as Parquet, in the form of audformat's tables."""
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
@@ -80,22 +80,22 @@ def write_parquet(tracks: Tracks, track: Track, file: Path) -> None:
 
 
 def write_npz(tracks: Tracks, track: Track, file: Path) -> None:
-    """Arrays for NumPy: times (n, 2) in seconds, and values; of segments names and confidences."""
+    """Writes arrays for NumPy: times (n, 2) in seconds, and values; of segments names and confidences."""
     arrays = {"times": track.times, "values": track.values}
     if track.kind == "segments":
         arrays = {"times": track.times, "names": np.array(track.names, str), "confidences": track.values}
-    with file.open("wb") as opened:  # given a name, NumPy would change its ending
+    with file.open("wb") as opened:  # NumPy would change the ending of a name
         np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
 
 
 def write_npy(tracks: Tracks, track: Track, file: Path) -> None:
-    """The values alone, (n,) or (n, D); of where they belong in time a reader knows the rate."""
+    """Writes the values alone, (n,) or (n, D), for readers that know their rate."""
     with file.open("wb") as opened:
         np.save(opened, track.values)
 
 
 def write_scores(tracks: Tracks, file: Path) -> None:
-    """All scores of a recording beside each other: a row a time, in seconds, an empty cell where there is none.
+    """Writes all scores of a recording beside each other: a row a time in seconds, an empty cell for no score.
 
     Raises:
         PackageError: pandas is missing.

@@ -1,4 +1,4 @@
-"""What was found in one recording, apart from who computed it and from who reads it."""
+"""Results of one recording, whoever computed them and whoever reads them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Track:
     """An output over time.
 
     Attributes:
-        id: the output's.
+        id: the output's id.
         kind: "scores", one number a row; "vectors", D numbers a row; "segments", a name and a confidence a row.
         times: (n, 2) float64, start and end of each row in seconds.
-        values: (n,) float32 of scores, NaN where there is none; (n, D) of vectors; of segments (n,), their confidences.
-        names: of segments; else none.
-        low, high: the range of scores.
-        classes: the names that segments may have, if they are not free.
+        values: (n,) float32 scores, NaN where there is none; (n, D) vectors; or (n,) confidences of segments.
+        names: names of segments.
+        low, high: range of scores.
+        classes: names that segments may have, if they are not free.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Track:
         return cls(name, "segments", times, confidences, names, classes=tuple(classes))
 
     def within(self, start: float, end: float) -> Track:
-        """The rows of which something lies between two times, in seconds."""
+        """The rows that overlap a span of time, in seconds."""
         kept = np.flatnonzero((self.times[:, 1] > start) & (self.times[:, 0] < end))
         names = tuple(self.names[row] for row in kept) if self.names else ()
         return replace(self, times=self.times[kept], values=self.values[kept], names=names)
@@ -70,11 +70,11 @@ class Tracks:
     """The outputs of one recording.
 
     Attributes:
-        name: the recording's, without folder and ending; the files' names begin with it.
+        name: the recording's name without folder and ending; the files' names begin with it.
         file: the recording, as tables name it.
         audio: the recording, if it is a file that can be linked to.
-        duration: of the recording, in seconds.
-        tracks: of different ids.
+        duration: duration of the recording in seconds.
+        tracks: the outputs; each has its own id.
     """
 
     name: str
@@ -84,19 +84,26 @@ class Tracks:
     tracks: tuple[Track, ...]
 
     def of_kind(self, kind: Kind) -> list[Track]:
-        """Those of one kind."""
+        """The tracks of one kind."""
         return [track for track in self.tracks if track.kind == kind]
+
+    def scores_by_range(self) -> list[list[Track]]:
+        """The tracks of scores, grouped by their range."""
+        ranges: dict[tuple[float, float], list[Track]] = {}
+        for track in self.of_kind("scores"):
+            ranges.setdefault((track.low, track.high), []).append(track)
+        return list(ranges.values())
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Id of each → what it is."""
+        """Id of each track → its kind."""
         return {track.id: track.kind for track in self.tracks}
 
     def rounded(self, dtype: str) -> Tracks:
-        """The same with scores and vectors in another number format.
+        """The tracks with scores and vectors in another number format.
 
         Raises:
-            OptionError: it is neither "float32" nor "float16".
+            OptionError: the format is neither "float32" nor "float16".
             RequestError: a number is too large for it.
         """
         if dtype not in ("float32", "float16"):
@@ -106,7 +113,7 @@ class Tracks:
 
     @property
     def end(self) -> float:
-        """Seconds: the recording's end, or that of a segment that ends later."""
+        """End of the recording, or of a segment that ends later, in seconds."""
         return float(max(self.duration, *(track.times.max(initial=0) for track in self.of_kind("segments")), 0.0))
 
 

@@ -35,9 +35,9 @@ def new_command(
     """A new parser among the subparsers of `novaspeech`.
 
     Args:
-        run: what the command does, and gives its exit status. Its docstring is the command's description, with examples
-            at its end.
-        more: defaults of its namespace.
+        run: function that runs the command and gives its exit status. Its docstring is the command's description, with
+            examples at its end.
+        more: defaults of the command's namespace.
     """
     description, _, examples = (inspect.getdoc(run) or "").partition("\n\nExamples:\n")
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -52,7 +52,7 @@ def new_command(
 
 
 def add_model_arguments(command: argparse.ArgumentParser) -> None:
-    """The arguments `model` and `device`."""
+    """Adds the arguments `model` and `device`."""
     command.add_argument("--model", help="Hub id or folder (default: the published model)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
@@ -90,15 +90,15 @@ def order_of(given: argparse.Namespace, formats: Sequence[str], dtype: str = "fl
 
 
 def load_model(module: str, **options: Any) -> Model:
-    """A module for a command of its own: what happens at loading goes to standard error, later lines do not.
+    """A module for a command of its own. Log lines of loading go to standard error, later ones nowhere.
 
     Raises:
-        OptionError, WeightsError: wrong options, or a model that cannot be had.
+        OptionError, WeightsError: options are wrong, or the model cannot be had.
     """
     from novaspeech.api import load
 
     model = load(module, log=partial(print, file=sys.stderr), **options)
-    model.processor.log = lambda line: None  # each recording's windows would stand between the command's own lines
+    model.processor.log = lambda line: None  # lines about each recording would stand between the command's own
     return model
 
 

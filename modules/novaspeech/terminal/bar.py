@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, now and then a line in a log."""
+"""Progress of a command: a bar on a terminal, now and then a line in a log."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LOOK = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
 @contextmanager
 def progress_bar(name: str, **look: Any) -> Iterator[Progress]:
-    """Inside, a hook that moves a bar on standard error.
+    """Context of a hook that moves a bar on standard error.
 
     Args:
         name: the recording's name.
-        look: more of tqdm's settings.
+        look: further settings of tqdm.
     """
     with tqdm(desc=name, unit="window", dynamic_ncols=True, **look) as bar:
 

@@ -1,4 +1,4 @@
-"""What commands over outputs share: which are named, and the recordings that they belong to."""
+"""Arguments of the commands over outputs, and the recordings that those belong to."""
 
 from __future__ import annotations
 
@@ -7,16 +7,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from novaspeech.errors import RequestError
+
 if TYPE_CHECKING:
     from novaspeech.formats.track import Tracks
 
 
 def add_output_arguments(command: argparse.ArgumentParser) -> None:
-    """The arguments `places` and `audio`."""
+    """Adds the arguments `places` and `audio`."""
     command.add_argument(
         "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help=".stream and .annotation files, or folders of them"
     )
     command.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
+
+
+def read_each(given: argparse.Namespace) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
+    """Folder, outputs and thresholds of each recording whose outputs are named, for commands that write one file each.
+
+    Raises:
+        RequestError: `out` or `audio` is given for several recordings.
+        RequestError, RecordingError: see `read_recordings`.
+    """
+    from novaspeech.formats.ssi import found_outputs
+
+    groups = found_outputs(given.places)
+    if (given.out or given.audio) and len(groups) > 1:
+        raise RequestError(f"these are outputs of {len(groups)} recordings; --out and --audio are for one")
+    yield from read_recordings(groups, given.audio)
 
 
 def read_recordings(
@@ -25,7 +42,7 @@ def read_recordings(
     """Folder, outputs and thresholds of each recording.
 
     Args:
-        groups: as `found_outputs` gives them.
+        groups: outputs by recording, see `found_outputs`.
         audio: the recording; None looks beside the outputs, and where their records say.
 
     Raises:

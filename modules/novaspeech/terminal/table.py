@@ -11,7 +11,7 @@ def row_writer(layout: str, *, as_csv: bool) -> Callable[[Sequence[str]], object
     """A function that prints a row.
 
     Args:
-        layout: of a table's row, as `str.format` takes it: "{:<10}  {:>9}".
+        layout: form of a table's row for `str.format`, as "{:<10}  {:>9}".
     """
     if as_csv:
         return csv.writer(sys.stdout, lineterminator="\n").writerow

@@ -1,4 +1,4 @@
-"""A recording's outputs as what a page's script takes: numbers in two bytes each, segments as rows."""
+"""A recording's outputs in the form that a page's script takes: numbers in two bytes each, segments as rows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from novaspeech.arrays import FloatArray, runs
 from novaspeech.formats.track import Track, lanes
 from novaspeech.view.sound import Sound
 
-GAP = 65535  # stands for a number that is not there
+GAP = 65535  # number that stands for a missing one
 COMPONENTS = 3
 MAP_POINTS = 3_000
 _TILE = 4_000  # columns of a picture; browsers take no wider ones
-_QUALITY = 45  # of 100
-_FREE = -1  # the colour of names that are no classes
+_QUALITY = 45  # quality of pictures, 0 to 100
+_FREE = -1  # colour of names that are no classes
 
 
 def curve(values: FloatArray, times: np.ndarray, low: float, high: float) -> dict[str, Any]:
-    """Numbers over time, in steps of the range between `low` and `high`; what lies beyond it is at its edge.
+    """Numbers over time, in steps of the range between `low` and `high`; numbers beyond it lie at its edge.
 
     Args:
         values: (n,), NaN where there is none.
@@ -40,7 +40,7 @@ def curve(values: FloatArray, times: np.ndarray, low: float, high: float) -> dic
 
 
 def gaps(track: Track) -> list[tuple[float, float]]:
-    """From when to when scores have no value, in seconds."""
+    """Begin and end, in seconds, of each gap in scores."""
     return [
         (float(track.times[begin, 0]), float(track.times[end - 1, 1])) for begin, end in runs(np.isnan(track.values))
     ]
@@ -79,7 +79,7 @@ def tiles(sound: Sound) -> list[Tile]:
 
 
 def segment_rows(track: Track) -> tuple[list[str], dict[str, list[Any]]]:
-    """Labels of the rows on which segments lie, and for each segment when it begins and ends, its row and so on.
+    """Labels of the rows on which segments lie, and columns of the segments: begin, end, row and so on.
 
     Each class has a row. Segments with free names share one, and more where they overlap.
     """
@@ -102,9 +102,9 @@ def segment_rows(track: Track) -> tuple[list[str], dict[str, list[Any]]]:
 
 
 def components(track: Track) -> tuple[FloatArray, Sequence[float]]:
-    """The first three principal components (n, 3) of vectors (n, D), NaN where there is none, and their shares.
+    """The first three principal components (n, 3) of vectors (n, D), and their shares of the variance.
 
-    Vectors of zeros stand for audio that could not be used. The sign of a component means nothing.
+    They are NaN where there is none: vectors of zeros stand for unusable audio. The sign of a component means nothing.
     """
     present = track.values.any(axis=1) & np.isfinite(track.values).all(axis=1)
     found = np.full((len(track.values), COMPONENTS), np.nan, np.float32)

@@ -16,21 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from novaspeech.arrays import FloatArray
 
-COLUMNS = 2000  # of a picture; longer recordings are averaged down to as many
-MAP_COLUMNS = 800  # of a speaker map, which has as many rows
-FAINTEST, STRONGEST = 0.25, 0.9  # how opaque segments are, of confidence 0 and 1
-MOST_EDGES = 400  # segments in view that have visible edges
-_SIZES = (8.0, 7.0, 6.0)  # of names, in points
+COLUMNS = 2000  # columns of a picture; longer recordings are averaged
+MAP_COLUMNS = 800  # columns, and rows, of a speaker map
+FAINTEST, STRONGEST = 0.25, 0.9  # opacity of segments with confidence 0 and 1
+MOST_EDGES = 400  # largest number of segments in view that get edges
+_SIZES = (8.0, 7.0, 6.0)  # sizes of names, in points
 _PADDING = 4  # pixels beside a text
-_THINNEST = 2.5  # pixels of a letter
+_THINNEST = 2.5  # pixels of the thinnest letter
 
 
 def draw_waveform(sound: Sound, start: float, axis: Axes) -> None:
-    """Fills an axis with the waveform; `start` is when it begins, in seconds."""
+    """Draws the waveform, which begins at `start` seconds."""
     group = -(-len(sound.high) // COLUMNS)
     lows, highs = (np.append(part, [0] * (-len(part) % group)).reshape(-1, group) for part in (sound.low, sound.high))
     times = start + np.arange(len(lows)) * group * sound.step
@@ -40,7 +39,7 @@ def draw_waveform(sound: Sound, start: float, axis: Axes) -> None:
 
 
 def draw_spectrogram(sound: Sound, start: float, axis: Axes) -> None:
-    """The spectrogram as Praat draws it: black is loud."""
+    """Draws the spectrogram as Praat does: black is loud. It begins at `start` seconds."""
     extent = (start, start + len(sound.levels) * sound.hop, 0, RATE / 2000)
     axis.imshow(
         sound.levels.astype(np.float32).T, origin="lower", aspect="auto", extent=extent, cmap="Greys", vmin=0, vmax=1
@@ -49,7 +48,7 @@ def draw_spectrogram(sound: Sound, start: float, axis: Axes) -> None:
 
 
 def draw_scores(tracks: Sequence[Track], thresholds: Mapping[str, float], axis: Axes) -> None:
-    """Scores of one range as curves; where one has none, the panel is hatched; a threshold is a dashed line."""
+    """Draws scores of one range as curves. The panel is hatched where scores are missing; a threshold is dashed."""
     for track, colour in zip(tracks, cycle(COLOURS)):
         means, group = column_means(track.values)
         step = float(track.times[1, 0] - track.times[0, 0]) if len(track.times) > 1 else 1.0
@@ -66,7 +65,7 @@ def draw_scores(tracks: Sequence[Track], thresholds: Mapping[str, float], axis: 
 
 
 def column_means(scores: FloatArray) -> tuple[FloatArray, int]:
-    """Means of as many neighbours as a picture's columns ask for, without the gaps (NaN), and how many that are."""
+    """Means of so many neighbours that a picture's columns suffice, without the gaps (NaN), and that number."""
     group = -(-len(scores) // COLUMNS) or 1
     columns = np.append(scores, np.full(-len(scores) % group, np.nan)).reshape(-1, group)
     present = np.isfinite(columns)
@@ -75,11 +74,11 @@ def column_means(scores: FloatArray) -> tuple[FloatArray, int]:
 
 
 def draw_segments(track: Track, axis: Axes) -> None:
-    """Segments with boundaries at both ends, in rows; the fainter, the less confident. `write_names` adds names."""
+    """Draws segments in rows, fainter ones less confident. `write_names` adds names."""
     labels, columns = segment_rows(track)
     rows, starts, ends = (np.array(columns[name], float) for name in ("row", "start", "end"))
     opacity = FAINTEST + (STRONGEST - FAINTEST) * np.clip(np.array(columns["confidence"], float), 0, 1)
-    edges = 0.8 if len(rows) <= MOST_EDGES else 0.0  # of more, the edges would hide all else
+    edges = 0.8 if len(rows) <= MOST_EDGES else 0.0  # more edges would hide all else
     for row in range(len(labels)):
         here = np.flatnonzero(rows == row)
         bars = [(start / 1000, (end - start) / 1000) for start, end in zip(starts[here], ends[here], strict=True)]
@@ -94,7 +93,7 @@ def draw_segments(track: Track, axis: Axes) -> None:
 
 
 def _explain_opacity(least: float, most: float, axis: Axes) -> None:
-    """A legend of how faint which confidence is."""
+    """Draws a legend of confidences and opacities."""
     from matplotlib.patches import Patch
 
     values = (least, (least + most) / 2, most)
@@ -108,19 +107,19 @@ def _explain_opacity(least: float, most: float, axis: Axes) -> None:
     )  # fmt: skip
 
 
-def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
-    """Writes names onto segments where they have room; gives how many are in view, and how many of them have.
+def write_names(track: Track, axis: Axes) -> tuple[int, int]:
+    """Writes names onto segments where they have room; gives the numbers of names in view, and of names written.
 
-    A name may be a little smaller, and reach into the gaps beside its segment, but not into another one, nor into
-    another's name. Call it when the panel has its place and its limits: only then it is known how wide a second is.
+    A name may be a little smaller, and reach into the gaps beside its segment, but not into another segment, nor into
+    its name. Call it when the panel has its place and its limits, since the width of a second is known only then.
     """
     _, columns = segment_rows(track)
-    renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    renderer: Any = axis.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     first, last = axis.get_xlim()
     per_second = axis.get_window_extent(renderer).width / (last - first)
     spans = [(begin / 1000, end / 1000) for begin, end in zip(columns["start"], columns["end"], strict=True)]
     shown = written = 0
-    taken: dict[int, float] = {}  # row → until when its last segment and that one's name reach
+    taken: dict[int, float] = {}  # row → end of its last segment and that segment's name
     for number, ((start, end), row, name) in enumerate(zip(spans, columns["row"], columns["name"], strict=True)):
         before = max(taken.get(row, first), first)
         taken[row] = end
@@ -146,9 +145,9 @@ def write_names(track: Track, figure: Figure, axis: Axes) -> tuple[int, int]:
 
 
 def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
-    """Embeddings as a strip: alike in colour is alike in sound. The colour is made of three principal components.
+    """Draws embeddings as a strip: alike in colour is alike in sound.
 
-    They are those of the whole recording, so that colours mean the same in all pictures of it.
+    The colour is made of three principal components of the whole recording, and means the same in all pictures of it.
     """
     projected = components(track)[0]
     seen = (track.times[:, 1] > start) & (track.times[:, 0] < end)
@@ -158,15 +157,15 @@ def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
     means = projected[: count * group].reshape(count, group, -1).mean(axis=1)
     low, high = (np.nanpercentile(means, part, axis=0) if np.isfinite(means).any() else 0 for part in (2, 98))
     colours = np.clip((means - low) / np.maximum(np.asarray(high) - low, 1e-9), 0, 1)
-    colours = np.where(np.isfinite(colours), colours, 1.0)  # white: nothing there
+    colours = np.where(np.isfinite(colours), colours, 1.0)  # white stands for no embedding
     axis.imshow(colours[None], aspect="auto", extent=(times[0, 0], times[count * group - 1, 1], 0, 1))
     axis.set_yticks([])
     axis.set_title("alike in colour: alike in sound", fontsize=7, color="#666666", loc="right", pad=2)
     axis.set_ylabel(track.id, rotation=0, ha="right", va="center")
 
 
-def draw_speaker_map(track: Track, figure: Figure, axis: Axes) -> None:
-    """Cosine between the vectors of any two times: where a speaker comes back, a square does."""
+def draw_speaker_map(track: Track, axis: Axes) -> None:
+    """Draws the cosine between the vectors of any two times: a square comes back where a speaker does."""
     group = -(-len(track.values) // MAP_COLUMNS)
     means = track.values[: len(track.values) // group * group].reshape(-1, group, track.values.shape[1]).mean(axis=1)
     norms = np.linalg.norm(means, axis=1, keepdims=True)
@@ -178,10 +177,10 @@ def draw_speaker_map(track: Track, figure: Figure, axis: Axes) -> None:
     )
     axis.set_title(f"{track.id}: red squares off the diagonal are the same voice again")
     axis.set_ylabel("time (s)")
-    figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)
+    axis.figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)
 
 
 def are_unit_vectors(values: FloatArray) -> bool:
-    """Whether all vectors (count, D) that are there (zeros are not) have unit length, as those of speakers have."""
+    """Whether all vectors (count, D) but zeros have unit length, as those of speakers have."""
     norms = np.linalg.norm(values, axis=1)
     return bool(norms.any() and np.allclose(norms[norms > 0], 1, atol=1e-3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 from bokeh.core.properties import value
@@ -24,21 +25,21 @@ from bokeh.plotting import figure
 from novaspeech.colours import COLOURS
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows, tiles
-from novaspeech.view.looks import clock_ticks, colours, hover, legend, short
+from novaspeech.view.looks import clock_ticks, hover, legend, short
 from novaspeech.view.sound import RATE, Sound
 
 _LEFT, _RIGHT = 110, 20  # pixels beside each panel, so that all lie under each other
-_FIRST_SECONDS = 60.0  # shown at first of a longer recording
+_FIRST_SECONDS = 60.0  # seconds of a longer recording that are shown at first
 
 
 @dataclass
 class Panels:
-    """The panels of a recording and what their script needs.
+    """The panels of a recording, and data for the page's script.
 
     Attributes:
         time: figures on the time axis, from the top.
         maps: figures of embeddings, which have axes of their own.
-        data: for the page's script, by kind.
+        data: data for the page's script, by kind.
     """
 
     duration: float
@@ -52,7 +53,7 @@ class Panels:
         self.data["duration"] = self.duration
 
     def add_sound(self, sound: Sound) -> None:
-        """The waveform over all of the recording, that of the part in view, and its spectrogram."""
+        """Adds the waveform of the whole recording, and waveform and spectrogram of the part in view."""
         self.data["wave"] = {"step": sound.step, "low": packed(sound.low), "high": packed(sound.high)}
         whole = self._panel("whole recording", 56, (-127, 127), shared=False)
         whole.add_tools(RangeTool(x_range=self.range, start_gesture="pan"))
@@ -72,10 +73,10 @@ class Panels:
         )
 
     def add_scores(self, tracks: Sequence[Track], thresholds: dict[str, float]) -> None:
-        """Scores of one range as curves, their gaps, and where a threshold is.
+        """Adds scores of one range as curves, with their gaps and thresholds.
 
         Args:
-            thresholds: id of a track → from which score on something is taken to be so.
+            thresholds: id of a track → its threshold.
         """
         low, high = tracks[0].low, tracks[0].high
         margin = (high - low) / 40
@@ -88,7 +89,7 @@ class Panels:
             fill_color="#999999", fill_alpha=0.15, hatch_pattern="/", hatch_color="#999999", hatch_alpha=0.6,
             line_color=None, name="gap",
         )  # fmt: skip
-        for track, colour in zip(tracks, colours(len(tracks)), strict=True):
+        for track, colour in zip(tracks, cycle(COLOURS)):
             self._curve(panel, track.id, curve(track.values, track.times, low, high), colour)
             if track.id in thresholds:
                 panel.add_layout(
@@ -97,7 +98,7 @@ class Panels:
         legend(panel)
 
     def add_segments(self, track: Track) -> None:
-        """Segments as boxes with their names, where these have room."""
+        """Adds segments as boxes, with their names where these have room."""
         labels, columns = segment_rows(track)
         count = max(1, len(labels))
         panel = self._panel(track.id, 26 + 24 * count, (count - 0.4, -0.6))
@@ -129,12 +130,13 @@ class Panels:
             ),
             name="label",
         )
-        told = [("", "@name"), ("from", "@left{custom}"), ("to", "@right{custom}"), ("confidence", "@confidence{0.00}")]
-        panel.add_tools(hover([boxes], told, "@left", "@right"))
+        times = [("from", "@left{custom}"), ("to", "@right{custom}")]
+        tooltips = [("", "@name"), *times, ("confidence", "@confidence{0.00}")]
+        panel.add_tools(hover([boxes], tooltips, "@left", "@right"))
         self.data["segments"].append({"id": track.id, "source": source.id, "panel": panel.id, **columns})
 
     def add_vectors(self, track: Track) -> None:
-        """The first three principal components as curves, and the first two as a map."""
+        """Adds the first three principal components as curves, and the first two as a map."""
         projected, shares = components(track)
         if not shares:
             return
@@ -203,10 +205,7 @@ def build(tracks: Tracks, sound: Sound | None, thresholds: dict[str, float]) -> 
     panels = Panels(max(tracks.end, 0.02))
     if sound:
         panels.add_sound(sound)
-    ranges: dict[tuple[float, float], list[Track]] = {}
-    for track in tracks.of_kind("scores"):
-        ranges.setdefault((track.low, track.high), []).append(track)
-    for group in ranges.values():
+    for group in tracks.scores_by_range():
         panels.add_scores(group, thresholds)
     for track in tracks.of_kind("segments"):
         panels.add_segments(track)

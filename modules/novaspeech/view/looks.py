@@ -1,4 +1,4 @@
-"""How pages look: colours, clocks, legends, and what is told where the mouse is."""
+"""The looks of pages: clocks, legends, labels and tooltips."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from bokeh.models import AdaptiveTicker, CompositeTicker, CustomJSHover, CustomJSTickFormatter, HoverTool
-
-from novaspeech.colours import COLOURS
 
 _TICK = """
 const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1
@@ -23,7 +21,7 @@ return minutes + ":" + (value - 60 * minutes).toFixed(3).padStart(6, "0")
 
 
 def clock_ticks() -> tuple[CompositeTicker, CustomJSTickFormatter]:
-    """What a time axis has: ticks where a clock has its marks, and their labels."""
+    """Ticks of a time axis, where a clock has its marks, and their labels."""
     tickers = [
         AdaptiveTicker(base=10, mantissas=[1, 2, 5], min_interval=0.001, max_interval=0.5, num_minor_ticks=0),
         AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], min_interval=1, max_interval=1800),
@@ -32,10 +30,10 @@ def clock_ticks() -> tuple[CompositeTicker, CustomJSTickFormatter]:
     return CompositeTicker(tickers=tickers), CustomJSTickFormatter(code=_TICK)
 
 
-def hover(renderers: Sequence[Any], told: Sequence[tuple[str, str]], *times: str) -> HoverTool:
-    """What is told of glyphs where the mouse is; `times` are the fields that a clock shows."""
+def hover(renderers: Sequence[Any], tooltips: Sequence[tuple[str, str]], *times: str) -> HoverTool:
+    """Tooltips of glyphs; `times` are the fields that are shown as on a clock."""
     shown: Any = {time: CustomJSHover(code=_HOVERED) for time in times}
-    return HoverTool(renderers=list(renderers), tooltips=list(told), formatters=shown, point_policy="follow_mouse")
+    return HoverTool(renderers=list(renderers), tooltips=list(tooltips), formatters=shown, point_policy="follow_mouse")
 
 
 def legend(panel: Any) -> None:
@@ -47,11 +45,6 @@ def legend(panel: Any) -> None:
     panel.legend.spacing = 14
     panel.legend.location = "left"
     panel.legend.label_text_font_size = "12px"
-
-
-def colours(count: int) -> list[str]:
-    """So many colours, the same ones again if there are not enough."""
-    return [COLOURS[number % len(COLOURS)] for number in range(count)]
 
 
 def short(label: str) -> str:

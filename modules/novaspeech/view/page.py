@@ -1,4 +1,4 @@
-"""A page on which a recording is heard and its outputs are seen: one HTML file, which opens from a disk."""
+"""A page on which a recording is heard and its outputs are seen: one HTML file that opens from a disk."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from novaspeech.view.figures import build
 from novaspeech.view.sound import Sound
 
 _PARTS = Path(__file__).parent
-# What the common browsers play. Of video they show the picture, too.
+# Common browsers play these; they show a video's picture, too.
 _PLAYED = {".wav", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".flac", ".mp4", ".m4v", ".webm"}
 _VIDEO = {".mp4", ".m4v", ".webm"}
 
 
 def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None = None) -> None:
-    """Writes the page of a recording; what a browser cannot play is written beside it, as a FLAC.
+    """Writes the page of a recording. Sound that a browser cannot play is written beside it, as a FLAC.
 
     Args:
-        tracks: the recording's outputs. Without a recording (`audio` None) there is nothing to hear.
+        tracks: the recording's outputs. There is nothing to hear if `audio` is None.
         file: the HTML file.
-        thresholds: id of an output of scores → from which on something is taken to be so.
+        thresholds: id of an output of scores → its threshold.
 
     Raises:
         RequestError: there is nothing to show over time.
@@ -51,14 +51,14 @@ def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None =
     stacks = {"times": column(panels.time, spacing=0, sizing_mode="stretch_width")}
     if panels.maps:
         stacks["maps"] = column(panels.maps, sizing_mode="stretch_width")
-    script, places = components(stacks, wrap_script=False)
+    script, divisions = components(stacks, wrap_script=False)
     page = Template((_PARTS / "page.html").read_text(encoding="utf-8")).substitute(
         title=_escaped(tracks.name),
         bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
         style=(_PARTS / "page.css").read_text(encoding="utf-8"),
         player=_player(tracks.audio, file),
-        times=places["times"],
-        maps=places.get("maps", ""),
+        times=divisions["times"],
+        maps=divisions.get("maps", ""),
         hidden="" if panels.maps else "hidden",
         data=json.dumps(panels.data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
         figures=script,

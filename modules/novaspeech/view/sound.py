@@ -1,4 +1,4 @@
-"""What is shown of a recording itself: its waveform and its spectrogram, in as much detail as a page can hold."""
+"""A recording's waveform and spectrogram, in as much detail as a page can hold."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 
-RATE = 16_000  # Hz; what is shown ends at half of it
-_PEAKS = 400_000  # of the waveform, the lowest and the highest sample of each
-_COLUMNS = 60_000  # of the spectrogram
+RATE = 16_000  # Hz; the spectrogram ends at half of it
+_PEAKS = 400_000  # largest number of steps of the waveform, each with its lowest and highest sample
+_COLUMNS = 60_000  # largest number of columns of the spectrogram
 _ROWS = 100
 _FFT = 512  # samples of a window, 32 ms
-_DECIBELS = np.float16(70)  # from black to the loudest, as in Praat
+_DECIBELS = np.float16(70)  # dynamic range, the same as in Praat
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sound:
         step: seconds from one peak to the next.
         low, high: (n,) int8, lowest and highest sample of each step; 127 is the loudest sample of the recording.
         hop: seconds from one spectrum to the next.
-        levels: (m, F) float16, its spectrogram from 0 to `RATE` / 2 Hz: 1 is the loudest, 0 is 70 dB below it.
+        levels: (m, F) float16, spectrogram from 0 to `RATE` / 2 Hz: 1 is the loudest, 0 is 70 dB below it.
     """
 
     step: float
@@ -41,7 +41,7 @@ class Sound:
         """Reads a recording once, in memory that its length does not change.
 
         Raises:
-            RecordingError: it cannot be read.
+            RecordingError: the recording cannot be read.
         """
         samples = recording.signal.samples
         per_peak, hop = max(32, -(-samples // _PEAKS)), max(80, -(-samples // _COLUMNS))
@@ -84,7 +84,7 @@ class _Spectra:
         self._hop = hop
         self._columns: list[np.ndarray] = []
         self._rest = np.zeros((_FFT - hop) // 2 if hop < _FFT else 0, np.float32)
-        self._skip = (hop - _FFT) // 2 if hop > _FFT else 0  # of each hop, before its window
+        self._skip = (hop - _FFT) // 2 if hop > _FFT else 0  # samples of each hop before its window
 
     def take(self, block: FloatArray) -> None:
         block = np.concatenate([self._rest, block])

@@ -1,51 +1,55 @@
-"""`novaspeech align`: when each word of a transcript is said."""
+"""`novaspeech align`: the times at which each word of a transcript is said."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from novaspeech.api import load
-from novaspeech.terminal.bar import progress_bar
+from novaspeech.terminal.arguments import add_model_arguments, new_command
 from novaspeech.terminal.table import row_writer
-from wav2vec2_kws.align.transcript import read_transcript
 
 COLUMNS = ("start", "end", "word", "confidence")
 
 
-def align_transcript(audio: Path, transcript: Path, *, as_csv: bool, out: Path | None, **options: Any) -> int:
-    """Prints each word with its start and end in seconds and its confidence, a table or CSV.
+def add_command(commands: Any) -> None:
+    """Adds `align` to the subparsers of `novaspeech`."""
+    align = new_command(commands, "align", _align, help="find when words are said")
+    align.add_argument("audio", type=Path, metavar="AUDIO", help="the recording")
+    align.add_argument("text", type=Path, metavar="TEXT", help="a .txt, .srt, .vtt, .TextGrid or .annotation")
+    align.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
+    align.add_argument("--out", type=Path, metavar="DIR", help="also writes NAME.alignment.annotation there")
+    add_model_arguments(align)
 
-    Words that are not heard are listed on standard error, too.
 
-    Args:
-        audio: the recording.
-        transcript: what is said in it, see `read_transcript`.
-        out: folder for the annotation that a server would write; None for none.
-        options: the module's.
+def _align(given: argparse.Namespace) -> int:
+    """Finds when each word of a transcript is said in a recording.
 
-    Returns:
-        0, as the exit status.
-
-    Raises:
-        RequestError, RecordingError, ModelError: a file cannot be used.
+    Examples:
+        novaspeech align a.wav a.txt
+        novaspeech align a.wav a.TextGrid --out results --csv
     """
-    words = read_transcript(transcript)  # before the model is loaded
-    # Not print: lines that come while the bar is there would break it.
-    model = load("wav2vec2_kws", log=partial(tqdm.write, file=sys.stderr), **options)
-    with progress_bar(audio.name, leave=False, disable=None) as progress:
-        result = model(audio, ["alignment"], inputs={"transcript": transcript}, progress=progress)
+    from tqdm import tqdm
+
+    from novaspeech.api import load
+    from novaspeech.terminal.bar import progress_bar
+    from wav2vec2_kws.align.transcript import read_transcript
+
+    words = read_transcript(given.text)  # a bad transcript ends the command before the model is loaded
+    # print would break the bar.
+    log = partial(tqdm.write, file=sys.stderr)
+    model = load("wav2vec2_kws", log=log, model=given.model, device=given.device)
+    with progress_bar(given.audio.name, leave=False, disable=None) as progress:
+        result = model(given.audio, ["alignment"], inputs={"transcript": given.text}, progress=progress)
     width = max(map(len, [*words, COLUMNS[2]]))
-    write = row_writer(f"{{:>9}}  {{:>9}}  {{:<{width}}}  {{:>10}}", as_csv=as_csv)
+    write = row_writer(f"{{:>9}}  {{:>9}}  {{:<{width}}}  {{:>10}}", as_csv=given.csv)
     write(COLUMNS)
-    for segment in result["alignment"]:
-        times = (f"{ms / 1000:.3f}" for ms in (segment.start_ms, segment.end_ms))
-        write((*times, segment.name, f"{segment.confidence:.3f}"))
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        result.save(out)
+    for word in result["alignment"]:
+        times = (f"{ms / 1000:.3f}" for ms in (word.start_ms, word.end_ms))
+        write((*times, word.name, f"{word.confidence:.3f}"))
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+        result.save(given.out)
     return 0

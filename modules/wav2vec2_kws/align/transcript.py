@@ -12,12 +12,12 @@ from novaspeech.errors import PackageError, RequestError, first_line
 from novaspeech.segments import Segment
 from novaspeech.server import host
 
-# Last words of the names of tiers that hold what was said, where a TextGrid has other tiers, too.
+# A tier of a TextGrid holds what was said if its name ends with one of these words; other tiers are then left out.
 TIERS = ("words", "word", "transcript", "transcription", "utterances", "orthography", "ort", "text")
-# What aligners write where nobody speaks.
+# Aligners write these where nobody speaks.
 SILENCES = frozenset({"sil", "sp", "spn", "<sil>", "<p:>", "<p>", "<eps>"})
 
-SPOKEN_SIGNS = "&@%#§+=€$£"  # unlike other punctuation
+SPOKEN_SIGNS = "&@%#§+=€$£"  # signs that are read aloud, unlike other punctuation
 
 
 def read_transcript(path: Path) -> list[str]:
@@ -25,16 +25,16 @@ def read_transcript(path: Path) -> list[str]:
 
     - `.txt`: all of its text.
     - `.srt`, `.vtt`: the text of the subtitles, without markup.
-    - `.TextGrid`: the labels of its interval tiers. If some are called "words", "transcript" or the like (`TIERS`),
-      alone or as the end of a name ("Anna - words"), only of those. Tiers of several speakers are merged by the times
-      at which intervals start.
+    - `.TextGrid`: the labels of its interval tiers. Only tiers called "words", "transcript" or the like (`TIERS`),
+      alone or as the end of a name ("Anna - words"), are read if there are some. Tiers of several speakers are merged
+      by the times at which intervals start.
     - `.annotation`: the labels of a free annotation of NOVA or DISCOVER.
 
     Text is UTF-8, UTF-16 with a byte order mark, or else Windows-1252.
 
     Raises:
         RequestError: the file is missing, of another kind or damaged, or holds no words.
-        PackageError: a package that reads this kind is missing.
+        PackageError: a package that reads this kind of file is missing.
     """
     readers: dict[str, Callable[[Path], Sequence[str]]] = {
         ".txt": lambda file: [_text(file)],
@@ -59,17 +59,16 @@ def words_of(segments: Sequence[Segment]) -> list[str]:
     """The words of an annotation's segments, in the order of time.
 
     Raises:
-        RequestError: there are none.
+        RequestError: the annotation has no words.
     """
-    texts = [segment.name for segment in sorted(segments, key=lambda segment: segment.start_ms)]
-    words = [word for text in texts for word in split_words(text)]
+    words = [word for text in _texts(segments) for word in split_words(text)]
     if not words:
         raise RequestError("the annotation of the transcript has no words; it must hold what is said in the recording")
     return words
 
 
 def split_words(text: str) -> list[str]:
-    """What stands between blanks, if it has a letter, a digit or a sign that is spoken, such as "&"."""
+    """Words between blanks that have a letter, a digit or a sign that is read aloud, such as "&"."""
     return [word for word in text.split() if re.search(rf"[^\W_]|[{SPOKEN_SIGNS}]", word)]
 
 
@@ -91,7 +90,7 @@ def _subtitles(path: Path) -> list[str]:
         import pysubs2
     except ImportError as error:
         raise PackageError("subtitles need pysubs2: pip install pysubs2") from error
-    # What pysubs2 would take for text: WebVTT's notes and styles, which end with a blank line, and times within a cue.
+    # pysubs2 would take WebVTT's notes and styles, which end with a blank line, and times within a cue for text.
     text = re.sub(r"(?m)^(NOTE|STYLE|REGION)\b.*\n(.+\n?)*", "", _text(path).replace("\r\n", "\n"))
     text = re.sub(r"<\d+:[\d:.]+>", "", text)
     try:
@@ -103,7 +102,7 @@ def _subtitles(path: Path) -> list[str]:
 
 def _textgrid(path: Path) -> list[str]:
     try:
-        from praatio.utilities.textgrid_io import parseTextgridStr  # its openTextgrid refuses tiers of one name
+        from praatio.utilities.textgrid_io import parseTextgridStr  # praatio's openTextgrid refuses tiers of one name
     except ImportError as error:
         raise PackageError("TextGrids need praatio: pip install praatio") from error
     try:
@@ -113,7 +112,7 @@ def _textgrid(path: Path) -> list[str]:
         entries = [(float(start), label) for tier in named or tiers for start, _, label in tier["entries"]]
     except RequestError:
         raise
-    except Exception as error:  # its parser has no errors of its own
+    except Exception as error:  # praatio's parser has no errors of its own
         raise _unreadable(path, "a TextGrid", error) from error
     entries.sort(key=lambda entry: entry[0])
     return [label for _, label in entries if label.strip().lower() not in SILENCES]
@@ -126,7 +125,10 @@ def _annotation(path: Path) -> list[str]:
         raise _unreadable(path, "an annotation", error) from error
     if not isinstance(annotation, host.FreeAnnotation):
         raise RequestError(f"transcript {path} is no free annotation; the labels of a free one are read as text")
-    segments = host.segments_of(annotation, f"transcript {path}")
+    return _texts(host.segments_of(annotation, f"transcript {path}"))
+
+
+def _texts(segments: Sequence[Segment]) -> list[str]:
     return [segment.name for segment in sorted(segments, key=lambda segment: segment.start_ms)]
 
 

@@ -1,8 +1,8 @@
-"""The most likely path of a recording's frames through the letters of a transcript, which it may not follow strictly.
+"""The most likely path of a recording's frames through the letters of a transcript, which it need not follow strictly.
 
-CTC's forced alignment (Graves et al. 2006; over long recordings Kürzinger et al. 2020, arXiv 2007.09127), with two ways
-out: between words lies a gap that takes any sound, as the star token of Pratap et al. 2023 (arXiv 2305.13516) does, and
-a word may be skipped.
+The method is CTC's forced alignment (Graves et al. 2006; over long recordings Kürzinger et al. 2020, arXiv 2007.09127)
+with two ways out. A gap lies between words and takes any sound, as the star token of Pratap et al. 2023 (arXiv
+2305.13516) does. And a word may be skipped.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ import numpy.typing as npt
 from novaspeech.arrays import BoolArray
 from wav2vec2_kws.vocabulary import Vocabulary
 
-# Natural logarithms, of likelihood ratios to each frame's best letter. Found by benchmarks/alignment.py --tune.
-SKIP_COST = 4.0  # of a word that is not spoken
-FILLER_COST = 4.0  # of a frame of speech, at most, that no word of the transcript takes
-PAUSE_COST = 0.1  # of a frame between the letters of a word, so that it does not reach over a long pause
+# Costs in nats: natural logarithms of likelihood ratios to each frame's best letter. benchmarks/alignment.py --tune
+# found them.
+SKIP_COST = 4.0  # cost of a word that is not spoken
+FILLER_COST = 4.0  # largest cost of a frame of speech that no word of the transcript takes
+PAUSE_COST = 0.1  # cost of a frame between the letters of a word, so that the word does not reach over a long pause
 BLOCK = 1500  # frames whose ways back are held at once
 
 Ratios = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Read = Callable[[int, int], Ratios]
 
-_SAME_FRAME = 3  # a way back: to the gap before, in the same frame; 0, 1 and 2 are states back, in the frame before
+# A way back is 0, 1 or 2 states, in the frame before; or this one: to the gap before, in the same frame.
+_SAME_FRAME = 3
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What it costs to leave the transcript, see `SKIP_COST` and those after it."""
+    """Costs of leaving the transcript, see `SKIP_COST` and those after it."""
 
     skip: float = SKIP_COST
     filler: float = FILLER_COST
@@ -39,7 +41,7 @@ class Costs:
 
 
 def with_gaps(ratios: Ratios, vocabulary: Vocabulary, costs: Costs) -> Ratios:
-    """Ratios (F, V) → (F, V + 2): with those of a pause within a word, and of a gap. Frames that are NaN are gaps."""
+    """Ratios (F, V) → (F, V + 2): a pause within a word and a gap are added. Frames that are NaN are gaps."""
     blank = ratios[:, vocabulary.blank]
     gap = np.maximum(np.maximum(blank, ratios[:, vocabulary.delimiter]), -costs.filler)
     rows = np.column_stack([ratios, blank - costs.pause, gap])
@@ -52,22 +54,22 @@ def _only_gap(width: int) -> list[float]:
 
 
 class Graph:
-    """The states of some words, in a row: gap, word, gap, word, …, gap. A word's are letter, blank, letter, …, letter.
+    """The states of some words, in a row: gap, word, gap, word, …, gap. A word is letter, blank, letter, …, letter.
 
-    One goes from a state to itself, to the next, from letter to letter without the blank if they are not the same, and
-    from gap to gap over a word, within a frame.
+    A path goes from a state to itself or to the next one. It may go from letter to letter without the blank if they are
+    not the same, and from gap to gap over a word within one frame.
 
     Args:
-        spellings: the letters of each word, with delimiters between its parts; () if it can only be skipped.
+        spellings: ids of each word's letters, with delimiters between its parts; () if it can only be skipped.
         vocabulary: the model's letters.
-        width: values V of a frame, as the model gives them.
-        costs: what it costs to leave the transcript.
+        width: number of values V that the model gives for a frame.
+        costs: costs of leaving the transcript.
 
     Attributes:
-        ids: (S,) which value of a frame each state takes, of V + 2.
+        ids: (S,) index, below V + 2, of the frame's value that each state takes.
         words: (S,) index of each state's word; a gap has that of the word after it.
-        letters: (S,) which states are letters.
-        gaps: (W + 1,) the states that are gaps.
+        letters: (S,) True for letters.
+        gaps: (W + 1,) states that are gaps.
     """
 
     def __init__(
@@ -76,17 +78,17 @@ class Graph:
         self.costs = costs or Costs()
         pause, gap = width, width + 1
         ids, words = [gap], [0]
-        for place, spelling in enumerate(spellings):
+        for index, spelling in enumerate(spellings):
             states = [pause] * max(0, 2 * len(spelling) - 1)
             states[::2] = spelling
             ids += [*states, gap]
-            words += [*[place] * len(states), place + 1]
+            words += [*[index] * len(states), index + 1]
         self.ids, self.words = np.array(ids), np.array(words)
         self.gaps: Indices = np.flatnonzero(self.ids == gap)
         self.letters: BoolArray = ~np.isin(self.ids, (vocabulary.delimiter, pause, gap))
         skips = np.array([self.costs.skip if spelling else 0.0 for spelling in spellings])
         self.skipped = np.concatenate([[0.0], np.cumsum(skips)])  # costs of skipping all words before a gap
-        # What keeps a path from going one state on, and two: added to its ratio.
+        # Ratios that are added to a path that goes one state on, and two; -inf forbids it.
         both_gaps = (self.ids[1:] == gap) & (self.ids[:-1] == gap)
         self.one = np.concatenate([[-np.inf], np.where(both_gaps, -np.inf, 0.0)])
         within = (self.words[2:] == self.words[:-2]) & (self.ids[:-2] != gap)
@@ -98,13 +100,13 @@ class Graph:
 def best_path(graph: Graph, read: Read, lows: Indices, width: int) -> Indices:
     """Viterbi's algorithm over a band of states: the state of each frame (F,).
 
-    Ways back are held of `BLOCK` frames only; for those before it goes over the frames again, from the scores that it
-    kept of each block's beginning.
+    Memory holds the ways back of `BLOCK` frames only. For earlier frames they are computed again, from the scores that
+    were kept at each block's beginning.
 
     Args:
         read: frames [begin, end) → their values (F, V + 2), see `with_gaps`.
-        lows: (F + 1,) the lowest state that is looked at in each frame; it starts at 0 and ends at S - width.
-        width: how many states are looked at.
+        lows: (F + 1,) lowest state of the band in each frame; it starts at 0 and ends at S - width.
+        width: number of states in the band.
     """
     count = len(lows) - 1  # the frame after the last one leads to the last gap
     search = _Search(graph, read, lows, width)
@@ -129,11 +131,11 @@ class _Search:
             zip(*(np.searchsorted(graph.gaps, edge).tolist() for edge in (lows, lows + width)), strict=True)
         )
         self._last = len(lows)
-        # Two states before the first, which no path comes from.
+        # Two states more stand before the first; no path comes from them.
         self._scores = np.full(len(graph.ids) + 2, -np.inf)
 
     def start(self) -> Ratios:
-        """Before the first frame: in the first gap, or words have been skipped."""
+        """Scores before the first frame: a path is in the first gap, or has skipped words."""
         scores = np.full(len(self._graph.ids), -np.inf)
         scores[self._graph.gaps] = -self._graph.skipped
         return scores[: self._width]

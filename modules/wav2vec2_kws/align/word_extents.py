@@ -1,4 +1,4 @@
-"""Places of a transcript's words once their letters are found: their whole length, and those of skipped words."""
+"""Extents of a transcript's words once their letters are found: their whole length, and those of skipped words."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from wav2vec2_kws.hits import Hit
 from wav2vec2_kws.search.spelling import LONGEST_BESIDES, LONGEST_LETTER
 
 
-def widened(found: dict[int, Hit], heard: Sequence[Hit]) -> dict[int, Hit]:
-    """Words that reach to the ends of the recognised word which they are most of, if no other word is in it.
+def widened(found: dict[int, Hit], recognised: Sequence[Hit]) -> dict[int, Hit]:
+    """Words, stretched to the ends of the recognised word that they are most of, if no other word is in it.
 
-    So a word of which the model spells an end otherwise has its whole length. Its confidence falls by the part that it
-    did not have: "under" is not all of "understand".
+    A word whose end the model spells otherwise then has its whole length. Its confidence falls by the part that was
+    added: "under" is not all of "understand".
 
     Args:
         found: index → word, in the order of time, without overlap.
-        heard: the recognised words, likewise.
+        recognised: the recognised words, likewise.
     """
-    places, words, first = list(found), list(found.values()), 0
-    for hit in heard:
+    indices, words, first = list(found), list(found.values()), 0
+    for hit in recognised:
         while first < len(words) and words[first].end <= hit.start:
             first += 1
         if first == len(words) or words[first].start >= hit.end:
@@ -34,36 +34,36 @@ def widened(found: dict[int, Hit], heard: Sequence[Hit]) -> dict[int, Hit]:
             start, end = min(word.start, hit.start), max(word.end, hit.end)
             score = word.score * (word.end - word.start) / (end - start)
             words[first] = replace(word, start=start, end=end, score=score)
-    return dict(zip(places, words, strict=True))
+    return dict(zip(indices, words, strict=True))
 
 
 def with_skipped(
-    words: Sequence[str], found: dict[int, Hit], heard: Sequence[Hit], usable: BoolArray, frame_seconds: float
+    words: Sequence[str], found: dict[int, Hit], recognised: Sequence[Hit], usable: BoolArray, frame_seconds: float
 ) -> list[Hit]:
-    """All words, in order: those that were found, and the others on the speech between them.
+    """The words of a transcript in order: found words at their frames, others on the speech between them.
 
     Args:
-        words: the transcript's.
+        words: the transcript's words.
         found: index → word, in the order of time, without overlap.
-        heard: the recognised words, which are where speech is.
-        usable: (F,), which frames are; where they are not, speech may be.
-        frame_seconds: from one frame to the next.
+        recognised: the recognised words; speech is where they are.
+        usable: (F,) False for frames that cannot be used; speech may be there.
+        frame_seconds: time from one frame to the next.
     """
     speech = ~usable
-    for hit in heard:
+    for hit in recognised:
         speech[hit.start : hit.end] = True
     hits, number, frame = list[Hit](), 0, 0
-    for place in [*found, len(words)]:
-        end = found[place].start if place in found else len(speech)
-        hits += _share(words[number:place], speech, frame, end, frame_seconds)
-        if place in found:
-            hits.append(found[place])
-            number, frame = place + 1, found[place].end
+    for index in [*found, len(words)]:
+        end = found[index].start if index in found else len(speech)
+        hits += _share(words[number:index], speech, frame, end, frame_seconds)
+        if index in found:
+            hits.append(found[index])
+            number, frame = index + 1, found[index].end
     return hits
 
 
 def _share(words: Sequence[str], speech: BoolArray, begin: int, end: int, frame_seconds: float) -> list[Hit]:
-    """Words on the speech in frames [begin, end), as long as they are written, or else on all of these frames."""
+    """Words on the speech in frames [begin, end), or else on all these frames; long words get more of them."""
     frames = begin + np.flatnonzero(speech[begin:end])
     if len(frames) < len(words):
         frames = np.arange(begin, end)
@@ -71,9 +71,9 @@ def _share(words: Sequence[str], speech: BoolArray, begin: int, end: int, frame_
     longest = (LONGEST_BESIDES + LONGEST_LETTER * lengths) / frame_seconds
     shares = np.minimum(lengths * len(frames) / max(1.0, lengths.sum()), longest)
     edges = np.concatenate([[0], np.cumsum(shares)]).round().astype(int)
-    if len(frames) >= len(words):  # a frame each at least
-        places = np.arange(len(words) + 1)
-        edges = np.minimum(np.maximum.accumulate(edges - places) + places, len(frames) - places[::-1])
+    if len(frames) >= len(words):  # each word then gets a frame at least
+        indices = np.arange(len(words) + 1)
+        edges = np.minimum(np.maximum.accumulate(edges - indices) + indices, len(frames) - indices[::-1])
     hits = []
     for word, first, last in zip(words, edges.tolist(), edges[1:].tolist(), strict=False):
         start = int(frames[first]) if first < len(frames) else end

@@ -14,15 +14,16 @@ import numpy as np
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import RequestError, WeightsError, first_line, quoted
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
+from novaspeech.server.saving import whole
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit
 
-BACKGROUND = "_background"
-PARTS = 4  # of a window, pooled one by one, so that the order of sounds counts
+BACKGROUND = "_background"  # name of the class of everything else
+PARTS = 4  # parts of a window that are pooled one by one, so that the order of sounds counts
 STEP = 2  # frames from one window to the next
-LARGEST_MB = 512  # of what a file holds once unpacked (1 MB is 1e6 bytes); a forest of thousands of examples has tens
-LOWEST = 0.05  # probability of a hit that is worth telling
-# What is in our files besides what skops trusts by itself: of scikit-learn, all three.
+LARGEST_MB = 512  # size of an unpacked file (1 MB is 1e6 bytes); a forest of thousands of examples has tens of MB
+LOWEST = 0.05  # lowest probability of a hit that is reported
+# Types of scikit-learn in our files that skops does not trust by itself.
 _TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -32,15 +33,15 @@ _TRUSTED = (
 
 @dataclass(frozen=True)
 class KeywordClassifier:
-    """A trained classifier and what it belongs to.
+    """A trained classifier and the model that it belongs to.
 
     Attributes:
-        pipeline: of scikit-learn: (n, PARTS * D) → probabilities.
-        keywords: name → frames that it usually takes.
+        pipeline: pipeline of scikit-learn, (n, PARTS * D) → probabilities.
+        keywords: name → frames that the keyword usually takes.
         window: frames of a window.
         layer: index of the hidden states.
         model: id or folder of the model, for messages.
-        fingerprint: digits that stand for its weights.
+        fingerprint: digits that stand for the model's weights.
     """
 
     pipeline: Any
@@ -50,30 +51,20 @@ class KeywordClassifier:
     model: str
     fingerprint: str
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the keywords."""
-        return tuple(self.keywords)
-
     def save(self, file: Path) -> None:
-        """Writes it with skops: a zip of JSON and arrays, no pickle."""
+        """Writes a file of skops: a zip of JSON and arrays, no pickle."""
         import skops.io
 
-        content = {field: getattr(self, field) for field in _FIELDS}
-        part = file.with_name(f"{file.name}.part")
-        skops.io.dump(content, part)
-        part.replace(file)
-
-
-_FIELDS = tuple(KeywordClassifier.__dataclass_fields__)
+        with whole(file) as part:
+            skops.io.dump(dict(vars(self)), part)
 
 
 def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
     """A classifier from its file.
 
     Raises:
-        RequestError: it was trained with another model or layer.
-        WeightsError: it cannot be read, would unpack to more than `LARGEST_MB`, or is not one of ours.
+        RequestError: the classifier was trained with another model or layer.
+        WeightsError: the file cannot be read, would unpack to more than `LARGEST_MB`, or is not one of ours.
     """
     classifier = _read(file)
     if classifier.fingerprint != encoder.fingerprint:
@@ -91,7 +82,7 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
 
 
 def _read(file: Path) -> KeywordClassifier:
-    """The classifier in a file that holds nothing but what we write."""
+    """The classifier in a file, which must hold types of ours only."""
     import skops.io  # 1.7 s with scikit-learn, which most jobs do not need
 
     if not file.is_file():
@@ -123,7 +114,7 @@ def _read(file: Path) -> KeywordClassifier:
 
 
 def _holds_together(classifier: KeywordClassifier, width: int) -> bool:
-    """Whether its parts fit one another and hidden states that make `width` features."""
+    """Whether a classifier's parts fit one another, and `width` features."""
     try:
         counts = [*classifier.keywords.values(), classifier.window]
         classes, found = set(classifier.pipeline.classes_), classifier.pipeline.n_features_in_
@@ -134,7 +125,7 @@ def _holds_together(classifier: KeywordClassifier, width: int) -> bool:
 
 
 def pool_windows(frames: FloatArray, window: int, step: int = STEP) -> FloatArray:
-    """Features of windows (n, PARTS * D): the means of their parts, one after the other.
+    """Features of windows (n, PARTS * D): the means of a window's parts, one after the other.
 
     Args:
         frames: (F, D) hidden states, F at least `window`.
@@ -151,8 +142,8 @@ def pool_windows(frames: FloatArray, window: int, step: int = STEP) -> FloatArra
 class ClassifierDetector:
     """Sliding windows, classified: a hit where a keyword's probability has its local maximum.
 
-    It lies in the window's middle and is as long as the keyword usually is. As many frames as windows need are carried
-    over, so that blocks have no seams. Windows that hold unusable frames are background.
+    A hit lies in the window's middle and is as long as the keyword usually is. Frames that windows need are carried
+    over from block to block, so that blocks have no seams. Windows that hold unusable frames are background.
     """
 
     reads = HIDDEN
@@ -160,45 +151,42 @@ class ClassifierDetector:
     def __init__(self, classifier: KeywordClassifier) -> None:
         self._classifier = classifier
         self._classes: list[str] = list(classifier.pipeline.classes_)
-        self._held: FloatArray | None = None
+        self._held: list[FloatArray] = []  # one array (F, D) of frames that windows still need
         self._bad = np.zeros(0, bool)
-        self._total = 0  # frames so far
+        self._total = 0  # number of frames so far
         self._centre = 0  # frame in the middle of the next window
         self._recent = np.zeros((2, len(self._classes)))  # probabilities of the last two windows
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
         frames, bad = block.array(HIDDEN), ~block.usable
         window = self._classifier.window
-        before, after = window // 2, window - window // 2
-        if self._held is None:  # half a window of the first frame stands before it
-            self._held = np.repeat(frames[:1], before, axis=0)
-            self._bad = np.zeros(before, bool)
-        self._held = np.concatenate([self._held, frames])
-        self._bad = np.concatenate([self._bad, bad])
-        if block.last:
-            self._held = np.concatenate([self._held, np.repeat(frames[-1:], after - 1, axis=0)])
-            self._bad = np.concatenate([self._bad, np.zeros(after - 1, bool)])
+        # The recording's first and last frame stand for half a window beyond its ends.
+        before = 0 if self._held else window // 2
+        after = window - window // 2 - 1 if block.last else 0
+        self._held += [np.repeat(frames[:1], before, axis=0), frames, np.repeat(frames[-1:], after, axis=0)]
+        self._held = [np.concatenate(self._held)]
+        self._bad = np.concatenate([self._bad, np.zeros(before, bool), bad, np.zeros(after, bool)])
         self._total = block.first + len(frames)
         probabilities = self._classify(window)
         done = len(probabilities) * STEP
-        self._held, self._bad = self._held[done:], self._bad[done:]
+        self._held, self._bad = [self._held[0][done:]], self._bad[done:]
         ends = np.zeros((1, len(self._classes))) if block.last else np.zeros((0, len(self._classes)))
         yield from self._peaks(np.concatenate([self._recent, probabilities, ends]))
         self._recent = np.concatenate([self._recent, probabilities])[-2:]
         self._centre += done
 
     def _classify(self, window: int) -> np.ndarray:
-        assert self._held is not None
-        if len(self._held) < window:
+        [held] = self._held
+        if len(held) < window:
             return np.zeros((0, len(self._classes)))
-        probabilities = self._classifier.pipeline.predict_proba(pool_windows(self._held, window))
+        probabilities = self._classifier.pipeline.predict_proba(pool_windows(held, window))
         bad = np.concatenate([[0], np.cumsum(self._bad)])
         starts = np.arange(len(probabilities)) * STEP
         probabilities[bad[starts + window] > bad[starts]] = 0
         return np.asarray(probabilities)
 
     def _peaks(self, probabilities: np.ndarray) -> Iterator[Hit]:
-        """Hits at local maxima; row 1 is of the last window before `_centre`."""
+        """Hits at local maxima; row 1 belongs to the last window before `_centre`."""
         before, here, after = probabilities[:-2], probabilities[1:-1], probabilities[2:]
         for row, column in np.argwhere((here > before) & (here >= after) & (here >= LOWEST)):
             name = self._classes[column]

@@ -1,4 +1,4 @@
-"""A spoken example, found again by subsequence dynamic time warping."""
+"""A spoken example, its sound, and how it is found again by subsequence dynamic time warping."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from wav2vec2_kws.encoder import hidden_states
 from wav2vec2_kws.hits import Hit
-from wav2vec2_kws.search.silence import is_silent, sounding_part
 
-# Half to twice as fast as the example (Müller 2015, Fundamentals of Music Processing, 3.2.1); weighted such that each
-# frame of the example counts once.
+SILENCE = 1e-4  # peak of a recording that holds nothing: -80 dB of full scale
+EDGE_DB = 40  # sound at an example's ends counts as silence when it is so far below the peak
+# A path is half to twice as fast as the example (Müller 2015, Fundamentals of Music Processing, 3.2.1). With these
+# weights each frame of the example counts once.
 STEPS = np.array([[1, 1], [1, 2], [2, 1]])
 WEIGHTS = np.array([1.0, 1.0, 2.0])
-PENALTIES = np.array([0.0, 0.1, 0.1])  # distance that warping costs, so that edges are not left out for a little gain
-LONGEST_MS = 10_000
-UNUSABLE = 1e6  # distance of frames that no path may pass
+PENALTIES = np.array([0.0, 0.1, 0.1])  # distance added by warping, so that edges are not left out for a little gain
+LONGEST_MS = 10_000  # length of the longest example
+UNUSABLE = 1e6  # distance to unusable frames, which no path may pass
 
 
 class ExampleDetector:
-    """Places whose hidden states are like an example's: 1 - mean cosine distance along the best warped path, both less
-    the example's mean.
+    """Stretches of a recording whose hidden states are like an example's.
 
-    Each local optimum is a hit. A path is at most twice as long as the example, so that as many frames are carried
-    over from block to block: blocks have no seams.
+    Their score is 1 - mean cosine distance along the best warped path. The example's mean is subtracted from both
+    first. Each local optimum is a hit. A path is at most twice as long as the example, and as many frames are carried
+    over from block to block, so that blocks have no seams.
 
     Args:
         name: the keyword's name.
-        example: (M, D), its hidden states.
+        example: its hidden states (M, D).
     """
 
     reads = HIDDEN
@@ -46,8 +47,8 @@ class ExampleDetector:
         self._mean = example.mean(axis=0)
         self._example = _unit(example - self._mean)
         self._held = np.zeros((0, example.shape[1]), np.float32)
-        self._first = 0  # frame of _held[0]
-        self._next = 0  # first frame that no hit may have ended with so far
+        self._first = 0  # frame of `_held[0]`
+        self._next = 0  # first frame that is not searched for the end of a hit yet
 
     def add(self, block: FrameBlock) -> Iterator[Hit]:
         frames = _unit(block.array(HIDDEN) - self._mean)
@@ -56,7 +57,7 @@ class ExampleDetector:
         count, shortest = len(self._held), len(self._example)
         if count >= shortest:
             yield from self._search(block.last)
-        # One frame more at each end, since a local optimum has two neighbours.
+        # A local optimum has two neighbours, hence one frame more at each end.
         keep = 2 * shortest + 2
         if count > keep:
             self._first += count - keep
@@ -66,14 +67,9 @@ class ExampleDetector:
         distances = (1 - self._example @ self._held.T).astype(np.float64)
         distances[:, ~self._held.any(axis=1)] = UNUSABLE
         costs, steps = librosa.sequence.dtw(
-            C=distances,
-            subseq=True,
-            step_sizes_sigma=STEPS,
-            weights_mul=WEIGHTS,
-            weights_add=PENALTIES,
-            backtrack=False,
-            return_steps=True,
-        )
+            C=distances, subseq=True, step_sizes_sigma=STEPS, weights_mul=WEIGHTS, weights_add=PENALTIES,
+            backtrack=False, return_steps=True,
+        )  # fmt: skip
         scores = 1 - costs[-1] / len(self._example)
         around = np.concatenate([[-np.inf], scores, [-np.inf]])
         peaks = (scores > around[:-2]) & (scores >= around[2:]) & (scores > 0)
@@ -87,14 +83,27 @@ class ExampleDetector:
         self._next = self._first + until
 
 
+def is_silent(signal: FloatArray) -> bool:
+    """Whether a signal (N,) holds nothing but silence; a constant offset is no sound."""
+    return bool(np.abs(signal - signal.mean()).max() < SILENCE)
+
+
+def sounding_part(signal: FloatArray, encoder: FrameEncoder) -> tuple[int, int]:
+    """Samples [start, end) of a signal (N,) at the encoder's rate, without the silence at its ends."""
+    _, (start, end) = librosa.effects.trim(
+        signal - signal.mean(), top_db=EDGE_DB, frame_length=encoder.frame_length, hop_length=encoder.frame_hop
+    )
+    return int(start), int(end)
+
+
 def example_frames(recording: Recording, inference: Inference) -> FloatArray:
     """Hidden states (M, D) of a spoken example, without the silence at its ends.
 
     Args:
-        inference: of a `KeywordEncoder`.
+        inference: runs a `KeywordEncoder`.
 
     Raises:
-        RequestError: it is too long, silent, holds NaN or infinite samples, or less than 2 frames.
+        RequestError: the example is too long, silent, shorter than 2 frames, or holds NaN or infinite samples.
     """
     if recording.duration_ms > LONGEST_MS:
         raise RequestError(

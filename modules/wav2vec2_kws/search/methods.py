@@ -1,4 +1,4 @@
-"""What is looked for, and how: the same for a server's job and for the command line."""
+"""Methods that find keywords: by spelling, by example, by classifier."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector
 from wav2vec2_kws.search.classifier import ClassifierDetector, KeywordClassifier
 from wav2vec2_kws.search.example import ExampleDetector, example_frames
-from wav2vec2_kws.search.spelling import SpellingDetector
-from wav2vec2_kws.words import WordDetector
+from wav2vec2_kws.search.spelling import SpellingDetector, WordDetector
 
-THRESHOLD = 0.5  # lowest score of a hit, of each method (BENCHMARKS.md)
+THRESHOLD = 0.5  # lowest score of a hit, for each method (BENCHMARKS.md)
 
 
 @dataclass(frozen=True)
 class Search:
-    """A method with what it looks for; detectors remember what they heard, so that each recording needs new ones.
+    """A method and its keywords. Detectors keep the state of one recording, so that each recording needs new ones.
 
     Attributes:
         names: names of the keywords.
         detectors: makes the detectors.
-        shortest_ms: what a recording needs to hold one.
+        shortest_ms: length of the shortest recording that can hold a keyword.
     """
 
     names: tuple[str, ...]
@@ -34,7 +33,7 @@ class Search:
     shortest_ms: int = 0
 
     def check(self, recording: Recording) -> None:
-        """Raises RequestError if the recording is shorter than what is looked for."""
+        """Raises RequestError for a recording that is shorter than the keyword's example."""
         if recording.duration_ms < self.shortest_ms:
             raise RequestError(
                 f"{recording.name} has {recording.duration_ms} ms, the example {self.names[0]!r} {self.shortest_ms} ms "
@@ -46,7 +45,7 @@ def split_keywords(text: str) -> tuple[str, ...]:
     """The keywords in a text with commas between them.
 
     Raises:
-        OptionError: one is empty, or there twice.
+        OptionError: a keyword is empty, or stands there twice.
     """
     names = tuple(" ".join(part.split()) for part in text.split(","))
     if not all(names):
@@ -74,10 +73,10 @@ def by_spelling(names: Sequence[str], encoder: KeywordEncoder, tolerance: int) -
 
 
 def by_example(name: str, examples: Sequence[Recording], inference: Inference) -> Search:
-    """A keyword by recordings of it, each of which may be found again.
+    """A keyword by recordings of it.
 
     Args:
-        inference: of a `KeywordEncoder`.
+        inference: runs a `KeywordEncoder`.
 
     Raises:
         RequestError, RecordingError: an example cannot be used.
@@ -90,4 +89,4 @@ def by_example(name: str, examples: Sequence[Recording], inference: Inference) -
 
 def by_classifier(classifier: KeywordClassifier) -> Search:
     """The keywords that a classifier was trained on."""
-    return Search(classifier.names, lambda: [ClassifierDetector(classifier)])
+    return Search(tuple(classifier.keywords), lambda: [ClassifierDetector(classifier)])

@@ -1,4 +1,4 @@
-"""What a keyword classifier learns from: recorded examples and background as features."""
+"""Training set of a keyword classifier: features of recorded examples and background."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
 from wav2vec2_kws.encoder import hidden_states
 from wav2vec2_kws.search.classifier import BACKGROUND, pool_windows
-from wav2vec2_kws.search.silence import is_silent, sounding_part
+from wav2vec2_kws.search.example import is_silent, sounding_part
 
-CONTEXT_S = 1.0  # around an example's window, so that it is encoded as it would be within a recording
-PIECE_S = 10  # of background, which count as one file in cross-validation
+Row = tuple[FloatArray, str, int, bool]  # features, label, group, and True for an original
+
+CONTEXT_S = 1.0  # context before and after an example's window, so that it is encoded as within a recording
+PIECE_S = 10  # length of a piece of background, which counts as one file in cross-validation
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class TrainingSet:
         features: (n, PARTS * D).
         labels: (n,) keyword or `BACKGROUND`.
         groups: (n,) number of the file, or of the piece of background.
-        original: (n,) whether it is no augmented copy.
-        lengths: keyword → frames of each example.
+        original: (n,) False for augmented copies.
+        lengths: keyword → number of frames of each example.
     """
 
     features: FloatArray
@@ -44,16 +46,22 @@ class TrainingSet:
 def gather(
     files: dict[str, list[Path]], inference: Inference, window: int, copies: int, left_out: list[str]
 ) -> TrainingSet:
-    """Features of all files; what cannot be used is added to `left_out`.
+    """Features of all files.
 
     Args:
-        window: in samples.
+        files: keyword or `BACKGROUND` → its recordings.
+        inference: runs a `KeywordEncoder`.
+        window: samples of a window.
+        copies: number of augmented copies of each example.
+        left_out: takes a line for each file that cannot be used.
     """
     generator, encoder = np.random.default_rng(0), inference.encoder
     assert isinstance(encoder, FrameEncoder)
-    background, rows = _read_all(files[BACKGROUND], encoder, left_out), _Rows(inference, encoder, window)
+    background, rows = _read_all(files[BACKGROUND], encoder, left_out), list[Row]()
     lengths: dict[str, list[int]] = {name: [] for name in files if name != BACKGROUND}
-    group = 0
+    # The context is whole frames long, so that the window begins with a frame.
+    first, count = int(CONTEXT_S * encoder.sampling_rate) // encoder.frame_hop, window // encoder.frame_hop
+    context, group = first * encoder.frame_hop, 0
     for name in tqdm(lengths, unit="keyword", dynamic_ncols=True, disable=None):
         for example in _read_all(files[name], encoder, left_out):
             start, end = sounding_part(example, encoder)
@@ -61,56 +69,38 @@ def gather(
             lengths[name].append(max(1, len(part) // encoder.frame_hop))
             for copy in range(copies + 1):
                 said = augment(part, generator)[:window] if copy else part
-                around = pick(background, window + 2 * rows.context, generator) if copy else None
-                rows.add(centred(said, window, rows.context, around), name, group, original=not copy)
+                around = pick(background, window + 2 * context, generator) if copy else None
+                frames = _frames(centred(said, window, context, around), inference)[first : first + count]
+                rows.append((pool_windows(frames, count), name, group, not copy))
             group += 1
-    for signal in background:
-        for begin in range(0, len(signal), PIECE_S * encoder.sampling_rate):
-            piece = signal[begin : begin + PIECE_S * encoder.sampling_rate]
-            if len(piece) >= window:
-                rows.add_background(piece, group)
-                group += 1
-    return rows.material(lengths)
+    rows += _background_rows(background, inference, window, count, group)
+    if not rows:
+        raise RequestError("no recording of the folder can be used; there is nothing to learn from")
+    features, *columns = zip(*rows, strict=True)
+    labels, groups, original = (np.repeat(column, list(map(len, features))) for column in columns)
+    return TrainingSet(np.concatenate(features), labels, groups, original, lengths)
 
 
-class _Rows:
-    """Features with what they belong to."""
+def _background_rows(
+    background: Sequence[FloatArray], inference: Inference, window: int, count: int, group: int
+) -> list[Row]:
+    """Rows of background, one every half window (`window` samples, `count` frames); groups count from `group` on."""
+    size = PIECE_S * inference.encoder.sampling_rate
+    pieces = [signal[begin : begin + size] for signal in background for begin in range(0, len(signal), size)]
+    encoded = (_frames(piece, inference) for piece in pieces if len(piece) >= window)
+    long = (frames for frames in encoded if len(frames) >= count)
+    step = max(1, count // 2)
+    return [(pool_windows(frames, count, step), BACKGROUND, number, True) for number, frames in enumerate(long, group)]
 
-    def __init__(self, inference: Inference, encoder: FrameEncoder, window: int) -> None:
-        self._inference, self._encoder = inference, encoder
-        self._window = window // encoder.frame_hop
-        # Whole frames, so that the window's are known.
-        self.context = int(CONTEXT_S * encoder.sampling_rate) // encoder.frame_hop * encoder.frame_hop
-        self._rows: list[tuple[FloatArray, str, int, bool]] = []
 
-    def add(self, signal: FloatArray, name: str, group: int, *, original: bool) -> None:
-        """An example within its context."""
-        begin = self.context // self._encoder.frame_hop
-        frames = self._frames(signal)[begin : begin + self._window]
-        self._rows.append((pool_windows(frames, self._window), name, group, original))
-
-    def add_background(self, signal: FloatArray, group: int) -> None:
-        """A piece of background, one window every half window."""
-        frames = self._frames(signal)
-        if len(frames) >= self._window:
-            features = pool_windows(frames, self._window, max(1, self._window // 2))
-            self._rows.append((features, BACKGROUND, group, True))
-
-    def material(self, lengths: dict[str, list[int]]) -> TrainingSet:
-        """All rows."""
-        if not self._rows:
-            raise RequestError("no recording of the folder can be used; there is nothing to learn from")
-        counts = [len(features) for features, _, _, _ in self._rows]
-        columns = [np.repeat([row[index] for row in self._rows], counts) for index in (1, 2, 3)]
-        return TrainingSet(np.concatenate([row[0] for row in self._rows]), columns[0], columns[1], columns[2], lengths)
-
-    def _frames(self, signal: FloatArray) -> FloatArray:
-        recording = Recording.of_samples(signal, self._encoder.sampling_rate, "example", self._encoder.sampling_rate)
-        return hidden_states(recording, self._inference)
+def _frames(signal: FloatArray, inference: Inference) -> FloatArray:
+    """Hidden states (F, D) of a signal (N,)."""
+    rate = inference.encoder.sampling_rate
+    return hidden_states(Recording.of_samples(signal, rate, "example", rate), inference)
 
 
 def _read_all(files: Sequence[Path], encoder: FrameEncoder, left_out: list[str]) -> list[FloatArray]:
-    """The signals of files (N,) at the encoder's rate; what cannot be used is added to `left_out`."""
+    """Signals (N,) of files at the encoder's rate. A line about each file that cannot be used goes to `left_out`."""
     signals = []
     for file in files:
         try:
@@ -127,7 +117,7 @@ def _read_all(files: Sequence[Path], encoder: FrameEncoder, left_out: list[str])
 
 
 def loudest_part(signal: FloatArray, length: int) -> FloatArray:
-    """The part of so many samples with the most energy; all of a shorter signal."""
+    """The part of `length` samples with the most energy; a shorter signal as a whole."""
     if len(signal) <= length:
         return signal
     energy = np.concatenate([[0.0], np.cumsum(np.square(signal, dtype=np.float64))])
@@ -136,7 +126,7 @@ def loudest_part(signal: FloatArray, length: int) -> FloatArray:
 
 
 def centred(signal: FloatArray, window: int, context: int, around: FloatArray | None) -> FloatArray:
-    """A keyword in the middle of its window, with context before and after: silence, or what is given."""
+    """A keyword in the middle of its window, with context before and after it: silence, or the signal `around`."""
     whole = np.zeros(window + 2 * context, np.float32) if around is None else around.copy()
     begin = context + (window - len(signal)) // 2
     whole[begin : begin + len(signal)] = signal
@@ -146,8 +136,7 @@ def centred(signal: FloatArray, window: int, context: int, around: FloatArray | 
 def augment(signal: FloatArray, generator: np.random.Generator) -> FloatArray:
     """A copy that is ±10 % faster (as a tape would be), ±6 dB louder, with noise 10 to 40 dB below it."""
     speed = generator.uniform(0.9, 1.1)
-    places = np.arange(0, len(signal) - 1, speed)
-    faster = np.interp(places, np.arange(len(signal)), signal)
+    faster = np.interp(np.arange(0, len(signal) - 1, speed), np.arange(len(signal)), signal)
     level = np.sqrt(np.mean(np.square(faster))) * 10 ** (-generator.uniform(10, 40) / 20)
     louder = 10 ** (generator.uniform(-6, 6) / 20)
     return np.asarray(louder * (faster + generator.normal(0, level, len(faster))), np.float32)

@@ -1,4 +1,4 @@
-"""`novaspeech train-keywords`: a classifier of keywords from a folder of examples."""
+"""Training of a keyword classifier on a folder of examples, with its confusion matrix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -19,15 +19,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from novaspeech.errors import RequestError
-from novaspeech.inference.encoder import SpeechModel
 from novaspeech.inference.engine import Inference
 from novaspeech.segments import plain_name
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.search.classifier import BACKGROUND, KeywordClassifier
 from wav2vec2_kws.train.examples import PIECE_S, TrainingSet, gather
 
-FOLDS = 5
-FEWEST = 3  # files of a keyword
+FOLDS = 5  # number of folds in cross-validation
+FEWEST = 3  # recordings of a keyword, at least
 
 
 def make_classifier(kind: str) -> Any:
@@ -51,22 +50,23 @@ def train_keywords(
     Args:
         folder: holds a folder of recordings for each keyword, and one called `_background`.
         out: the file to write; the confusion matrix goes beside it as PNG.
-        inference: of a `KeywordEncoder` of the layer wanted.
+        inference: runs a `KeywordEncoder` of the layer wanted.
         model: id or folder of its model.
         kind: "svm", "forest" or "mlp".
-        window_ms: what is classified at once.
-        copies: augmented ones of each example: other gain and speed, noise, and background around the keyword.
+        window_ms: length of the windows that are classified.
+        copies: augmented copies of each example, with other gain and speed, noise, and background around the keyword.
 
     Returns:
         0, or 1 if files were left out.
 
     Raises:
-        RequestError: too few classes or files, or a place that cannot be written.
+        RequestError: there are too few classes or files, or `out` cannot be written.
     """
     if not out.parent.is_dir() or out.is_dir() or out.suffix == ".png":
         raise RequestError(f"{out} cannot be written; name a file such as keywords.skops in a folder that exists")
-    left_out: list[str] = []
-    window = window_ms * inference.encoder.sampling_rate // 1000
+    encoder, left_out = inference.encoder, list[str]()
+    assert isinstance(encoder, KeywordEncoder)
+    window = window_ms * encoder.sampling_rate // 1000
     try:
         material = gather(list_examples(folder), inference, window, copies, left_out)
     finally:
@@ -76,24 +76,18 @@ def train_keywords(
     pipeline = make_classifier(kind)
     report(cross_validate(pipeline, material), material, out.with_suffix(".png"))
     pipeline.fit(material.features, material.labels)
-    _describe(pipeline, material, window, inference.encoder, model).save(out)
-    print(f"{out}\n{out.with_suffix('.png')}")
-    return 1 if left_out else 0
-
-
-def _describe(pipeline: Any, material: TrainingSet, window: int, encoder: SpeechModel, model: str) -> KeywordClassifier:
-    """The classifier with what it belongs to; `window` in samples."""
-    assert isinstance(encoder, KeywordEncoder)
     lengths = {name: int(np.median(found)) for name, found in sorted(material.lengths.items())}
     frames = window // encoder.frame_hop
-    return KeywordClassifier(pipeline, lengths, frames, encoder.layer, model, encoder.fingerprint)
+    KeywordClassifier(pipeline, lengths, frames, encoder.layer, model, encoder.fingerprint).save(out)
+    print(f"{out}\n{out.with_suffix('.png')}")
+    return 1 if left_out else 0
 
 
 def list_examples(folder: Path) -> dict[str, list[Path]]:
     """Keyword or `BACKGROUND` → its files.
 
     Raises:
-        RequestError: no such folder, no keyword or no background in it.
+        RequestError: there is no such folder, or no keyword or no background in it.
     """
     form = f"it must hold a folder for each keyword, with {FEWEST} recordings at least, and one called {BACKGROUND}"
     if not folder.is_dir():
@@ -120,7 +114,7 @@ def check_classes(material: TrainingSet, folder: Path) -> None:
 
 
 def cross_validate(pipeline: Any, material: TrainingSet) -> np.ndarray:
-    """Class (n,) that a classifier gives to each row, of whose file it has heard nothing."""
+    """Predicted classes (n,), each by a classifier that was trained without the row's file."""
     folds = min(FOLDS, *(len(set(material.groups[material.labels == name].tolist())) for name in set(material.labels)))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     found = cross_val_predict(clone(pipeline), material.features, material.labels, groups=material.groups, cv=splitter)
@@ -128,7 +122,7 @@ def cross_validate(pipeline: Any, material: TrainingSet) -> np.ndarray:
 
 
 def report(found: np.ndarray, material: TrainingSet, picture: Path) -> None:
-    """Prints and draws the confusion matrix, augmented copies left out."""
+    """Prints the confusion matrix without augmented copies, and draws the shares of its rows."""
     names = [*material.lengths, BACKGROUND]
     matrix = confusion_matrix(material.labels[material.original], found[material.original], labels=names)
     width = max(map(len, names))
@@ -138,13 +132,8 @@ def report(found: np.ndarray, material: TrainingSet, picture: Path) -> None:
         print(f"{name:<{width}}", *(f"{count:>{max(5, len(other))}}" for other, count in zip(names, row, strict=True)))
     print(f"right: {np.trace(matrix) / matrix.sum():.1%} of {matrix.sum()}")
     figure = Figure(figsize=(2 + 0.6 * len(names), 1.8 + 0.5 * len(names)), layout="constrained")
-    axis = figure.subplots()
-    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="taken for", ylabel="is", title="Cross-validated by file")
-    for (row, column), count in np.ndenumerate(matrix):
-        color = "white" if shares[row, column] > 0.5 else "black"
-        axis.text(column, row, str(count), ha="center", va="center", color=color)
+    display = ConfusionMatrixDisplay(matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True)), display_labels=names)
+    style = {"cmap": "Blues", "im_kw": {"vmin": 0, "vmax": 1}, "values_format": ".0%", "colorbar": False}
+    display.plot(ax=figure.subplots(), xticks_rotation=45, **style)
+    display.ax_.set(xlabel="taken for", ylabel="is", title="Cross-validated by file")
     figure.savefig(picture, dpi=110)

@@ -36,7 +36,7 @@ def test_frames_of_chunks_are_those_of_the_whole(seconds: float) -> None:
     np.testing.assert_array_equal(np.concatenate([block.array(HIDDEN) for block in blocks]), whole)
 
 
-def test_frames_are_of_the_encoder_that_is_prepared_for_the_recording() -> None:
+def test_chunks_carry_what_the_model_takes_from_the_whole() -> None:
     class LessItsMaximum(Framed):
         def statistics_of(self, signal: Signal) -> Statistics:
             return (torch.tensor([max(float(block.max()) for block in signal.blocks())]),)

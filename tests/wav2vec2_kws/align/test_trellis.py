@@ -101,7 +101,7 @@ def test_cuts_keep_their_distance_and_words_whole() -> None:
     said = "MONEY RIVER SEVEN WATER SUMMER DOCTOR LETTER MUSIC"
     assert pieces(said, joined) == [Piece((0, 80), (0, 6), (0, 8))]
     joined.remove("")
-    assert [(piece.words, piece.heard) for piece in pieces(said, joined)] == [
+    assert [(piece.words, piece.recognised) for piece in pieces(said, joined)] == [
         ((0, 2), (0, 4)),
         ((2, 3), (4, 5)),
         ((3, 5), (5, 8)),

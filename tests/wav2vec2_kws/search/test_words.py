@@ -14,9 +14,10 @@ from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, frame_blocks,
 from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits, strongest
 from wav2vec2_kws.search.methods import split_keywords
+from wav2vec2_kws.search.spelling import WordDetector
 from wav2vec2_kws.standin import ALPHABET
 from wav2vec2_kws.vocabulary import Vocabulary
-from wav2vec2_kws.words import WordDecoder, WordMatcher
+from wav2vec2_kws.words import WordDecoder
 
 TOKENIZER = Wav2Vec2CTCTokenizer.from_pretrained(SPELLER)
 VOCABULARY = Vocabulary.of(TOKENIZER, len(ALPHABET))
@@ -90,7 +91,7 @@ def words(text: str) -> list[Hit]:
 
 
 def matches(text: str, keywords: dict[str, str], tolerance: int) -> list[tuple[str, int, int, float]]:
-    matcher = WordMatcher(keywords, tolerance, FRAME_SECONDS)
+    matcher = WordDetector(keywords, tolerance, VOCABULARY, FRAME_SECONDS)
     hits = [hit for word in words(text) for hit in matcher.match(word)]
     return [(hit.name, hit.start, hit.end, round(hit.score, 3)) for hit in hits]
 

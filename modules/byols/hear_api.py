@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
-from typing import overload
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,105 +16,83 @@ from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.models.compute import Compute
 
-NORMALIZATIONS = ("reference", "recording")
-WINDOWS_AT_ONCE = 16  # more are slower on a CPU (BENCHMARKS.md)
-BLOCK = 10 * SAMPLE_RATE  # samples of a clip that are looked at together
+REFERENCE = "reference"
+NORMALIZATIONS = (REFERENCE, "recording")
+WINDOWS_AT_ONCE = 16  # larger batches are slower on a CPU (BENCHMARKS.md)
+BLOCK = 10 * SAMPLE_RATE  # samples of a clip whose spectrogram is computed at once
 
+Audio = TypeVar("Audio", torch.Tensor, list[torch.Tensor])
 Clips = Sequence[torch.Tensor]
 
 
 def get_scene_embeddings(
-    audio: torch.Tensor | Clips, model: Network, *, normalization: str = "reference"
+    audio: torch.Tensor | Clips, model: Network, *, normalization: str = REFERENCE
 ) -> torch.Tensor:
-    """One embedding for each clip.
+    """Embeddings of clips, one for each.
 
     Args:
         audio: (clips, samples), or a list of (samples,) of any lengths: mono, -1 to 1, at 16 kHz. Samples do not say
-            their rate: audio of another one gives wrong embeddings, and no error.
-        model: from `load_model`; it stays where and as it is.
+            their rate: audio at another rate gives wrong embeddings, and no error.
+        model: a model of `load_model`; it stays where and as it is.
         normalization: "reference" takes the means over all clips of the call of their spectrograms' mean and
-            deviation, as published; "recording" those of each clip, which then does not depend on its company.
+            deviation, as published. "recording" takes those of each clip, which then does not depend on other clips.
 
     Returns:
-        (clips, D) float32, on the audio's device.
+        Embeddings (clips, D) float32, on the audio's device.
 
     Raises:
-        RequestError: no clips, or one that is no mono audio, too short, or not finite; an unknown normalization.
+        RequestError: there are no clips; a clip is no mono audio, too short, or not finite; or the normalization is
+            unknown.
     """
     clips = _check(audio, model, normalization)
     device = clips[0].device
     log_mel, network = LogMel(device), model.for_inference().to(device)
     with torch.no_grad(), Compute(device).products():
         statistics = [mean_and_deviation(_pieces(log_mel, clip))[:2] for clip in clips]
-        if normalization == "reference":
+        if normalization == REFERENCE:
             mean, deviation = np.mean(statistics, axis=0).tolist()
             statistics = [(mean, deviation)] * len(clips)
         scales = [(mean, safe_std(deviation)) for mean, deviation in statistics]
         return torch.cat(list(_scenes(log_mel, network, clips, scales)))
 
 
-@overload
 def get_timestamp_embeddings(
-    audio: torch.Tensor,
-    model: Network,
-    frame_duration: float = 1000,
-    hop_size: float = 50,
-    *,
-    normalization: str = "reference",
-) -> tuple[torch.Tensor, torch.Tensor]: ...
-
-
-@overload
-def get_timestamp_embeddings(
-    audio: list[torch.Tensor],
-    model: Network,
-    frame_duration: float = 1000,
-    hop_size: float = 50,
-    *,
-    normalization: str = "reference",
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]: ...
-
-
-def get_timestamp_embeddings(
-    audio: torch.Tensor | Clips,
-    model: Network,
-    frame_duration: float = 1000,
-    hop_size: float = 50,
-    *,
-    normalization: str = "reference",
-) -> tuple[torch.Tensor | list[torch.Tensor], torch.Tensor | list[torch.Tensor]]:
+    audio: Audio, model: Network, frame_duration: float = 1000, hop_size: float = 50, *, normalization: str = REFERENCE
+) -> tuple[Audio, Audio]:
     """An embedding for every `hop_size` ms of each clip, of the `frame_duration` ms around it; zeros beyond its ends.
 
     Args:
-        audio, model: as for `get_scene_embeddings`.
+        audio, model: see `get_scene_embeddings`.
         frame_duration: length of a frame in ms.
-        hop_size: from the centre of a frame to that of the next, in ms.
+        hop_size: time from the centre of a frame to that of the next, in ms.
         normalization: "reference" takes mean and deviation over all frames of the call and divides both by the number
             of these frames, as published: the same sound is scaled otherwise in a longer clip. "recording" takes those
             of the clip's own spectrogram.
 
     Returns:
-        embeddings (clips, T, D) float32 and times (clips, T) float32 in ms of the frames' centres, on the audio's
+        Embeddings (clips, T, D) float32 and times (clips, T) float32 in ms of the frames' centres, on the audio's
         device; for a list of clips, lists of (T, D) and (T,).
 
     Raises:
-        RequestError: as for `get_scene_embeddings`; a frame that is too short for the model, or a hop of less
-            than a sample.
+        RequestError: see `get_scene_embeddings`; or a frame is too short for the model, or a hop shorter than a sample.
     """
     clips = _check(audio, model, normalization, SHORTEST)
     _check_frames(frame_duration, hop_size, shortest_signal(model))
     length = round(frame_duration / 1000 * SAMPLE_RATE)
     starts = [_starts(clip, hop_size / 1000 * SAMPLE_RATE) for clip in clips]
-    device = clips[0].device
     embeddings = _embed(model, clips, starts, length, normalization)
-    times = [torch.arange(len(at), device=device, dtype=torch.float32) * hop_size for at in starts]
+    times = [torch.arange(len(at), device=clips[0].device, dtype=torch.float32) * hop_size for at in starts]
     if isinstance(audio, torch.Tensor):
         return torch.stack(embeddings), torch.stack(times)
     return embeddings, times
 
 
 def _check(audio: torch.Tensor | Clips, model: Network, normalization: str, shortest: int | None = None) -> Clips:
-    """The clips (samples,) float32 of at least `shortest` samples, or what the model needs, on one device."""
+    """Clips (samples,) float32 on one device.
+
+    Args:
+        shortest: samples of the shortest clip; None is what the model needs.
+    """
     if not isinstance(model, Network):
         raise RequestError(f"model is a {type(model).__name__}; it must come from byols.load_model")
     if normalization not in NORMALIZATIONS:
@@ -154,7 +132,7 @@ def _embed(
         return _frames(log_mel, clips[index], starts[index], length)
 
     with torch.no_grad(), Compute(device).products():
-        if normalization == "reference":
+        if normalization == REFERENCE:
             mean, deviation, _ = mean_and_deviation(chain.from_iterable(map(spectrograms, range(len(clips)))))
             scales = [(mean / total, safe_std(deviation) / total)] * len(clips)
         else:
@@ -176,14 +154,14 @@ def _check_frames(frame_duration: float, hop_size: float, shortest: int) -> None
 
 
 def _pieces(log_mel: LogMel, clip: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The spectrogram of a clip as a whole, in pieces (64, frames)."""
+    """Spectrogram of a clip as a whole, in pieces (64, frames)."""
     return log_mel.of_signal(torch.split(clip, BLOCK))
 
 
 def _scenes(
     log_mel: LogMel, network: Network, clips: Clips, scales: Sequence[tuple[float, float]]
 ) -> Iterator[torch.Tensor]:
-    """Scenes (B, D) of some clips after others: of one length together, long ones alone and piece by piece."""
+    """Scenes (B, D), batch by batch. Clips of one length share a batch; a long clip goes alone and piece by piece."""
     for length, together in groupby(zip(clips, scales, strict=True), key=lambda pair: len(pair[0])):
         pairs = list(together)
         at_once = min(WINDOWS_AT_ONCE, CHUNK_FRAMES // (1 + length // FRAME_HOP))
@@ -199,18 +177,18 @@ def _scenes(
 
 
 def _starts(clip: torch.Tensor, step: float) -> list[int]:
-    """Where frames begin in a clip that is padded by half a frame at either end."""
+    """First samples of the frames in a clip that is padded by half a frame at either end."""
     starts = (round(index * step) for index in range(int(len(clip) / step) + 2))
     return [start for start in starts if start <= len(clip)]
 
 
 def _frames(log_mel: LogMel, clip: torch.Tensor, starts: list[int], length: int) -> Iterator[torch.Tensor]:
-    """Spectrograms (B, 64, frames) of some frames after another."""
+    """Spectrograms (B, 64, frames) of a clip's frames, batch by batch."""
     padded = functional.pad(clip, (length // 2, length - length // 2))
     for first in range(0, len(starts), WINDOWS_AT_ONCE):
         part = starts[first : first + WINDOWS_AT_ONCE]
         hops = set(np.diff(part).tolist()) or {length}
         if len(hops) == 1:
             yield log_mel.of_batch(WindowBatch(padded[part[0] : part[-1] + length], length, hops.pop()))
-        else:  # hops that are no whole number of samples
+        else:  # the hop is no whole number of samples
             yield log_mel.of_windows(torch.stack([padded[start : start + length] for start in part]))

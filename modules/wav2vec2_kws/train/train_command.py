@@ -1,0 +1,43 @@
+"""`novaspeech train-keywords`: a classifier of keywords from a folder of examples."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from novaspeech.errors import OptionError
+from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command
+
+
+def add_command(commands: Any) -> None:
+    """Adds `train-keywords` to the subparsers of `novaspeech`."""
+    train = new_command(commands, "train-keywords", _train_keywords, help="train a classifier")
+    train.add_argument("folder", type=Path, metavar="DIR", help="holds KEYWORD/*.wav for each, and _background/*.wav")
+    train.add_argument("--classifier", choices=("svm", "forest", "mlp"), default="svm", help="default: svm")
+    train.add_argument("--window", default="1s", metavar="TIME", help="what is classified at once, as 800ms or 1s (1s)")
+    train.add_argument("--augment", type=int, default=0, metavar="N", help="altered copies of each example (0)")
+    train.add_argument("--out", type=Path, required=True, metavar="FILE", help="the classifier, for example new.skops")
+    train.add_argument("--layer", type=int, default=-1, help="of the hidden states (-1: the last)")
+    add_model_arguments(train)
+
+
+def _train_keywords(given: argparse.Namespace) -> int:
+    """Trains a classifier of keywords on recorded examples, and shows how often it is wrong.
+
+    Examples:
+        novaspeech train-keywords examples --out money.skops --augment 5
+    """
+    from novaspeech.server import host
+    from wav2vec2_kws.train.training import train_keywords
+
+    window_ms = host.parse_time(given.window, "--window")
+    if not 200 <= window_ms <= 10_000 or given.augment < 0:
+        raise OptionError("--window must be a time from 200ms to 10s, --augment 0 or more")
+    model = load_model("wav2vec2_kws", model=given.model, layer=given.layer, device=given.device)
+    inference, name = model.processor.inference(partial(print, file=sys.stderr)), model.processor.options.model
+    return train_keywords(
+        given.folder, given.out, inference, name, kind=given.classifier, window_ms=window_ms, copies=given.augment
+    )

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+
+from novaspeech.errors import RequestError
+from tests.conftest import SPELLER
+from tests.wav2vec2_kws.conftest import KEYWORDS, train
+from training.speech import RATE
+from wav2vec2_kws.encoder import KeywordEncoder
+from wav2vec2_kws.search.classifier import load_classifier
+from wav2vec2_kws.train.examples import augment, centred, loudest_part
+
+
+def test_the_command_says_how_often_it_is_wrong(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "forest.skops"
+    assert train(examples, out, "--classifier", "forest") == 0
+    printed = capsys.readouterr().out
+    assert "cross-validated by file; rows: what it is, columns: what it is taken for" in printed
+    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if len(line.split()) == 4}
+    assert sum(map(int, rows["money"])) == sum(map(int, rows["question"])) == 6
+    assert int(rows["_background"][2]) > 20
+    assert min(imread(out.with_suffix(".png")).shape[:2]) > 200
+    assert zipfile.is_zipfile(out)
+    assert not [name for name in zipfile.ZipFile(out).namelist() if name.endswith((".pkl", ".pickle"))]
+
+
+def test_mlp_too(examples: Path, tmp_path: Path, speller: KeywordEncoder) -> None:
+    out = tmp_path / "mlp.skops"
+    assert train(examples, out, "--layer", "2", "--classifier", "mlp", "--window", "600ms") == 0
+    classifier = load_classifier(out, KeywordEncoder(SPELLER, 2))
+    assert (tuple(classifier.keywords), classifier.layer, classifier.window) == (KEYWORDS, 2, 30)
+    with pytest.raises(RequestError, match=r"mlp\.skops was trained on layer 2, not 3; set layer=2"):
+        load_classifier(out, speller)
+
+
+def test_longer_examples_are_cut_to_their_loudest_part() -> None:
+    signal = np.full(100, 0.1, np.float32)
+    signal[60:70] = 1
+    np.testing.assert_array_equal(loudest_part(signal, 10), np.ones(10))
+    assert len(loudest_part(signal, 200)) == 100
+
+
+def test_shorter_examples_are_padded_in_the_middle_of_their_window() -> None:
+    whole = centred(np.ones(4, np.float32), 10, 3, None)
+    np.testing.assert_array_equal(whole, [0] * 6 + [1] * 4 + [0] * 6)
+    around = centred(np.ones(4, np.float32), 10, 3, np.full(16, 0.5, np.float32))
+    np.testing.assert_array_equal(around, [0.5] * 6 + [1] * 4 + [0.5] * 6)
+
+
+def test_augmented_copies_differ_in_speed_level_and_noise() -> None:
+    signal = np.sin(np.arange(16000) / 10).astype(np.float32)
+    copies = [augment(signal, np.random.default_rng(seed)) for seed in range(20)]
+    lengths, levels = [len(copy) for copy in copies], [float(np.std(copy)) for copy in copies]
+    assert 14500 < min(lengths) < 15500 < 16500 < max(lengths) < 17800
+    assert min(levels) < 0.5 < 1.0 < max(levels)
+
+
+def test_folders_that_hold_too_little(examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.skops"
+    root = tmp_path / "few"
+    root.mkdir()
+    assert train(tmp_path / "missing", out) == 1
+    assert "missing is not a folder; it must hold a folder for each keyword, with 3" in capsys.readouterr().err
+    assert train(root, out) == 1
+    assert "few has no folders; it must hold a folder for each keyword" in capsys.readouterr().err
+    (root / "money").symlink_to(examples / "money")
+    assert train(root, out) == 1
+    assert "few has money; it must hold a folder for each keyword, with 3 recordings" in capsys.readouterr().err
+    (root / "_background").symlink_to(examples / "_background")
+    (root / "question").mkdir()
+    (root / "question" / "one.wav").symlink_to(next((examples / "question").iterdir()))
+    assert train(root, out) == 1
+    assert "question has 1 usable recordings; 3 are needed at least" in capsys.readouterr().err
+    assert not out.exists()
+    assert train(examples, tmp_path / "nowhere" / "out.skops") == 1
+    assert "out.skops cannot be written; name a file such as keywords.skops" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_used_are_listed_and_the_rest_is(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "some"
+    for source in examples.iterdir():
+        (root / source.name).mkdir(parents=True)
+        for file in source.iterdir():
+            (root / source.name / file.name).symlink_to(file)
+    (root / "money" / "empty.wav").touch()
+    (root / "money" / "text.wav").write_text("not a sound")
+    soundfile.write(root / "question" / "silent.wav", np.zeros(8000), RATE)
+    soundfile.write(root / "question" / "nan.wav", np.full(8000, np.nan), RATE, subtype="FLOAT")
+    out = tmp_path / "out.skops"
+    assert train(root, out) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(lines) == 4
+    for name in ("empty.wav is an empty file", "text.wav", "silent.wav is silent", "nan.wav holds NaN"):
+        assert sum(name in line for line in lines) == 1
+    assert out.is_file()
+
+
+@pytest.mark.parametrize("classifier", ["svm", "forest"])
+def test_three_recordings_of_a_keyword_are_enough(examples: Path, tmp_path: Path, classifier: str) -> None:
+    root = tmp_path / "three"
+    for word in KEYWORDS:
+        (root / word).mkdir(parents=True)
+        for file in sorted((examples / word).iterdir())[:3]:
+            (root / word / file.name).symlink_to(file)
+    (root / "_background").symlink_to(examples / "_background")
+    assert train(root, tmp_path / "out.skops", "--classifier", classifier) == 0
+
+
+def test_a_folder_of_which_nothing_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "bad"
+    for name in ("money", "_background"):
+        (root / name).mkdir(parents=True)
+        (root / name / "empty.wav").touch()
+    assert train(root, tmp_path / "out.skops") == 1
+    error = capsys.readouterr().err
+    assert error.count("empty.wav is an empty file") == 2
+    assert "no recording of the folder can be used" in error
+    (root / "Mo-ney").mkdir()
+    assert train(root, tmp_path / "out.skops") == 1
+    assert "has Mo-ney, money, which are one keyword" in capsys.readouterr().err
+
+
+def test_windows_and_copies_that_make_no_sense(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, sentence in (
+        (("--window", "100ms"), "--window must be a time from 200ms to 10s"),
+        (("--window", "soon"), "--window 'soon' is no time; write 40ms or 1.5s"),
+        (("--window", "1m"), "--window '1m' is no time"),
+        (("--augment", "-1"), "--augment 0 or more"),
+    ):
+        assert train(examples, tmp_path / "out.skops", *words) == 1
+        assert sentence in capsys.readouterr().err
