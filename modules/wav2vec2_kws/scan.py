@@ -29,16 +29,22 @@ class Scan:
     Attributes:
         evidence: (count,) best score of a keyword at each window's frame.
         usable: (count,) True for windows of usable audio.
+        pooled: (count, D) mean hidden states of each window, if they were asked for; zeros where none is usable.
         keywords: found keywords in the order of time, without overlap.
         words: recognised words, if they were asked for.
-        pooled: (count, D) mean hidden states of each window, if they were asked for; zeros where none is usable.
     """
 
     evidence: FloatArray
     usable: BoolArray
+    pooled: FloatArray | None
     keywords: list[Segment] = field(default_factory=list)
     words: list[Segment] = field(default_factory=list)
-    pooled: FloatArray | None = None
+
+    def take(self, windows: Pooled) -> None:
+        """Fills in windows that have all their frames."""
+        self.usable[windows.rows] = windows.usable
+        if self.pooled is not None:
+            self.pooled[windows.rows] = windows.values.numpy()
 
 
 def scan(
@@ -62,30 +68,25 @@ def scan(
         words: True to gather recognised words.
         pooled: True to gather mean hidden states.
         end_ms: latest end of keywords and words; None is the recording's end.
-
-    Raises:
-        RecordingError, ModelError: see `Inference.frames`.
     """
     encoder = inference.encoder
     assert isinstance(encoder, KeywordEncoder)
     timeline = Timeline(grid, encoder)
-    end = timeline.frame_of(end_ms)
-    pool, usable = FramePool(recording, grid, encoder), np.zeros(grid.count, bool)
+    end, pool = timeline.frame_of(end_ms), FramePool(recording, grid, encoder)
     means = np.zeros((grid.count, encoder.dimensions["embeddings"]), np.float32) if pooled else None
-
+    result = Scan(timeline.values, np.zeros(grid.count, bool), means)
     found = _Found(detectors, [WordDecoder(encoder.vocabulary)] if words else [], timeline, threshold)
     for block in inference.frames(recording, sorted(found.names | ({HIDDEN} if pooled else set()))):
         # Hidden states that only a detector reads need no means.
         for windows in pool.add(block if pooled else replace(block, values={})):
-            usable[windows.rows] = windows.usable
-            if means is not None:
-                means[windows.rows] = windows.values.numpy()
+            result.take(windows)
         found.add(block, end)
         if block.end >= max(end, pool.end):
             break
         inference.progress(timeline.window_of(block.end), grid.count)
     inference.progress(grid.count, grid.count)
-    return Scan(timeline.values, usable, *found.segments(), means)
+    result.keywords, result.words = found.segments()
+    return result
 
 
 class _Found:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from tests.conftest import SPEECH, Job
+from tests.conftest import SPEECH, SYNTHETIC, Job
 from wav2vec2_sv.standin import STANDIN, random_speaker_model, save_speaker_model
 
 SMALL = {
@@ -59,3 +59,16 @@ def run_sv(run_module: Callable[..., Job], models: dict[str, Path]) -> Callable[
         return run_module("wav2vec2_sv", audio, options, outputs, name, inputs=inputs, **arguments)
 
     return run
+
+
+@pytest.fixture
+def talk(speech: Callable[..., Path]) -> Path:
+    """A whole recording: two voices that take turns."""
+    return speech("talk.wav", "-ac", "1", "-ar", "16000", seconds=15)
+
+
+@pytest.fixture
+def somebody(mono: Callable[..., Path]) -> Path:
+    """The second voice alone."""
+    samples, rate = soundfile.read(SYNTHETIC / "reference.flac", dtype="float32")
+    return mono("somebody.wav", samples, rate)

@@ -109,27 +109,12 @@ class Panels:
         panel.ygrid.visible = False
         fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label")
         source = ColumnDataSource({name: [] for name in fields})
-        boxes = panel.add_glyph(
-            source,
-            Quad(
-                left="left", right="right", bottom="bottom", top="top", fill_color="colour", fill_alpha="alpha",
-                line_color="colour",
-            ),
-        )  # fmt: skip
-        panel.add_glyph(
-            source,
-            Text(
-                x="left",
-                y="bottom",
-                text="label",
-                text_font=value("helvetica, arial, sans-serif"),
-                text_font_size="12px",
-                text_baseline="top",
-                x_offset=3,
-                y_offset=2,
-            ),
-            name="label",
-        )
+        edges = {edge: edge for edge in ("left", "right", "bottom", "top")}
+        quad = Quad(**edges, fill_color="colour", fill_alpha="alpha", line_color="colour")
+        boxes = panel.add_glyph(source, quad)
+        font: dict[str, Any] = {"text_font": value("helvetica, arial, sans-serif"), "text_font_size": "12px"}
+        text = Text(x="left", y="bottom", text="label", text_baseline="top", x_offset=3, y_offset=2, **font)
+        panel.add_glyph(source, text, name="label")
         times = [("from", "@left{custom}"), ("to", "@right{custom}")]
         tooltips = [("", "@name"), *times, ("confidence", "@confidence{0.00}")]
         panel.add_tools(hover([boxes], tooltips, "@left", "@right"))

@@ -63,14 +63,12 @@ class WordDetector:
 class SpellingDetector:
     """Keywords by the log-likelihood ratio of keyword and filler (Rose and Paul 1990) on CTC's letters.
 
-    It finds keywords that the best path spells otherwise.
-
-    The keyword is its letters with CTC's blanks. A word delimiter, or an end of the recording, stands before and after
-    them. The filler is the best path; it may stand before and after the keyword. Viterbi's algorithm finds the most
-    likely path through the keyword, with a free start and end. The path's ratio to the best path is divided by the
-    frames that it spends on letters: blanks cost nothing in silence, and would hide any number of wrong letters there.
-    The score is the exponential of that; it is 1 where the best path itself spells the keyword. The state is carried
-    over from block to block, so that blocks have no seams.
+    It finds keywords that the best path spells otherwise. A keyword is its letters with CTC's blanks. A word delimiter,
+    or an end of the recording, stands before and after them. The filler is the best path; it may stand before and after
+    the keyword. Viterbi's algorithm finds the most likely path through the keyword, with a free start and end. The
+    path's ratio to the best path is divided by the frames that it spends on letters: blanks cost nothing in silence,
+    and would hide any number of wrong letters there. The score is the exponential of that; it is 1 where the best path
+    itself spells the keyword. The state is carried over from block to block, so that blocks have no seams.
 
     Args:
         keywords: name → ids of its letters, as `Vocabulary.spell` gives them.

@@ -45,7 +45,7 @@ def train_keywords(
 ) -> int:
     """Trains a classifier, cross-validates it, prints and draws the confusion matrix, and writes it.
 
-    Files that cannot be used are listed on standard error.
+    Files that cannot be used are listed on standard error. The exit status that it gives is then 1, else 0.
 
     Args:
         folder: holds a folder of recordings for each keyword, and one called `_background`.
@@ -55,9 +55,6 @@ def train_keywords(
         kind: "svm", "forest" or "mlp".
         window_ms: length of the windows that are classified.
         copies: augmented copies of each example, with other gain and speed, noise, and background around the keyword.
-
-    Returns:
-        0, or 1 if files were left out.
 
     Raises:
         RequestError: there are too few classes or files, or `out` cannot be written.
