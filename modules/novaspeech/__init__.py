@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from novaspeech.segments import Segment
 
 # torch's threads read it when torch is loaded: those that wait for others sleep. While they spin, two jobs in processes
-# of their own take 1.2 to 1.4 times as long as one after the other (benchmarks/jobs_at_once.py), and one is no faster.
+# of their own take 1.2 to 1.4 times as long as one after the other, and one is no faster.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

@@ -37,7 +37,7 @@ def lay_out_environment(module: str, cache: Path) -> Path:
 
     The backend installs nothing into a folder that is there (`VenvHandler.init_venv`), and runs the du-process in it.
     Without pip it could not install anything, either. That a module needs no more than its requirements.txt is shown
-    of one in test_discover_venv.py, and of each by benchmarks/hosts.py.
+    of one in test_discover_venv.py.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(env.DISCOVER_CACHE_DIR, str(cache))

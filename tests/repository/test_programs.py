@@ -15,10 +15,9 @@ from tests.repository.programs import UNKNOWN, Programs, programs_in
 ROOMS = ("modules", "demo", "docs", "benchmarks", "training", "tests", "tasks.py")
 # What stands for Python, for a server's own program in the environment, or for a program that the list itself names.
 NO_PROGRAM = {
-    "modules": {"place", "str(ffmpeg)", "str(ffprobe)", "str(find_ffmpeg())"},
     "benchmarks": {"command"},
     "demo": {"str(self._command)"},
-    "tests": {"Path(sys.executable).with_name(program)", "next(iter({'sox'}))"},
+    "tests": {"Path(sys.executable).with_name(program)", "installed / 'novaspeech'", "next(iter({'sox'}))"},
     "tasks.py": {"VENV / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')", "str(PYTHON)", "program"},
 }
 

@@ -15,7 +15,7 @@ from wav2vec2_kws.search.classifier import ClassifierDetector, KeywordClassifier
 from wav2vec2_kws.search.example import ExampleDetector, example_frames
 from wav2vec2_kws.search.spelling import SpellingDetector, WordDetector
 
-THRESHOLD = 0.5  # lowest score of a hit, for each method (BENCHMARKS.md)
+THRESHOLD = 0.5  # lowest score of a hit, for each method
 
 
 @dataclass(frozen=True)
