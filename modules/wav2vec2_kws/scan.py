@@ -13,7 +13,7 @@ from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool
+from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
 from novaspeech.segments import Segment
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
