@@ -19,37 +19,37 @@ from novaspeech.audio.timeline import Frame, Timeline
 from novaspeech.errors import RecordingError, shortened
 
 # Maximum seconds that a track may be shorter than stated: the longest packet of a common codec has 128 ms (AAC at
-# 8 kHz), and a track may end in the middle of its last.
+# 8 kHz), and a track may end within its last packet.
 SHORT_BY_SECONDS = 0.15
-LONGEST_FRAME = 1441  # bytes of an MP3's: a recorder may begin within one
-_JOINED = "invalid concatenated file"  # warning of an MP3 that several were joined to
-_GUESSED = "Estimating duration from bitrate"  # warning where nothing states the length
-_BARE = {"mp3", "aac", "ac3", "eac3", "dts"}  # files of nothing but frames
-_TAGS = (b"ID3", b"APETAGEX", b"RIFF")  # begins of what may stand before the first frame
-_ONLY_FILES = {"protocol_whitelist": "file"}  # no address on the network is opened
+LONGEST_FRAME = 1441  # bytes of the longest MP3 frame; a file may begin within one
+_JOINED = "invalid concatenated file"  # warning: the file is several MP3 files, joined
+_GUESSED = "Estimating duration from bitrate"  # warning: the file states no length
+_BARE = {"mp3", "aac", "ac3", "eac3", "dts"}  # formats without a container: nothing but frames
+_TAGS = (b"ID3", b"APETAGEX", b"RIFF")  # first bytes of tags that may precede the first frame
+_ONLY_FILES = {"protocol_whitelist": "file"}  # FFmpeg opens no network address
 
 
 class AvSource:
     """The first audio track of a file, decoded once.
 
-    A packet that cannot be decoded costs its own time: the time of the next frame tells that something is missing.
+    An undecodable packet loses its own sound only: the time of the next frame shows the gap.
 
     Args:
-        path: of the file.
-        reason: why libsndfile does not read it.
+        path: the file.
+        reason: libsndfile's reason not to read it, for messages.
 
     Attributes:
         rate: samples per second, in Hz.
         channels: number of channels.
-        zero: time at which the file begins, in samples, if another track begins before the sound; else None.
-        seconds: length that the file states; 0 if it states none.
+        zero: start of the earliest other track, in samples; the recording begins there at the latest; None without one.
+        seconds: stated length; 0 if none is stated.
 
     Raises:
-        RecordingError: FFmpeg cannot read it, it holds no sound, or names other files.
+        RecordingError: FFmpeg cannot read the file, or the file holds no sound, or only names other files.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        self._path, self._said = path, list[tuple[int, str, str]]()
+        self._path, self._messages = path, list[tuple[int, str, str]]()
         containers.refuse_list(path)
         self._container = self._opened(reason)
         self._name = str(self._container.format.name)
@@ -65,15 +65,15 @@ class AvSource:
         self._start = round((self._track.start_time or 0) * self._track.time_base * self.rate)
         self.zero = self._zero()
         self._has_length = self._container.duration is not None
-        self._end = containers.stated_end(path, self._name, self._track, self._heard(_GUESSED))
+        self._end = containers.stated_end(path, self._name, self._track, self._warned(_GUESSED))
         self.seconds = float(self._end or 0)
         self._pauses = containers.avi_pauses(path, self._track.index) if self._name == "avi" else []
-        self._shape: tuple[str, str, int] | None = None  # format, layout and rate of the frame before
-        self._lost_until = 0  # samples
-        self._lost: list[tuple[int, str]] = []  # when packets that cannot be decoded begin, and why
+        self._shape: tuple[str, str, int] | None = None  # format, layout and rate of the previous frame
+        self._lost_until = 0  # end of the last undecodable packet, in samples
+        self._lost: list[tuple[int, str]] = []  # begin of each undecodable packet, in samples, and why
 
     def _opened(self, reason: str) -> Any:
-        with _captured() as self._said:
+        with _captured() as self._messages:
             try:
                 # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
                 return av.open(f"file:{self._path}", options=_ONLY_FILES, metadata_errors="replace")
@@ -90,7 +90,7 @@ class AvSource:
         """Consecutive pieces (n, channels) float32 in which each frame stands at its time; lost sound is NaN.
 
         Raises:
-            RecordingError: as `frames`, or times that cannot be true.
+            RecordingError: the file is damaged (see `frames`), or its times are impossible.
         """
         held, count = list[FloatArray](), 0
         for piece in Timeline(str(self._path), self.rate, self.zero).place(self.frames()):
@@ -103,14 +103,14 @@ class AvSource:
             yield np.concatenate(held)
 
     def frames(self) -> Iterator[Frame]:
-        """Decoded frames, (n, channels) float32; one without samples where a packet at an end cannot be decoded.
+        """Decoded frames, (n, channels) float32; an empty one marks undecodable packets at the begin or the end.
 
         Raises:
-            RecordingError: the file is damaged so that nothing tells how much sound is missing, or shorter than stated.
+            RecordingError: the file is shorter than stated, or nothing tells how much sound is missing.
         """
-        given = self._next = 0  # samples, and when the next frame begins if it does not say so
+        given = self._next = 0  # samples so far, and the time of a next frame without timestamp
         begin, end = None, 0
-        with _captured() as said, self._container:
+        with _captured() as messages, self._container:
             for packet in self._packets():
                 for frame in self._decoded(packet, given):
                     begin = frame.time if begin is None else begin
@@ -121,11 +121,11 @@ class AvSource:
             if 0 < rest < SHORT_BY_SECONDS * self.rate and containers.has_times(self._name):
                 end = self._lost_until
                 yield Frame(end, np.zeros((0, self.channels), np.float32))
-        self._said += said
+        self._messages += messages
         self._check(given, 0 if begin is None else begin, end)
 
     def _packets(self) -> Iterator[Any]:
-        """Packets of the track; a file that cannot be read on ends there."""
+        """Packets of the track, up to the first that cannot be read."""
         taken = 0  # bytes
         with contextlib.suppress(av.FFmpegError):
             for packet in self._container.demux(self._track):
@@ -141,7 +141,7 @@ class AvSource:
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
-            # Not before the track's start: what comes first is an encoder's delay, which is left out.
+            # The track's start is the limit: earlier packets hold the encoder's delay, which is left out.
             begin = max(self._time(packet.pts, packet.time_base), self._start)
             self._lost.append((begin, error.strerror or ""))
             self._lost_until = begin + round((packet.duration or 0) * packet.time_base * self.rate)
@@ -153,7 +153,7 @@ class AvSource:
                 yield Frame(self._time(piece.pts, piece.time_base), piece.to_ndarray().reshape(piece.samples, -1))
 
     def _packed(self, frame: Any) -> list[Any]:
-        """A frame at the track's rate with its channels side by side: planar ones of 8 channels crash PyAV 18."""
+        """The frame at the track's rate with interleaved channels: planar frames of 8 channels crash PyAV 18."""
         shape = frame.format.name, frame.layout.name, frame.rate
         if shape != self._shape:
             if self._shape is None:
@@ -163,50 +163,50 @@ class AvSource:
         return packed
 
     def _time(self, timestamp: int | None, tick: Fraction) -> int:
-        """A timestamp in samples; without one, the end of what came before."""
+        """A timestamp in samples; None means the end of the previous frame."""
         if timestamp is None:
             return self._next
         at = timestamp * tick * self.rate
-        if self._pauses:  # each chunk lasts a tick; half of one for rounding
+        if self._pauses:  # a chunk lasts one tick; half a tick is for rounding
             chunk = self._track.time_base * self.rate
             late = (empty for before, empty in reversed(self._pauses) if at >= (before - Fraction(1, 2)) * chunk)
             at += next(late, 0) * chunk
         return round(at)
 
-    def _check_begin(self, place: int) -> None:
-        """Refuses a file without times whose first packet lies behind what is no sound and no tag."""
+    def _check_begin(self, start: int) -> None:
+        """Refuses a file without times if the bytes before its first packet are neither a tag nor part of a frame."""
         with self._path.open("rb") as file:
-            head = file.read(place)
-        if place > LONGEST_FRAME and not any(mark in head for mark in _TAGS):
+            head = file.read(start)
+        if start > LONGEST_FRAME and not any(mark in head for mark in _TAGS):
             raise self._damaged(
-                f"the {place} bytes before its first frame are nothing that can be read, and nothing in the file tells "
+                f"the {start} bytes before its first frame are nothing that can be read, and nothing in the file tells "
                 "how much sound that was"
             )
 
     def _check(self, given: int, begin: int, end: int) -> None:
-        """Holds what was decoded against what the file states."""
+        """Compares what was decoded with what the file states."""
         stated = None if self._end is None else round(self._end * self.rate)
         zero = begin if self.zero is None else min(self.zero, begin)
         if not given or (stated is not None and end < stated - SHORT_BY_SECONDS * self.rate):
             states = f"states {max(0, stated - zero) / self.rate:.3f} s of sound" if stated else "has an audio track"
             what = f"only {(end - zero) / self.rate:.3f} s" if given else "nothing"
             raise self._damaged(f"it {states}, but {what} of it could be read{self._complaint}")
-        counted = not containers.has_times(self._name) and not self._heard(_JOINED)
-        inside = any(begin < end for begin, _ in self._lost)  # a file that ends within a packet lost nothing else
+        counted = not containers.has_times(self._name) and not self._warned(_JOINED)
+        inside = any(begin < end for begin, _ in self._lost)  # a packet cut off at the end loses nothing else
         if inside and counted and (stated is None or abs(end - stated) > SHORT_BY_SECONDS / 2 * self.rate):
             raise self._damaged(
                 f"at {(self._lost[0][0] - zero) / self.rate:.3f} s a part cannot be decoded{self._complaint}, and "
                 "nothing in the file tells how much sound that was: what follows may have moved"
             )
-        if self._heard("File ended prematurely") and stated is None and self._has_length:  # Matroska
+        if self._warned("File ended prematurely") and stated is None and self._has_length:  # Matroska
             raise self._damaged(f"something is missing after {(end - zero) / self.rate:.3f} s{self._complaint}")
 
-    def _heard(self, warning: str) -> bool:
-        return any(warning in line for _, _, line in self._said)
+    def _warned(self, warning: str) -> bool:
+        return any(warning in line for _, _, line in self._messages)
 
     @property
     def _complaint(self) -> str:
-        errors = [line for level, _, line in self._said if level <= av.logging.ERROR]
+        errors = [line for level, _, line in self._messages if level <= av.logging.ERROR]
         errors += [why for _, why in self._lost[-1:]]
         return f" ({shortened(errors[0])})" if errors else ""
 
@@ -225,10 +225,10 @@ class AvSource:
 
 @contextlib.contextmanager
 def _captured() -> Iterator[list[tuple[int, str, str]]]:
-    """Inside, what FFmpeg says goes into a list (level, part, line), and nothing of it to the terminal."""
+    """A list (level, part, line) that takes FFmpeg's messages inside, in place of the terminal."""
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.WARNING)
-    av.logging.set_skip_repeated(False)  # else a line of another file is counted here
+    av.logging.set_skip_repeated(False)  # repeats of another file's message would be reported here
     try:
         with av.logging.Capture() as lines:
             yield lines

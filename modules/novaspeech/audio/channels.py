@@ -13,24 +13,24 @@ from novaspeech.hooks import Log
 
 MIX = "mix"
 Channel: TypeAlias = "str | int"  # MIX, or the number of one, from 1 on
-CANCELLED_DB = 20  # that mixing may lose of what the channels hold before it is said
+CANCELLED_DB = 20  # minimum loss by mixing that is reported
 
 
 class Mixer:
-    """Takes blocks of all channels and gives one; what it learns of the channels, the whole recording tells.
+    """Mixes blocks of all channels into one signal. Only the whole recording tells which channels hold sound.
 
     A channel without any sound (NaN or digital silence throughout) does not count in the mean.
 
     Args:
         channel: `MIX`, or the number of one channel.
         channels: number of channels.
-        name: the recording's, for messages.
+        name: the recording's name, for messages.
 
     Attributes:
-        blank: samples at the begin that turned out to be NaN in a channel that counts.
+        blank: number of first samples that prove unusable: a channel that counts is NaN there.
 
     Raises:
-        RecordingError: there is no such channel.
+        RecordingError: the recording has no such channel.
     """
 
     def __init__(self, channel: Channel, channels: int, name: str) -> None:
@@ -44,7 +44,7 @@ class Mixer:
         self._taken = self.blank = 0
 
     def mix(self, block: FloatArray) -> FloatArray:
-        """One signal (n,) of the next block (n, channels)."""
+        """The next block (n, channels) as one signal (n,)."""
         if self._alone:
             return np.ascontiguousarray(block[:, 0 if self._channel == MIX else int(self._channel) - 1])
         finite = np.isfinite(block)
@@ -54,7 +54,7 @@ class Mixer:
             self.blank = self._taken
         self._taken += len(block)
         if not finite.all():
-            block = np.where(finite | self._finite, block, 0)  # NaN throughout, so far
+            block = np.where(finite | self._finite, block, 0)  # a channel of nothing but NaN so far is silent
         mixed = np.asarray(block.mean(axis=1), np.float32)
         sound = np.where(finite, block, 0) if not finite.all() else block
         self._sounds |= sound.any(axis=0)
@@ -63,10 +63,10 @@ class Mixer:
         return mixed
 
     def factor(self, log: Log) -> float:
-        """Factor by which the mean of all channels becomes that of those with sound.
+        """Factor from the mean of all channels to the mean of those with sound.
 
         Args:
-            log: takes a line where mixing cancels most of what the channels hold.
+            log: takes a line if mixing cancels most of what the channels hold.
         """
         count = int(self._sounds.sum())
         if self._alone or not count:
@@ -83,5 +83,5 @@ class Mixer:
 
     @property
     def nothing(self) -> bool:
-        """Whether no channel has a sample that can be used."""
+        """Whether no channel has a usable sample."""
         return not self._alone and not self._finite.any()

@@ -1,4 +1,4 @@
-"""What a container states of its sound, beside the frames: other files, a length, where an AVI pauses."""
+"""Facts that a container states beside its frames: other files, the length, the pauses of an AVI."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 
 from novaspeech.errors import RecordingError
 
-# Files that name others in place of holding sound, by their first bytes and by FFmpeg's names.
+# Formats that only name other files: their first bytes, and FFmpeg's names.
 _LISTS = {b"#EXTM3U": "an m3u8 playlist", b"ffconcat version": "an ffconcat list", b"<MPD": "a DASH manifest"}
 _LIST_FORMATS = {"hls", "applehttp", "concat", "dash", "imf", "sdp", "rtsp", "avisynth", "vapoursynth"}
 _SONG_FORMATS = {"libopenmpt", "libgme", "sbg"}  # notes to be played; libopenmpt takes damaged recordings for songs
 # Containers without times of their own: FFmpeg counts their packets.
 _COUNTED = {"mp3", "aac", "ac3", "eac3", "dts", "amr", "loas", "flac", "tta", "ape", "wv", "truehd"}
-_UNKNOWN_FRAMES = 1 << 30  # number that FFmpeg writes into an AVI that goes to a pipe
-_LAST_BYTES = 64 << 20  # of an AVI, in which its index is looked for: 16 bytes a chunk
+_UNKNOWN_FRAMES = 1 << 30  # number of frames in an AVI that FFmpeg wrote to a pipe
+_LAST_BYTES = 64 << 20  # maximum bytes at an AVI's end that are searched for its index (16 bytes a chunk)
 
 
 def refuse_list(path: Path) -> None:
-    """Refuses a file that names others, before FFmpeg opens those.
+    """Refuses a file that names other files, before FFmpeg opens those.
 
     Raises:
-        RecordingError: it is a playlist or a manifest.
+        RecordingError: the file is a playlist or a manifest.
     """
     with path.open("rb") as file:
         head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -36,10 +36,10 @@ def refuse_list(path: Path) -> None:
 
 
 def refuse_format(path: Path, name: str) -> None:
-    """Refuses a format that holds no sound of its own; `name` is FFmpeg's.
+    """Refuses a format that holds no sound of its own; `name` is FFmpeg's name of it.
 
     Raises:
-        RecordingError: it is a list of files, or a song for a tracker.
+        RecordingError: the file is a list of files, or a song for a tracker.
     """
     if set(name.split(",")) & _LIST_FORMATS:
         raise _is_list(path, f"a list ({name})")
@@ -52,12 +52,12 @@ def _is_list(path: Path, kind: str) -> RecordingError:
 
 
 def has_times(container: str) -> bool:
-    """Whether packets carry times of their own; without, nothing tells how much was lost between two of them."""
+    """Whether packets carry times; without them, nothing tells how much sound is lost between two packets."""
     return container not in _COUNTED
 
 
 def size_without_tag(path: Path) -> int:
-    """Bytes of a file, without the tag that a player may have put at its end."""
+    """Bytes of a file, without an ID3v1 tag at its end."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - 128))
@@ -65,7 +65,7 @@ def size_without_tag(path: Path) -> int:
 
 
 def earliest_start(streams: Any, audio: Any) -> Fraction | None:
-    """Start of the first other track that a player shows, in seconds; None without one. Covers are no tracks."""
+    """Start of the earliest other track, in seconds; None without one. Cover pictures do not count."""
     covers = 1 << 10  # FFmpeg's disposition of an attached picture
     starts = [
         stream.start_time * stream.time_base
@@ -79,18 +79,18 @@ def earliest_start(streams: Any, audio: Any) -> Fraction | None:
 
 
 def stated_end(path: Path, name: str, audio: Any, guessed: bool) -> Fraction | None:
-    """End of the track by the container's own word, in seconds of the file's clock; None if it states none.
+    """End of the track that the container states, in seconds of the file's clock; None if it states none.
 
     Args:
         name: FFmpeg's name of the format.
-        audio: the track.
-        guessed: whether FFmpeg warned that its own figure is a guess.
+        audio: the audio track.
+        guessed: whether FFmpeg warned that its duration is a guess.
     """
     tick = audio.time_base
     tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", audio.metadata.get("DURATION", ""))
     if tag:  # Matroska
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
-    if name in ("avi", "caf"):  # whose length FFmpeg takes from the file's size
+    if name in ("avi", "caf"):  # FFmpeg guesses their duration from the file's size
         return audio.frames * tick if 0 < audio.frames < _UNKNOWN_FRAMES else None
     if name == "asf":
         return _asf_end(path)
@@ -98,28 +98,28 @@ def stated_end(path: Path, name: str, audio: Any, guessed: bool) -> Fraction | N
 
 
 def _asf_end(path: Path) -> Fraction | None:
-    """Play time of an ASF: FFmpeg passes it over where the file is shorter than its header says, as one cut off is."""
+    """Play time in an ASF's header, in seconds; FFmpeg ignores it if the file was cut off."""
     with path.open("rb") as file:
         head = file.read(1 << 16)
     begin = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))  # File Properties Object
     fields = head[begin + 64 : begin + 92]
-    if begin < 0 or len(fields) < 28 or fields[24] & 1:  # flag of a live recorder, which states none
+    if begin < 0 or len(fields) < 28 or fields[24] & 1:  # broadcast flag: no play time is stated
         return None
     ticks, preroll_ms = int.from_bytes(fields[:8], "little"), int.from_bytes(fields[16:24], "little")
     return Fraction(ticks, 10**7) - Fraction(preroll_ms, 1000) if ticks else None
 
 
 def avi_pauses(path: Path, index: int) -> list[tuple[int, int]]:
-    """Pauses of an AVI's track: how many chunks of sound come before each, and how many empty chunks up to its end.
+    """Pauses of an AVI's track: for each, the chunks of sound before it and the empty chunks up to its end.
 
-    Capture programs write empty chunks while the microphone is silent or late; FFmpeg leaves them out uncounted.
+    Capture programs write empty chunks while the microphone is silent or late; FFmpeg skips them without counting.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - _LAST_BYTES), os.SEEK_SET)
         tail = file.read()
     begin = tail.rfind(b"idx1")
-    if begin < 0:  # an AVI of more than 1 GB has other indexes, one that broke off has none
+    if begin < 0:  # an AVI of more than 1 GB has other indexes, one that was cut off has none
         return []
     length = int.from_bytes(tail[begin + 4 : begin + 8], "little")
     entries = np.frombuffer(tail[begin + 8 : begin + 8 + length - length % 16], "<u4").reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Parts of a recording that show somebody's voice, or how something is said."""
+"""Parts of a recording: an example of somebody's voice, or of how something is said."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Excerpt:
     """A recording, or some parts of it.
 
     Attributes:
-        recording: the whole of it.
-        spans: from when to when each part lasts, in ms; none means all of it.
-        label: what an annotation calls the parts, if one named them.
+        recording: the whole recording.
+        spans: (start, end) of each part, in ms; empty means the whole recording.
+        label: the annotation's name of the parts, if there is one.
     """
 
     recording: Recording
@@ -25,14 +25,14 @@ class Excerpt:
 
     @property
     def name(self) -> str:
-        """What it is called: its label, or the file without its ending."""
+        """The label, or else the file's name without its ending."""
         return self.label or Path(self.recording.name).stem
 
     def joined(self) -> Recording:
-        """The parts one after the other.
+        """The parts, joined.
 
         Raises:
-            RecordingError: they lie beyond the recording's end.
+            RecordingError: all parts lie beyond the recording's end.
         """
         return self.recording.excerpt(self.spans) if self.spans else self.recording
 
@@ -40,7 +40,7 @@ class Excerpt:
         """Each part on its own.
 
         Raises:
-            RecordingError: one lies beyond the recording's end.
+            RecordingError: a part lies beyond the recording's end.
         """
         return [self.recording.excerpt([span]) for span in self.spans] if self.spans else [self.recording]
 

@@ -1,4 +1,4 @@
-"""Which windows a request means."""
+"""The windows that a request means."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from novaspeech.errors import RequestError, quoted
 
-LONGEST_MS = 24 * 3600 * 1000  # of a frame, stride or context; whatever says more is a slip, or meant to do harm
+LONGEST_MS = 24 * 3600 * 1000  # maximum frame, stride or context; more is a slip, or meant to do harm
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class WindowGrid:
     Output i stands for window i: no window is dropped and none moves.
 
     Raises:
-        RequestError: a length is negative, nothing, or more than a day.
+        RequestError: a length is negative or more than a day, or the frame or stride is 0.
     """
 
     frame_ms: int
@@ -46,10 +46,10 @@ class WindowGrid:
         """The grid of all windows whose stride ends at `end_ms` or before.
 
         Args:
-            name: how messages call the recording.
+            name: the recording's name, for messages.
 
         Raises:
-            RequestError: not even one window fits, or a length is negative, nothing, or more than a day.
+            RequestError: no window fits, or a length is wrong (see `WindowGrid`).
         """
         if end_ms < 0:
             raise RequestError(f"end {quoted(end_ms)} ms must not be negative; 0 is the recording's end")
@@ -75,12 +75,12 @@ class WindowGrid:
 
     @property
     def drift_ms(self) -> float:
-        """Milliseconds that the last window is off for a reader of a file, where rates have three decimals only."""
+        """Milliseconds that the last window drifts for readers of a stream's file, whose rate has three decimals."""
         return abs(self.rate / round(self.rate, 3) - 1) * self.count * self.stride_ms if round(self.rate, 3) else 0.0
 
     @property
     def drift_remark(self) -> str:
-        """The line that says so of a `drift_ms` that matters."""
+        """Log line about a `drift_ms` that matters."""
         return (
             f"the server writes {self.rate:.6f} Hz (a stride of {self.stride_ms} ms) as {self.rate:.3f}: readers of "
             f"the file drift by {self.drift_ms:.0f} ms over this session; strides of 20, 40, 50 or 100 ms do not"

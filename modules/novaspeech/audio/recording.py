@@ -31,7 +31,7 @@ _SPECIAL_FILES = (
     (stat.S_ISSOCK, "a socket"),
 )
 
-# Endings by which recordings are known in a folder; a file that is named may have any.
+# File endings of recordings, for the search of a folder; a file given by name may have any.
 ENDINGS = frozenset(
     f".{name}"
     for name in (
@@ -43,12 +43,12 @@ ENDINGS = frozenset(
 
 
 class Source(Protocol):
-    """Something that samples come from.
+    """A source of samples: a file, or an array.
 
     Attributes:
         rate: samples per second, in Hz.
         channels: number of channels.
-        seconds: length that it states; 0 if it states none.
+        seconds: stated length; 0 if none is stated.
     """
 
     rate: int
@@ -66,11 +66,11 @@ class Recording:
     """One audio input of a session.
 
     Attributes:
-        name: how messages call it.
-        signal: its sound, mono, at the model's rate.
+        name: the recording's name in messages.
+        signal: mono signal at the model's rate.
         samples: samples per channel of the source.
         rate: sampling rate of the source, in Hz.
-        path: its file; None if there is none.
+        path: the source's file; None without one.
     """
 
     name: str
@@ -88,17 +88,17 @@ class Recording:
         log: Log = ignore,
         reading: Progress = ignore_progress,
     ) -> Recording:
-        """The recording in a file: WAV, FLAC and the like by libsndfile, all else that FFmpeg reads by its libraries.
+        """The recording in a file. libsndfile reads WAV, FLAC and the like, FFmpeg's libraries read the rest.
 
         Args:
-            rate: of the signal, in Hz.
+            rate: sampling rate of the signal, in Hz.
             channel: "mix", or the number of one channel, from 1 on.
             log: takes a line about what was found.
-            reading: called with the milliseconds that are read and, if the file states it, their total.
+            reading: called with the milliseconds read so far, and the stated total (0 if none is stated).
 
         Raises:
-            RecordingError: missing, a folder, a pipe or device, empty, truncated, damaged, without sound or without
-                this channel; holds numbers that are no sound; or the disk for temporary files is full.
+            RecordingError: the file is missing, a folder, a pipe or device, empty, truncated, damaged, without sound or
+                without this channel; it holds numbers that are no sound; or the disk for temporary files is full.
         """
         path = _existing(path)
         _check_kind(path)
@@ -122,12 +122,12 @@ class Recording:
 
         Args:
             samples: (n, channels) or (n,), any float or integer type.
-            samples_rate: their rate, in Hz.
-            name: how messages call it.
-            rate, channel, log: as of `open`.
+            samples_rate: sampling rate of the array, in Hz.
+            name: the recording's name in messages.
+            rate, channel, log: see `open`.
 
         Raises:
-            RecordingError: there are no samples, or there is no such channel; they hold numbers that are no sound.
+            RecordingError: the array is empty, lacks the channel, or holds numbers that are no sound.
         """
         return cls._decoded(_Array(samples, samples_rate), name, rate, channel, log, ignore_progress, None)
 
@@ -147,7 +147,7 @@ class Recording:
         signal = Signal(rate, check_amplitude(resampled(mono(), source.rate, rate), rate, name), name)
         if not taken:
             raise RecordingError(f"{name} holds no samples; it needs at least one window of audio")
-        if mixer.blank or mixer.nothing:
+        if mixer.blank or mixer.nothing:  # the mixer learns only at the end which channels count
             signal.blank(signal.samples if mixer.nothing else mixer.blank * rate // source.rate)
         signal.scale(mixer.factor(log))
         return cls(name, signal, taken, source.rate, path)
@@ -158,13 +158,13 @@ class Recording:
         return self.samples * 1000 // self.rate
 
     def excerpt(self, spans: Sequence[tuple[int, int]]) -> Recording:
-        """Parts of it one after the other, in the order of time; what two of them share is there once.
+        """The given parts, joined in the order of time; an overlap of two parts appears once.
 
         Args:
-            spans: from when to when each lasts, in ms; what lies beyond the recording's end is left out.
+            spans: (start, end) of each part, in ms; the recording's end cuts them off.
 
         Raises:
-            RecordingError: all of it does.
+            RecordingError: no part lies within the recording.
         """
         signal, parts = self.signal, list[tuple[int, int]]()
         for start_ms, end_ms in sorted(spans):
@@ -199,7 +199,7 @@ class _Array:
 
 
 def _existing(path: Path) -> Path:
-    """The path as the disk writes it: a Mac's disk takes names apart (ü as u and ¨) that other systems write whole."""
+    """The path as the disk spells it: macOS may store ü as u and ¨, where other systems store one character."""
     if path.exists():
         return path
     parent = path.parent if path.parent == path else _existing(path.parent)

@@ -1,4 +1,4 @@
-"""A mono signal at another rate, with its bad samples in their places."""
+"""Resampling of a mono signal; bad samples keep their times."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import soxr
 from novaspeech.arrays import FloatArray, bridged, runs
 from novaspeech.errors import RecordingError
 
-LOUDEST = 2.0**31  # amplitude: full scale is 1, and of whole numbers that nobody has scaled 2**31 at most
+LOUDEST = 2.0**31  # maximum amplitude; full scale is 1, or up to 2**31 for whole numbers that nobody scaled
 
 
 def resampled(mono: Iterator[FloatArray], rate_in: int, rate_out: int) -> Iterator[FloatArray]:
-    """Consecutive pieces (n,) at another rate: soxr's HQ over the whole signal, the same as resampling it in one go.
+    """Consecutive pieces (n,) at another rate, by soxr's HQ: the same numbers as from one call on the whole signal.
 
-    Samples that are NaN or infinite stay NaN where they were, and disturb no others.
+    NaN and infinite samples become NaN at the same time, and disturb no others.
     """
     resampler = None
     if rate_in != rate_out:
@@ -30,7 +30,7 @@ def resampled(mono: Iterator[FloatArray], rate_in: int, rate_out: int) -> Iterat
 
 
 def check_amplitude(pieces: Iterator[FloatArray], rate: int, name: str) -> Iterator[FloatArray]:
-    """Passes pieces on that hold sound: a finite number above `LOUDEST` would become infinite in a model."""
+    """Passes pieces on, and refuses finite numbers above `LOUDEST`, which would become infinite in a model."""
     done = 0
     for piece in pieces:
         level = np.abs(piece)
@@ -50,10 +50,10 @@ class _BadSpans:
     def __init__(self, rate_in: int, rate_out: int) -> None:
         self._rates = rate_in, rate_out
         self._taken = self._given = 0
-        self._spans: list[tuple[int, int]] = []  # samples of the output, not yet given
+        self._spans: list[tuple[int, int]] = []  # (begin, end) in samples of the output, not given yet
 
     def take(self, mono: FloatArray) -> FloatArray:
-        """Notes the bad samples of the next input (n,), and gives it back with those bridged."""
+        """Notes the bad samples of the next input (n,), and returns it with those bridged."""
         rate_in, rate_out = self._rates
         finite = np.isfinite(mono)
         if not finite.all():

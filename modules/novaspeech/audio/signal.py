@@ -1,4 +1,4 @@
-"""A recording's samples as one mono signal, which is read by slices, however long it is."""
+"""A recording's samples as one mono signal, read by slices, however long it is."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import numpy as np
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import RecordingError
 
-SECONDS_IN_MEMORY = 300  # of signal; 19 MB at 16 kHz
+SECONDS_IN_MEMORY = 300  # maximum seconds of signal in memory; 19 MB at 16 kHz
 BLOCK_SECONDS = 5
-_BYTES = 4  # of a sample
+_BYTES = 4  # bytes of a float32 sample
 
 
 class Signal:
-    """Mono samples at one rate, in memory while they are few, beyond that in a temporary file.
+    """Mono samples at one rate: a short signal is in memory, a long one in a temporary file.
 
-    The file has no name, or is removed when it is closed: it goes with the signal, also after a kill.
+    The system removes the file with the signal, also after a kill.
 
     Args:
         rate: samples per second, in Hz.
-        pieces: consecutive pieces (n,) float32, with NaN where a sample could not be used.
-        name: the recording's, for messages.
+        pieces: consecutive pieces (n,) float32; an unusable sample is NaN.
+        name: the recording's name, for messages.
 
     Attributes:
         samples: number of samples.
@@ -50,11 +50,11 @@ class Signal:
         self._memory = np.concatenate(held) if held else np.zeros(0, np.float32)
 
     def read(self, start: int, stop: int) -> FloatArray:
-        """Samples [start, stop), (stop - start,) float32, both within the signal; the caller's own."""
+        """A copy of samples [start, stop), (stop - start,) float32; both lie within the signal."""
         if self._file is None:
             return self._memory[start:stop] * self._scale
         samples = np.empty(max(0, stop - start), np.float32)
-        with self._lock:  # threads share the file's place
+        with self._lock:  # threads share the file's position
             self._file.seek(_BYTES * start)
             self._file.readinto(samples)  # type: ignore[attr-defined]
         samples *= self._scale
@@ -80,7 +80,7 @@ class Signal:
         self._file.flush()
 
     def _write(self, pieces: Iterable[FloatArray], name: str) -> None:
-        folder = os.environ.get("TMP_DIR") or tempfile.gettempdir()  # a server's jobs have the former
+        folder = os.environ.get("TMP_DIR") or tempfile.gettempdir()  # a server's jobs have TMP_DIR
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=folder, prefix="novaspeech-")  # noqa: SIM115 - as long as the signal

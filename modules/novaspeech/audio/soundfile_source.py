@@ -12,12 +12,12 @@ from novaspeech.arrays import FloatArray
 from novaspeech.errors import RecordingError, shortened
 
 BLOCK_SECONDS = 5
-LEAST_RATE, MOST_RATE = 1_000, 1_000_000  # samples per second of anything that records sound
+LEAST_RATE, MOST_RATE = 1_000, 1_000_000  # Hz; limits of anything that records sound
 _EXACT = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "CAF"}
-# First bytes of these. Other files are not shown to libsndfile, whose MP3 reader writes remarks onto the terminal.
+# First bytes of these formats. libsndfile sees no other files: its MP3 reader writes remarks to the terminal.
 _BEGINS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"FORM", b".snd", b"dns.", b"caff")
 _UNKNOWN_SIZE = 0x7FFF_0000  # bytes; a recorder that writes to a pipe states some number near 2^31 or 2^32
-_UNKNOWN_FRAMES = 2**63 - 1  # frames of a FLAC from a pipe, as libsndfile has it
+_UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's number of frames for a FLAC that was written to a pipe
 
 
 class SoundfileSource:
@@ -29,8 +29,8 @@ class SoundfileSource:
         samples: samples per channel.
 
     Raises:
-        soundfile.LibsndfileError: libsndfile does not read it.
-        ValueError: libsndfile reads it, but not exactly.
+        soundfile.LibsndfileError: libsndfile cannot read the file.
+        ValueError: libsndfile does not read this format exactly.
         RecordingError: the file holds less than its header promises.
     """
 
@@ -49,7 +49,7 @@ class SoundfileSource:
             self._check_size(file.extra_info)
 
     def _check_size(self, header: str) -> None:
-        """Refuses a file that holds less than its header promises, as libsndfile notes: the recorder crashed."""
+        """Refuses a file shorter than its header promises, as libsndfile notes: the recorder crashed."""
         size = re.search(r"^ *(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", header, re.MULTILINE)
         align = re.search(r"Block Align +: (\d+)", header)
         if size and int(size[2]) < int(size[1]) < _UNKNOWN_SIZE:
@@ -63,7 +63,7 @@ class SoundfileSource:
 
     @property
     def seconds(self) -> float:
-        """Length that the file states."""
+        """Stated length."""
         return self.samples / self.rate
 
     def blocks(self) -> Iterator[FloatArray]:
@@ -92,7 +92,7 @@ def check_rate(path: Path, rate: int) -> None:
     """Refuses a sampling rate that no sound has; `rate` is in Hz.
 
     Raises:
-        RecordingError: it is such a one.
+        RecordingError: the rate is below `LEAST_RATE` or above `MOST_RATE`.
     """
     if not LEAST_RATE <= rate <= MOST_RATE:
         raise RecordingError(

@@ -12,21 +12,21 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.soundfile_source import BLOCK_SECONDS
 from novaspeech.errors import RecordingError
 
-# Less than a packet of any common codec (20 ms of Opus, 21 ms of AAC at 48 kHz), more than what timestamps in
-# whole milliseconds are off.
+# Maximum error of a timestamp: more than the rounding to whole milliseconds, less than a packet of any common codec
+# (20 ms of Opus, 21 ms of AAC at 48 kHz).
 TOLERANCE_SECONDS = 0.01
-LOOK_AHEAD_SECONDS = 0.5  # of sound that has to agree before a timestamp that jumps is believed
+LOOK_AHEAD_SECONDS = 0.5  # sound that must confirm a timestamp that jumps
 MAX_GAP_SECONDS = 600
-MAX_OVERLAP_SECONDS = 0.2  # at one place
-MAX_OVERLAPS_SECONDS = 1.0  # in all
+MAX_OVERLAP_SECONDS = 0.2  # maximum that timestamps go back at one time
+MAX_OVERLAPS_SECONDS = 1.0  # maximum in the whole recording
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What one packet decodes to.
+    """A piece of decoded sound.
 
     Attributes:
-        time: of its first sample, in samples of the recording.
+        time: time of the first sample, in samples of the file's clock.
         samples: (n, channels) float32.
     """
 
@@ -35,32 +35,32 @@ class Frame:
 
 
 class Timeline:
-    """Puts frames where they belong.
+    """Places frames at their times in one signal.
 
-    Sound that starts late has silence before it. Where packets are lost, there is NaN in their place, so that all
-    else stays in its own. A recorder's clock that is a little slow or fast is followed in small steps: a sample is
-    repeated, or some are left out. A single timestamp that its successors do not confirm is not believed.
+    Silence precedes sound that starts late. NaN stands for lost packets, so that all else keeps its time. Small steps
+    follow a recorder's clock that is a little slow or fast: a sample is repeated, or some are left out. A single
+    timestamp that its successors do not confirm is ignored.
 
     Args:
-        name: of the recording, for messages.
+        name: the recording's name, for messages.
         rate: samples per second, in Hz.
-        zero: time of the recording's first sample, in samples, if it begins before its sound.
+        zero: start of the recording, in samples of the file's clock; None means the first frame's time.
     """
 
     def __init__(self, name: str, rate: int, zero: int | None) -> None:
         self._name, self._rate, self._zero = name, rate, zero
         self._tolerance = int(TOLERANCE_SECONDS * rate)
-        self._held: deque[tuple[int, FloatArray]] = deque()  # frames and how much later than its end each is
-        self._shift = 0  # of what was given against what was taken, in samples
-        self._before: int | None = None  # of the frame given last, as in _held
+        self._held: deque[tuple[int, FloatArray]] = deque()  # frames, each with its offset: time less samples before it
+        self._shift = 0  # samples given less samples taken
+        self._before: int | None = None  # offset of the previous frame
         self._last: FloatArray | None = None  # (1, channels): the last sample given
-        self._given = self._overlap = self._overlaps = 0  # left out here and in all, in samples
+        self._given = self._overlap = self._overlaps = 0  # samples: given, left out here, left out in all
 
     def place(self, frames: Iterable[Frame]) -> Iterator[FloatArray]:
         """Consecutive pieces (n, channels) float32 of the signal.
 
         Raises:
-            RecordingError: timestamps jump back, or by more than can be true.
+            RecordingError: timestamps jump back, or too far forward.
         """
         taken = held = 0
         for frame in frames:
@@ -76,14 +76,14 @@ class Timeline:
             yield from self._give(settled=False)
 
     def _give(self, settled: bool) -> Iterator[FloatArray]:
-        """The next frame and what is missing before it. `settled`: enough sound follows to believe a jump."""
+        """The next frame and what is missing before it. `settled`: enough sound follows to confirm a jump."""
         offsets = [offset for offset, _ in self._held]
         offset, samples = self._held.popleft()
-        late, early = min(offsets) - self._shift, max(offsets) - self._shift
+        late, early = min(offsets) - self._shift, max(offsets) - self._shift  # gap: late > 0, overlap: early < 0
         step = 0 if self._before is None else offset - self._before
         if self._before is None:
             others = max(offsets[1:], default=offset)
-            begin = others if others < offset - self._tolerance else offset  # not believed if all others are earlier
+            begin = others if others < offset - self._tolerance else offset  # all others are earlier: they are right
             self._check_gap(begin, settled=True)
             yield from self._pieces(np.zeros((1, samples.shape[1]), np.float32), begin)
         elif late > self._tolerance:
@@ -91,13 +91,13 @@ class Timeline:
             lost = step > self._tolerance or late > 2 * self._tolerance or self._last is None
             fill = np.full((1, samples.shape[1]), np.nan, np.float32) if lost else self._last
             assert fill is not None
-            # Containers round times, to whole milliseconds some: no single one says where to go on.
+            # Containers round times, some to whole milliseconds: the median of the near ones is right.
             near = [one for one in offsets if one - min(offsets) <= self._tolerance]
             yield from self._pieces(fill, sorted(near)[len(near) // 2] - self._shift)
         elif early < -self._tolerance:
             drop = min(-early, len(samples))
             self._overlap += drop
-            self._overlaps += drop if early < -1.5 * self._tolerance else 0  # a fast clock does not get that far
+            self._overlaps += drop if early < -1.5 * self._tolerance else 0  # a fast clock stays below that
             self._check_overlap(-early)
             self._shift -= drop
             samples = samples[drop:]
@@ -119,7 +119,7 @@ class Timeline:
             count -= piece
 
     def _check_gap(self, count: int, settled: bool) -> None:
-        """Refuses a gap of `count` samples that nothing proves, or that proves nothing."""
+        """Refuses a gap of `count` samples that is too long, or that too little sound confirms."""
         at, length = self._given / self._rate, count / self._rate
         if length > MAX_GAP_SECONDS or not (settled or length <= LOOK_AHEAD_SECONDS):
             raise RecordingError(

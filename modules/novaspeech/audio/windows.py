@@ -15,8 +15,8 @@ from novaspeech.audio.signal import Signal
 
 BATCH_SECONDS = 60  # maximum seconds of signal in a batch, unless one window is longer
 
-# What a model takes from the whole of a recording, such as mean and deviation: tensors with a row for all windows, or
-# for each.
+# Statistics of a whole recording that a model normalises by, such as mean and deviation: tensors with one row for all
+# windows, or a row for each.
 Statistics: TypeAlias = "tuple[torch.Tensor, ...]"
 
 
@@ -28,7 +28,7 @@ class WindowBatch:
         signal: (S,) float32, from the start of the first window to the end of the last.
         length: samples of one window.
         hop: samples from the start of one window to the start of the next.
-        statistics: of the recording that the windows are of, (1, …) each; of several recordings (B, …).
+        statistics: those of the windows' recording, (1, …) each; of several recordings (B, …).
     """
 
     signal: torch.Tensor
@@ -38,7 +38,7 @@ class WindowBatch:
 
     @classmethod
     def joined(cls, batches: Sequence[WindowBatch]) -> WindowBatch:
-        """Windows of one length, of several batches, side by side; one batch as it is."""
+        """The windows of several batches, all of one length, side by side; a single batch as it is."""
         if len(batches) == 1:
             return batches[0]
         length = batches[0].length
@@ -65,7 +65,7 @@ class WindowBatch:
         return WindowBatch(self.signal[first:last], self.length, self.hop, statistics)
 
     def bridged(self) -> WindowBatch:
-        """The same with straight lines over samples that are NaN or infinite."""
+        """The same batch with straight lines over NaN and infinite samples."""
         signal = self.signal.numpy()
         finite = np.isfinite(signal)
         return self if finite.all() else replace(self, signal=torch.from_numpy(bridged(signal, finite)))
@@ -77,10 +77,10 @@ class WindowBatch:
 
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Values of the host on `device`; for CUDA on their way there, so that nothing waits."""
+    """The host's values on `device`; CUDA copies them while the host goes on."""
     if device.type != "cuda":
         return values.to(device)
-    return values.pin_memory().to(device, non_blocking=True)  # it fetches by itself from pinned memory only
+    return values.pin_memory().to(device, non_blocking=True)  # CUDA does so from pinned memory only
 
 
 def window_batches(
@@ -89,11 +89,11 @@ def window_batches(
     """The windows of a signal that hold usable audio, in order.
 
     A window is left out when it holds a NaN or infinite sample, or when its frame starts after the last sample.
-    The caller knows its place by the index that comes with each batch.
+    The index that comes with each batch shows the gap.
 
     Args:
         grid: the windows wanted.
-        batch_size: the most windows in a batch.
+        batch_size: maximum number of windows in a batch.
         padding: samples before the first and after the last one: "edge" repeats that sample, as the servers do; "zeros"
             is silence.
 
@@ -102,7 +102,7 @@ def window_batches(
     """
     per_ms = samples_per_ms(signal.rate)
     length, hop, left = grid.length_ms * per_ms, grid.stride_ms * per_ms, grid.left_ms * per_ms
-    # Windows far apart have much signal between them, which a batch holds, too.
+    # A batch also holds the signal between windows that lie far apart.
     batch_size = min(batch_size, max(1, (BATCH_SECONDS * signal.rate - length) // hop))
     for first in range(0, min(grid.count, -(-signal.samples // hop)), batch_size):
         size = min(batch_size, grid.count - first)
@@ -122,20 +122,20 @@ def padded(signal: Signal, start: int, stop: int, padding: str) -> FloatArray:
     if not before and not after:
         return inner
     edge = padding == "edge"
-    first, last = (signal.read(place, place + 1)[0] if edge else 0 for place in (0, signal.samples - 1))
+    first, last = (signal.read(index, index + 1)[0] if edge else 0 for index in (0, signal.samples - 1))
     return np.concatenate([np.full(before, first, np.float32), inner, np.full(after, last, np.float32)])
 
 
 def chunk_batches(signal: Signal, length: int, hop: int, batch_size: int) -> Iterator[tuple[int, WindowBatch, bool]]:
     """A signal in overlapping chunks of `length` samples, one every `hop`; the last one is as long as what is left.
 
-    Which chunks there are depends on the signal alone, not on `batch_size`.
+    The chunks depend on the signal alone, not on `batch_size`.
 
     Args:
-        batch_size: the most chunks in a batch.
+        batch_size: maximum number of chunks in a batch.
 
     Yields:
-        index of the batch's first chunk, the chunks, and whether they are the last one, which comes alone.
+        index of the batch's first chunk, the chunks, and whether they are the last chunk, which comes alone.
     """
     inner = max(0, -(-(signal.samples - length) // hop))
     for first in range(0, inner, batch_size):
