@@ -1,4 +1,4 @@
-"""What a model is to the rest of novaspeech: it takes windows, long chunks, or the recording in one pass."""
+"""Base classes of models: they take windows, long chunks, or the recording in one pass."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from novaspeech.models.frames import END, FrameModel
 
 
 class SpeechModel:
-    """What `Encoder`, `FrameEncoder` and `Hearer` share.
+    """Base of `Encoder`, `FrameEncoder` and `Hearer`.
 
     Args:
-        sampling_rate: that the model expects, in Hz.
+        sampling_rate: sampling rate that the model expects, in Hz.
         min_length: samples of the shortest window that the model takes.
         dimensions: name of each output → its number of values D.
-        compute: where and in which number format it computes.
+        compute: device and number format.
 
     Attributes:
-        model: gives hidden states, if `novaspeech export` can write it for onnxruntime.
-        pretrained: the transformers model whose backbone it is, if there is more to it.
-        fingerprint: digits that stand for the weights, where a module asks for them.
+        model: the part that gives hidden states, if `novaspeech export` can write it for onnxruntime.
+        pretrained: the whole transformers model, if `model` is only its backbone.
+        fingerprint: hash of the weights, if a module asks for it.
     """
 
     model: FrameModel | None = None
@@ -62,10 +62,10 @@ class Encoder(SpeechModel, ABC):
 
     Attributes:
         padding: samples beyond the recording's ends, "edge" or "zeros".
-        max_length_ms: maximum length of a window with its contexts, in ms. Attention takes memory and time with the
-            square of it: windows of ten minutes would fill any machine.
-        max_batch: maximum number of windows in one pass; None for as many as memory takes. On a CPU larger batches only
-            fall out of its caches: w2v-BERT 2.0 ran 1.2 times as fast with 25 windows at once as with 250.
+        max_length_ms: maximum length of a window with its contexts, in ms. Attention takes memory and time with its
+            square: windows of ten minutes would fill any machine.
+        max_batch: maximum number of windows in one pass; None: as many as fit into memory. Larger batches only fall out
+            of a CPU's caches: w2v-BERT 2.0 ran 1.2 times as fast with 25 windows at once as with 250.
     """
 
     padding = "edge"
@@ -82,12 +82,12 @@ class Encoder(SpeechModel, ABC):
         """Name of each output → (B, D), one row a window. No side effects.
 
         Args:
-            batch: on the device of `compute`, with `statistics_of` its recording.
-            names: outputs that must be there; what only others need may be left out.
+            batch: windows on the device of `compute`, with `statistics_of` their recording.
+            names: wanted outputs; all others may be left out.
         """
 
     def statistics_of(self, recording: Recording, log: Log) -> Statistics:
-        """What windows need to know of the whole recording, (1, …) each; nothing, as a rule.
+        """Statistics of the whole recording that its windows need, (1, …) each; none by default.
 
         Args:
             log: takes a line about what was found.
@@ -122,13 +122,13 @@ class FrameEncoder(_Framewise, Encoder):
     """An encoder whose model gives hidden states over time: of a window, or of long chunks of a recording.
 
     Args:
-        model: gives the hidden states.
-        dimensions: as of `SpeechModel`.
-        compute: where the model computes.
-        min_length: samples of the shortest window; None for those of a frame.
+        model: the part that gives hidden states.
+        dimensions: see `SpeechModel`.
+        compute: device and number format.
+        min_length: samples of the shortest window; None means one frame.
 
     Attributes:
-        layers: those whose hidden states' mean is pooled, by number, or `END`.
+        layers: numbers of the layers, or `END`, whose hidden states are averaged and then pooled.
         max_chunks: maximum number of chunks in one pass.
     """
 
@@ -153,7 +153,7 @@ class FrameEncoder(_Framewise, Encoder):
 
         Args:
             batch: windows on the device of `compute`; or chunks, with `model.front.statistics_of` their recording.
-            names: frames that must be there: `HIDDEN`, or what else the encoder has.
+            names: wanted frames: `HIDDEN`, or others that the encoder has.
         """
         layers = list(self.model.hidden_states(batch, self.layers).values())
         return {HIDDEN: layers[0] if len(layers) == 1 else torch.stack(layers).mean(dim=0)}
@@ -168,7 +168,7 @@ class FrameEncoder(_Framewise, Encoder):
 class Hearer(_Framewise):
     """A model that hears a recording in one pass and carries state from step to step, as a recurrent network does.
 
-    `Inference.hear` gives its frames, and `Inference.encode` pools them for windows.
+    `Inference.frames` gives its frames, and `Inference.encode` pools them for windows.
     """
 
     @abstractmethod
@@ -179,5 +179,5 @@ class Hearer(_Framewise):
 
         Args:
             pieces: the signal, consecutive pieces (n,) float32 on the device of `compute`.
-            names: frames that must be there: `HIDDEN`, or what else it has.
+            names: wanted frames: `HIDDEN`, or others that the model has.
         """

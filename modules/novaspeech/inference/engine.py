@@ -1,4 +1,4 @@
-"""Recordings → arrays. Here is what runs a model, the same for server, command line and Python."""
+"""Recordings → arrays: one way to run a model, for server, command line and Python."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from novaspeech.audio.recording import Recording
 from novaspeech.errors import ModelError, NovaspeechError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder, FrameEncoder, Hearer, SpeechModel
-from novaspeech.inference.groups import ChunkReader, Chunks, Group, Job, heard_blocks, window_groups
+from novaspeech.inference.groups import ChunkReader, Chunks, Group, Job, hearer_blocks, window_groups
 from novaspeech.inference.passes import Passes, check_rows, to_host
 from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
 
-# Maximum seconds of signal in one CPU pass, unless one window is longer: Linux gives out memory that is not there, and
-# then ends the whole server, before torch could say that it is full.
+# Maximum seconds of signal in one CPU pass, unless one window is longer. Linux promises memory that it lacks, and then
+# kills the whole server before torch can report that memory is full.
 CPU_SECONDS = 120
 
 Encoded: TypeAlias = "dict[str, Windows]"
@@ -33,7 +33,7 @@ class Windows:
 
     Attributes:
         values: (count, D) float32, row i for window i; zeros where there was no usable audio.
-        usable: (count,) bool, which windows had usable audio.
+        usable: (count,) bool, whether each window had usable audio.
     """
 
     values: FloatArray
@@ -42,15 +42,15 @@ class Windows:
 
 @dataclass(frozen=True)
 class Inference:
-    """Runs a model over one recording, or over several, of which short ones share passes.
+    """Runs a model over one recording or over several; short ones share passes.
 
     Attributes:
         encoder: the model.
-        batch_size: the most windows, or chunks, in one pass through it.
+        batch_size: maximum number of windows or chunks in one pass.
         log: takes a line about what the user should know.
         progress: called with the windows done and their total.
-        chunks: how a recording is cut that is encoded once.
-        context: what an encoder hears: "window", each window on its own, or "recording", all of it, once.
+        chunks: length and overlap of a recording's chunks with context="recording".
+        context: "window" encodes each window on its own; "recording" encodes the recording once, to pool its frames.
     """
 
     encoder: SpeechModel
@@ -64,7 +64,7 @@ class Inference:
         """Outputs over the windows of a recording.
 
         Args:
-            names: the outputs wanted, of those in `encoder.dimensions`.
+            names: wanted outputs, of those in `encoder.dimensions`.
 
         Raises:
             RequestError: the windows are too short for the model, or longer than the encoder's `max_length_ms`.
@@ -85,15 +85,13 @@ class Inference:
         return replace(self, context="recording").encode(recording, grid, names)
 
     def encode_all(self, jobs: Sequence[Job], names: Collection[str]) -> list[Encoded | NovaspeechError]:
-        """`encode` of several recordings with windows of one length; the numbers of shared passes differ by rounding.
+        """`encode` of several recordings with windows of one length; shared passes change numbers by rounding only.
 
         Returns:
-            for each recording its outputs, or what is wrong with it.
+            the outputs of each recording, or its error.
         """
         offsets = list(accumulate((grid.count for _, grid in jobs), initial=0))
-        found = [
-            _Found(self, grid, names, offset, offsets[-1]) for (_, grid), offset in zip(jobs, offsets, strict=False)
-        ]
+        found = [_Found(self, job[1], names, offset, offsets[-1]) for job, offset in zip(jobs, offsets, strict=False)]
         if names and (self.context == "recording" or isinstance(self.encoder, Hearer)):
             self._pool(jobs, names, found)
         elif names:
@@ -105,12 +103,12 @@ class Inference:
     def frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
         """All frames of a recording, in order, in the host's memory.
 
-        Long overlapping chunks are encoded. Of each those frames are kept that are `chunks.overlap` from its ends, so
-        that all hang together. Chunks depend on the recording alone, not on `batch_size`. Straight lines stand in for
-        samples that are NaN or infinite; frames that hear them are not usable.
+        A `FrameEncoder` encodes long overlapping chunks. Frames within `chunks.overlap` of a cut are dropped, and the
+        others follow each other without a gap. Chunks depend on the recording alone, not on `batch_size`. Straight
+        lines replace NaN and infinite samples; frames computed from them are not usable.
 
         Args:
-            names: the frames wanted, of those that the `FrameEncoder` or `Hearer` has.
+            names: wanted frames, of those that the `FrameEncoder` or `Hearer` has.
 
         Raises:
             RecordingError: the recording is shorter than a frame.
@@ -155,7 +153,7 @@ class Inference:
     def _heads(
         self, jobs: Sequence[Job], names: Collection[str], found: Sequence[_Found]
     ) -> Iterator[tuple[tuple[int, Pooled], dict[str, torch.Tensor]]]:
-        """Windows as they have all their frames, and what the head makes of them."""
+        """Windows, as soon as all their frames are there, and the head's outputs for them."""
         encoder = self.encoder
         assert isinstance(encoder, (FrameEncoder, Hearer))
         pools = [FramePool(recording, grid, encoder) for recording, grid in jobs]
@@ -172,15 +170,15 @@ class Inference:
     def _frame_blocks(
         self, recordings: Sequence[Recording], names: Collection[str], ends: Sequence[int] | None
     ) -> Iterator[tuple[int, FrameBlock | NovaspeechError]]:
-        """Number of each recording and its frames on the device, not checked, all chunks of a pass in one block.
+        """Number of a recording and its next frames, not checked, on the device; one block for its chunks of a pass.
 
         Args:
-            ends: index of the frame from which on each recording's are not needed; None needs all.
+            ends: index of each recording's first frame that is not needed; None needs all.
         """
         encoder = self.encoder
         if isinstance(encoder, Hearer):
             for number, recording in enumerate(recordings):
-                yield from ((number, block) for block in heard_blocks(recording, encoder, names))
+                yield from ((number, block) for block in hearer_blocks(recording, encoder, names))
             return
         assert isinstance(encoder, FrameEncoder)
         reader = ChunkReader(encoder, self.chunks, min(self.batch_size, encoder.max_chunks), ends)
@@ -193,7 +191,7 @@ class Inference:
                 yield from reader.blocks(group, rows, outputs)
 
     def windows_at_once(self, length_ms: int) -> int:
-        """The most windows of a length in one pass."""
+        """Maximum number of windows of this length in one pass."""
         assert isinstance(self.encoder, Encoder)
         size = min(self.batch_size, self.encoder.max_batch or self.batch_size)
         return min(size, max(1, CPU_SECONDS * 1000 // length_ms)) if self.encoder.compute.on_cpu else size
@@ -201,21 +199,19 @@ class Inference:
     @staticmethod
     def _check_length(encoder: Encoder, grid: WindowGrid) -> None:
         needed, most = encoder.min_length_ms, encoder.max_length_ms
-        windows = (
-            f"windows of {grid.length_ms} ms (frame {grid.frame_ms}, left {grid.left_ms}, right {grid.right_ms}) are"
-        )
+        windows = f"windows of {grid.length_ms} ms (frame {grid.frame_ms}, left {grid.left_ms}, right {grid.right_ms})"
         if grid.length_ms < needed:
             raise RequestError(
-                f"{windows} too short for this model, which needs {needed} ms; make the frame or a context longer"
+                f"{windows} are too short for this model, which needs {needed} ms; make the frame or a context longer"
             )
         if grid.length_ms > most:
             raise RequestError(
-                f"{windows} too long for this module, which takes {most} ms; make the frame or a context shorter"
+                f"{windows} are too long for this module, which takes {most} ms; make the frame or a context shorter"
             )
 
 
 class _Found:
-    """Outputs of one recording as they arrive, or what is wrong with it; of a single one that is raised at once."""
+    """Outputs of one recording as they arrive, or its error; `offset` windows come before it, of `total` in all."""
 
     def __init__(self, inference: Inference, grid: WindowGrid, names: Collection[str], offset: int, total: int) -> None:
         self._inference, self._grid, self._offset, self._total = inference, grid, offset, total
@@ -229,7 +225,7 @@ class _Found:
         return self._error or {name: Windows(rows, self._usable) for name, rows in self._values.items()}
 
     def take(self, rows: slice, outputs: dict[str, FloatArray], usable: BoolArray | None = None) -> None:
-        """Puts windows in their places; `usable` (n,) says which of them had usable audio, None that all had."""
+        """Stores the outputs of windows `rows`; `usable` (n,) says which had usable audio, None that all had."""
         stride_ms, compute = self._grid.stride_ms, self._inference.encoder.compute
         try:
             for name, part in outputs.items():
@@ -242,12 +238,12 @@ class _Found:
         self._inference.progress(self._offset + rows.stop, self._total)
 
     def finish(self) -> None:
-        """Tells that windows without usable audio at the end are done, too."""
+        """Reports that windows without usable audio at the end are done, too."""
         if self._done < self._grid.count:
             self._inference.progress(self._offset + self._grid.count, self._total)
 
     def refuse(self, error: NovaspeechError) -> None:
-        """Notes what is wrong; raises it if there is no other recording."""
+        """Notes the error; raises it if there is no other recording."""
         if self._total == self._grid.count:
             raise error
         self._error = self._error or error

@@ -1,4 +1,4 @@
-"""`novaspeech export`: a model's graphs for onnxruntime, compared with torch before they are there."""
+"""`novaspeech export`: a model's graphs for onnxruntime, kept only if they agree with torch."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from novaspeech.models.front import SignalFront
 from novaspeech.models.onnx.exported import CONVOLUTIONS, FEATURES, KEPT, OF_FIRST, TAKEN, hidden_name
 from novaspeech.models.onnx.graphs import drop_guards, quantise, write_signed
 
-FLOAT_TOLERANCE = 1e-4  # of a layer's largest value
-LEAST_COSINE = 0.99  # of hidden states in int8, pooled over a second: below, something is broken rather than rounded
-_SECONDS = (1.0, 0.99, 3.0)  # of the windows that are compared, besides the shortest
+FLOAT_TOLERANCE = 1e-4  # maximum difference, relative to a layer's largest value
+LEAST_COSINE = 0.99  # minimum for int8's hidden states, pooled over a second; below, something is broken, not rounded
+_SECONDS = (1.0, 0.99, 3.0)  # lengths of the compared windows, besides the shortest
 
 
 def export(
     encoder: Encoder, reopen: Callable[[Path], Encoder], precision: str, out: Path, about: Mapping[str, Any], log: Log
 ) -> None:
-    """Writes a module's model for backend=onnx into a folder: what onnxruntime runs, and what torch still does.
+    """Writes a module's model for backend=onnx into a folder: onnxruntime's graphs, and weights that torch needs.
 
-    The network's graph takes what comes before its transformer, and gives the hidden states of all layers; models of
-    raw signal have a second one for their convolutions. Batch and time are free.
+    The network's graph takes features, and gives the hidden states of all layers. Models of raw signal have a second
+    graph for their convolutions. Batch and time are free.
 
     Args:
-        encoder: in torch, float32, on the CPU; it cannot be used afterwards.
+        encoder: the model in torch, float32, on the CPU; it cannot be used afterwards.
         reopen: loads the folder for backend=onnx.
         precision: "float32", or "int8": products with weights in 8 bit, scaled per channel, and their inputs in 8 bit,
             scaled as they come.
         out: the folder; made if need be.
-        about: what is known of the model.
+        about: facts about the model, for export.json.
 
     Raises:
         OptionError: onnx, onnxscript or onnxruntime is missing.
@@ -61,33 +61,33 @@ def export(
     batches = [_noise(length) for length in (shortest, *(round(s * encoder.sampling_rate) for s in _SECONDS))]
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
-        place = Path(temporary)
+        target = Path(temporary)
         expected = [_found(encoder, batch) for batch in batches]
-        _copy_descriptions(model.folder, place)
-        _write_graphs(model, place, precision, log)
-        save_file(_kept(encoder), place / KEPT)
-        (place / ABOUT).write_text(json.dumps(known), encoding="utf-8")
-        compared = _compare(reopen(place), batches, expected, precision)
-        (place / ABOUT).write_text(
+        _copy_descriptions(model.folder, target)
+        _write_graphs(model, target, precision, log)
+        save_file(_kept(encoder), target / KEPT)
+        (target / ABOUT).write_text(json.dumps(known), encoding="utf-8")
+        compared = _compare(reopen(target), batches, expected, precision)
+        (target / ABOUT).write_text(
             json.dumps(known | {"compared_with_torch": compared}, indent=2) + "\n", encoding="utf-8"
         )
-        for file in sorted(place.iterdir(), key=lambda file: file.name == ABOUT):  # last what says that it is whole
+        for file in sorted(target.iterdir(), key=lambda file: file.name == ABOUT):  # last what marks a whole export
             file.replace(out / file.name)
     log(f"{out}: {compared}")
 
 
-def _copy_descriptions(folder: Path, place: Path) -> None:
+def _copy_descriptions(folder: Path, target: Path) -> None:
     """Copies configuration, extractor and vocabulary of a model's folder."""
     for file in folder.iterdir():
         if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
-            shutil.copy(file, place)
+            shutil.copy(file, target)
 
 
 def made_with() -> dict[str, str]:
     """Name of each package that an export needs → its version.
 
     Raises:
-        OptionError: one is missing.
+        OptionError: a package is missing.
     """
     try:
         import onnx
@@ -100,7 +100,7 @@ def made_with() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what exporter and quantiser remark about themselves."""
+    """Silences remarks of exporter and quantiser inside."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = logging.root.manager.disable
@@ -112,7 +112,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _kept(encoder: Encoder) -> dict[str, torch.Tensor]:
-    """Weights that torch needs: of the head, and of a first convolution with a group norm."""
+    """Weights that torch still needs: of the head, and of a first convolution with a group norm."""
     front = encoder.model.front if encoder.model else None
     first = front.first if isinstance(front, SignalFront) else None
     kept = {OF_FIRST + name: values for name, values in (first.state_dict() if first else {}).items()}
@@ -131,10 +131,10 @@ class _States(nn.Module):
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outputs = self.network(features, output_hidden_states=True)
-        return (*outputs.hidden_states, outputs.last_hidden_state + 0)  # a graph has no tensor of two names
+        return (*outputs.hidden_states, outputs.last_hidden_state + 0)  # + 0: a graph's tensor has one name only
 
 
-def _write_graphs(model: FrameModel, place: Path, precision: str, log: Log) -> None:
+def _write_graphs(model: FrameModel, target: Path, precision: str, log: Log) -> None:
     front, network = model.front, model.network
     assert isinstance(network, TorchNetwork)
     outputs = [hidden_name(layer) for layer in (*range(network.last + 1), END)]
@@ -152,11 +152,11 @@ def _write_graphs(model: FrameModel, place: Path, precision: str, log: Log) -> N
         graphs[CONVOLUTIONS] = front.convolutions, inputs, list(TAKEN[: len(inputs)]), [FEATURES], axes
     for name, (module, inputs, takes, gives, axes) in graphs.items():
         log(f"writing {name}")
-        _trace(module, inputs, takes, gives, axes, place / name)
+        _trace(module, inputs, takes, gives, axes, target / name)
         if precision == "int8":
             log(f"quantising {name}")
-            quantise(place / name)
-            write_signed(place / name)
+            quantise(target / name)
+            write_signed(target / name)
 
 
 def _differ(one: torch.Tensor, other: torch.Tensor, axis: int) -> bool:
@@ -177,7 +177,7 @@ def _trace(
                 module, inputs, file, input_names=takes, output_names=gives, dynamic_shapes=axes, dynamo=True,
                 external_data=True, verbose=False,
             )  # fmt: skip
-    except Exception as error:  # whatever of the model torch does not know how to write
+    except Exception as error:  # torch raises many kinds
         raise ModelError(f"torch {torch.__version__} cannot export this model: {first_line(error)}") from error
     drop_guards(file)
 
@@ -190,7 +190,7 @@ def _noise(length: int) -> WindowBatch:
 
 
 def _found(encoder: Encoder, batch: WindowBatch) -> list[torch.Tensor]:
-    """Hidden states (B, F, D) of all layers of windows, and of a chunk of a recording; last the first output (B, D)."""
+    """Hidden states (B, F, D) of all layers, of windows and then of chunks; last the first output (B, 1, D)."""
     model = encoder.model
     assert model is not None
     layers = (*range(model.network.last + 1), END)
@@ -208,16 +208,16 @@ def _compare(
     """Differences to torch on noise.
 
     Raises:
-        ModelError: they are larger than rounding explains.
+        ModelError: the differences are larger than rounding explains.
     """
     relative, cosines, of_seconds = [], [], []
     for batch, theirs in zip(batches, expected, strict=True):
         for a, b in zip(theirs, _found(encoder, batch), strict=True):
             relative.append(float((a - b).abs().max() / a.abs().max()))
             cosines.append(float(torch.cosine_similarity(a.mean(dim=1), b.mean(dim=1)).min()))
-            if batch is not batches[0]:  # the shortest: a frame or two, whose rounding no mean evens out
+            if batch is not batches[0]:  # the shortest has a frame or two: no mean evens out their rounding
                 of_seconds.append(cosines[-1])
-    # Written so that NaN is not good enough, either.
+    # NaN fails these comparisons, too.
     if not (max(relative) <= FLOAT_TOLERANCE if precision == "float32" else min(of_seconds) >= LEAST_COSINE):
         raise ModelError(
             f"what onnxruntime gives differs from torch: by {max(relative):.2g} of the largest value, least cosine "

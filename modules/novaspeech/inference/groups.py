@@ -1,4 +1,4 @@
-"""Which windows or chunks go through a model in one pass: of one recording, or of several that are short."""
+"""Groups of windows or chunks that share a pass: of one recording, or of several short ones."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from novaspeech.inference.encoder import Encoder, FrameEncoder, Hearer
 from novaspeech.inference.pooling import FrameBlock
 
 Job: TypeAlias = "tuple[Recording, WindowGrid]"
-Refused: TypeAlias = "tuple[int, NovaspeechError]"  # number of a recording, and what is wrong with it
+Refused: TypeAlias = "tuple[int, NovaspeechError]"  # number of a recording, and its error
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """How a recording is cut that is encoded piece by piece.
+    """Cutting of a recording into overlapping chunks.
 
     Attributes:
-        seconds: of a chunk. 30 s is what speech models are trained on at the longest.
-        overlap: seconds of its start and of its end that are heard, and whose frames are not used.
+        seconds: length of a chunk. Speech models are trained on 30 s at the most.
+        overlap: seconds at either end of a chunk that only give context; their frames are dropped.
     """
 
     seconds: float = 30.0
@@ -37,11 +37,11 @@ class Chunks:
 
 @dataclass(frozen=True)
 class Group:
-    """Windows or chunks that may share a pass, and whose they are.
+    """Windows or chunks that share a pass, and their recordings.
 
     Attributes:
-        batch: all of them.
-        spans: number of a recording, index of its first window or chunk in the batch, and how many follow each other.
+        batch: the windows or chunks, side by side.
+        spans: number of a recording, index of its first window or chunk, and how many follow each other.
     """
 
     batch: WindowBatch
@@ -49,30 +49,30 @@ class Group:
 
     @classmethod
     def of(cls, parts: Sequence[tuple[int, int, WindowBatch]]) -> Group:
-        """Parts side by side: number of the recording, index of the first window or chunk, the batch."""
+        """Joins parts: number of the recording, index of the first window or chunk in it, and their batch."""
         spans = [(number, first, len(batch)) for number, first, batch in parts]
         return cls(WindowBatch.joined([batch for _, _, batch in parts]), spans)
 
     def within(self, rows: slice) -> Iterator[tuple[int, slice, slice]]:
-        """Some rows of the batch, by recording: its number, its windows or chunks, and where they are in the rows."""
-        place = 0
+        """Rows of the batch by recording: its number, its windows or chunks, and their position within `rows`."""
+        row = 0
         for number, first, count in self.spans:
-            begin, end = max(rows.start, place), min(rows.stop, place + count)
+            begin, end = max(rows.start, row), min(rows.stop, row + count)
             if begin < end:
-                own = slice(first + begin - place, first + end - place)
+                own = slice(first + begin - row, first + end - row)
                 yield number, own, slice(begin - rows.start, end - rows.start)
-            place += count
+            row += count
 
 
 def window_groups(
     jobs: Sequence[Job], encoder: Encoder, batch_size: int, size: int, log: Log
 ) -> Iterator[Group | Refused]:
-    """Windows with usable audio, in order; those of several recordings are in one group where they fit into a pass.
+    """Windows with usable audio, in order; several recordings share a group if they fit into one pass.
 
     Args:
-        batch_size: the most windows that are read at once.
-        size: the most windows in a pass.
-        log: takes a line about what was found in the whole of a recording.
+        batch_size: maximum number of windows that are read together.
+        size: maximum number of windows in a pass.
+        log: takes a line about what was found in a recording.
     """
     waiting: list[tuple[int, int, WindowBatch]] = []
     for number, (recording, grid) in enumerate(jobs):
@@ -94,13 +94,13 @@ def window_groups(
 
 @dataclass
 class ChunkReader:
-    """Recordings in long overlapping chunks.
+    """Reads recordings in long overlapping chunks.
 
     Attributes:
-        encoder: gives frames of them.
-        chunks: how they are cut.
-        size: the most chunks in a pass.
-        ends: index of the frame from which on each recording's are not needed; None needs all.
+        encoder: encoder of the chunks.
+        chunks: their length and overlap.
+        size: maximum number of chunks in a pass.
+        ends: index of each recording's first frame that is not needed; None needs all.
     """
 
     encoder: FrameEncoder
@@ -116,12 +116,12 @@ class ChunkReader:
         self._step = self._length - 2 * self._context
 
     def groups(self, recordings: Sequence[Recording]) -> Iterator[Group | Refused]:
-        """Chunks of one length; of the last ones, which are shorter, those that have as many frames are together."""
+        """Groups of chunks of one length. A recording's last chunk is shorter; those of equal length are together."""
         waiting: dict[int, list[tuple[int, int, WindowBatch]]] = {}
         most = self.size * self._length * self.encoder.frame_hop  # samples
         for number, recording in enumerate(recordings):
             try:
-                for first, batch, last in self._of(number, recording):
+                for first, batch, last in self._read(number, recording):
                     if not last:
                         yield Group.of([(number, first, batch)])
                         continue
@@ -135,11 +135,11 @@ class ChunkReader:
         yield from (Group.of(group) for group in waiting.values())
 
     def blocks(self, group: Group, rows: slice, outputs: dict[str, torch.Tensor]) -> Iterator[tuple[int, FrameBlock]]:
-        """Number of each recording and those frames of its chunks that are kept; `outputs` are the rows' frames."""
+        """Number of each recording and the kept frames of its chunks; `outputs` has all frames of `rows`."""
         for number, chunks, within in group.within(rows):
             kept = [self._kept(number, chunk) for chunk in range(chunks.start, chunks.stop)]
-            heard = group.batch[rows].windows[within].cpu().numpy()
-            usable = [self._usable(chunk)[part] for chunk, part in zip(heard, kept, strict=True)]
+            samples = group.batch[rows].windows[within].cpu().numpy()
+            usable = [self._usable(chunk)[part] for chunk, part in zip(samples, kept, strict=True)]
             values = {
                 name: torch.cat([chunk[part] for chunk, part in zip(frames[within], kept, strict=True)])
                 for name, frames in outputs.items()
@@ -147,8 +147,8 @@ class ChunkReader:
             first, last = chunks.start * self._step + kept[0].start, kept[-1].stop is None
             yield number, FrameBlock(first, values, np.concatenate(usable), last)
 
-    def _of(self, number: int, recording: Recording) -> Iterator[tuple[int, WindowBatch, bool]]:
-        """Index of the first chunk, the chunks with the recording's statistics, and whether they are the last."""
+    def _read(self, number: int, recording: Recording) -> Iterator[tuple[int, WindowBatch, bool]]:
+        """Index of the first chunk, the chunks with the recording's statistics, and whether they are its last."""
         encoder, signal = self.encoder, recording.signal
         if signal.samples < encoder.frame_length:
             needed = -(-encoder.frame_length * 1000 // encoder.sampling_rate)
@@ -166,18 +166,18 @@ class ChunkReader:
                 return
 
     def _kept(self, number: int, chunk: int) -> slice:
-        """Frames of a chunk that are kept: those away from its ends, where it has neighbours."""
+        """Kept frames of a chunk: all but the overlap at an end where it has a neighbour."""
         last = chunk == self._last.get(number)
         return slice(self._context if chunk else 0, None if last else self._context + self._step)
 
     def _usable(self, chunk: np.ndarray) -> np.ndarray:
-        """(F,) bool: which frames of a chunk (N,) hear finite samples only."""
+        """(F,) bool: which frames of a chunk (N,) are computed from finite samples only."""
         length, hop = self.encoder.frame_length, self.encoder.frame_hop
         return usable_windows(chunk, (len(chunk) - length) // hop + 1, length, hop)
 
 
-def heard_blocks(recording: Recording, hearer: Hearer, names: Collection[str]) -> Iterator[FrameBlock]:
-    """All frames of a recording that a model hears in one pass; straight lines stand in for samples that are NaN."""
+def hearer_blocks(recording: Recording, hearer: Hearer, names: Collection[str]) -> Iterator[FrameBlock]:
+    """All frames of a recording in one pass of a `Hearer`; straight lines replace NaN and infinite samples."""
     signal, device, done = recording.signal, hearer.compute.device, 0
 
     def intact() -> Iterator[torch.Tensor]:
@@ -186,7 +186,7 @@ def heard_blocks(recording: Recording, hearer: Hearer, names: Collection[str]) -
 
     frames, before = hearer.hear(intact(), names), None
     while True:
-        with hearer.compute.active():  # not around a yield, which would leave it on for the caller
+        with hearer.compute.active():  # a yield inside would leave it on for the caller
             outputs = next(frames, None)
         if outputs is None:
             break
@@ -195,7 +195,7 @@ def heard_blocks(recording: Recording, hearer: Hearer, names: Collection[str]) -
         count = len(next(iter(outputs.values())))
         begin, length = done * hearer.frame_hop, (count - 1) * hearer.frame_hop + hearer.frame_length
         samples = signal.read(begin, min(begin + length, signal.samples))
-        samples = np.append(samples, np.zeros(length - len(samples), np.float32))  # a last frame may reach beyond
+        samples = np.append(samples, np.zeros(length - len(samples), np.float32))  # a last frame may reach beyond it
         usable = usable_windows(samples, count, hearer.frame_length, hearer.frame_hop)
         before = FrameBlock(done, outputs, usable, last=False)
         done += count

@@ -1,4 +1,4 @@
-"""One pass after another through a model: to its device, within its memory, and no number that is none."""
+"""Passes through a model: on its device, within its memory, with finite outputs only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from novaspeech.models.compute import Compute
 
 T = TypeVar("T")
 
-# What torch says when memory is full: of a GPU, of Linux and macOS, of Windows.
+# Words of torch's errors when memory is full → that memory: on a GPU, on Linux and macOS, on Windows.
 _FULL = {"out of memory": "GPU memory", "can't allocate memory": "memory", "not enough memory": "memory"}
 
 
@@ -27,10 +27,10 @@ class Passes:
 
     Attributes:
         run_model: `encode` or `frames` of an encoder.
-        compute: where it computes.
-        names: outputs that it is to give.
-        size: the most windows in one pass; halved when memory is full.
-        unit: what messages call them, "windows" or "chunks".
+        compute: device and number format.
+        names: wanted outputs.
+        size: maximum number of windows in one pass; halved when memory is full.
+        unit: name of the batch's rows in messages, "windows" or "chunks".
         log: takes a line when memory was full.
     """
 
@@ -42,17 +42,17 @@ class Passes:
     log: Log
 
     def run(self, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
-        """Rows of each part in the batch, and what the model gives of it, float32 on its device.
+        """Rows of each part in the batch, and the model's outputs for it, float32 on its device.
 
         Raises:
-            ModelError: not even one window fits into memory.
+            ModelError: a single window does not fit into memory.
         """
         done, full = 0, ""
         while done < len(batch):
             part = batch[done : min(done + self.size, len(batch))]
             outputs = self._attempt(part)
             if isinstance(outputs, str):
-                # Only out here nothing refers to the failed pass's tensors any more, so that their memory is free.
+                # The failed pass's tensors are free only out here, where nothing refers to them any more.
                 self.compute.release_memory()
                 self.size, full = len(part) // 2, outputs
                 continue
@@ -63,12 +63,12 @@ class Passes:
             done += len(part)
 
     def _attempt(self, part: WindowBatch) -> dict[str, torch.Tensor] | str:
-        """The model's outputs; which memory is full if a smaller part may fit."""
+        """The model's outputs; or the memory that is full, if a smaller part may fit."""
         try:
             with self.compute.active():
                 outputs = self.run_model(part.to(self.compute.device), self.names)
                 return {name: outputs[name].float() for name in self.names}
-        except (RuntimeError, MemoryError) as error:  # CUDA has a class of its own for it, MPS and the CPU have not
+        except (RuntimeError, MemoryError) as error:  # only CUDA has a class of its own for full memory
             full = _full_memory(error)
             if not full:
                 raise
@@ -82,7 +82,7 @@ class Passes:
 
 def _full_memory(error: BaseException) -> str:
     """The memory that an error says is full; "" if it says something else."""
-    if isinstance(error, MemoryError):  # of NumPy and Python
+    if isinstance(error, MemoryError):  # NumPy and Python raise it
         return "memory"
     return next((memory for text, memory in _FULL.items() if text in str(error)), "")
 
@@ -96,7 +96,7 @@ def to_numpy(values: torch.Tensor) -> FloatArray:
 def to_host(
     items: Iterable[tuple[T, Mapping[str, torch.Tensor]]],
 ) -> Iterator[tuple[T, dict[str, FloatArray]]]:
-    """Each item with its tensors as arrays; CUDA's are on their way while the device works on the next item."""
+    """Each item with its tensors as arrays; CUDA copies them while it works on the next item."""
     waiting: tuple[T, _Arriving] | None = None
     for key, tensors in items:
         arriving = _Arriving(tensors)
@@ -114,7 +114,7 @@ class _Arriving:
     """Tensors on their way to the host.
 
     Attributes:
-        there: whether nobody needs to wait for them.
+        there: whether they are there already.
     """
 
     def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -128,7 +128,7 @@ class _Arriving:
         return self._event is None
 
     def arrays(self) -> dict[str, FloatArray]:
-        """Name → array, when they have arrived."""
+        """Name → array; waits until they have arrived."""
         if self._event:
             self._event.synchronize()
         return {name: tensor.numpy() for name, tensor in self._host.items()}
@@ -137,19 +137,19 @@ class _Arriving:
         if not tensor.is_cuda:
             return tensor.cpu()
         self._event = self._event or torch.cuda.Event()  # type: ignore[no-untyped-call]
-        # Only to pinned memory does a copy go by itself.
+        # CUDA copies in the background to pinned memory only.
         return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
 
 
 def check_rows(rows: FloatArray, start_ms: float, step_ms: float, compute: Compute) -> None:
-    """Raises ModelError if a row (n, D), of which there is one every `step_ms`, has NaN or infinite values."""
+    """Raises ModelError if one of the rows (n, D), one every `step_ms`, has NaN or infinite values."""
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
         check_finite(rows[bad[0]], f"at {(start_ms + int(bad[0]) * step_ms) / 1000:.3f} s", compute)
 
 
 def check_finite(values: FloatArray, place: str, compute: Compute) -> None:
-    """Raises ModelError if there are NaN or infinite values; `place` says of which part of the recording."""
+    """Raises ModelError if values are NaN or infinite; `place` names their part of the recording."""
     if not np.isfinite(values).all():
         half = compute.dtype != torch.float32
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Frames of a recording, and what the windows of a grid make of them."""
+"""Frames of a recording, pooled over the windows of a grid."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import sent
 
-HIDDEN = "hidden"  # the frames that every FrameEncoder gives, and that its head pools
+HIDDEN = "hidden"  # name of the frames that every FrameEncoder gives, and that windows pool
 
 
 def _mean_and_deviation(hidden: torch.Tensor) -> torch.Tensor:
     return torch.cat([hidden.mean(dim=1), hidden.std(dim=1, correction=0)], dim=1)
 
 
-# Hidden states (B, F, D) float32 → vectors (B, D), of mean_std (B, 2 D).
+# Hidden states (B, F, D) float32 → vectors (B, D), with mean_std (B, 2 D).
 POOLINGS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mean": lambda hidden: hidden.mean(dim=1),
     "max": lambda hidden: hidden.amax(dim=1),
@@ -37,8 +37,8 @@ class FrameBlock:
     Attributes:
         first: index of the first frame.
         values: name → (F, D) float32, on the device that computed them.
-        usable: (F,), which frames heard finite samples only.
-        last: whether the recording ends with them.
+        usable: (F,) bool, whether each frame is computed from finite samples only.
+        last: whether the recording ends with this block.
     """
 
     first: int
@@ -52,12 +52,12 @@ class FrameBlock:
         return self.first + len(self.usable)
 
     def array(self, name: str) -> FloatArray:
-        """`values` of that name, of a block in the host's memory."""
+        """`values[name]` as an array, of a block in the host's memory."""
         values: FloatArray = self.values[name].numpy()
         return values
 
     def until(self, end: int) -> FrameBlock:
-        """The frames before `end`, as the last ones if it lies within the block."""
+        """The frames before the index `end`; they are the last ones if it lies within the block."""
         count = end - self.first
         if count >= len(self.usable):
             return replace(self, last=self.last or count == len(self.usable))
@@ -70,9 +70,9 @@ class Pooled:
     """Windows that have all their frames.
 
     Attributes:
-        rows: which they are.
-        values: (n, D) float32, zeros where there is nothing usable; of mean_std (n, 2 D). Where their frames were.
-        usable: (n,), whether each starts in the recording and heard no bad frame.
+        rows: indices of the windows.
+        values: (n, D) float32 on the frames' device, with mean_std (n, 2 D); zeros where not usable.
+        usable: (n,) bool, whether each window starts in the recording and has no bad frame.
     """
 
     rows: slice
@@ -81,7 +81,7 @@ class Pooled:
 
 
 class Frames(Protocol):
-    """What a pool needs to know of a `FrameEncoder`."""
+    """The attributes of an encoder that a pool needs; see `FrameEncoder`."""
 
     sampling_rate: int
     frame_hop: int
@@ -92,15 +92,15 @@ class Frames(Protocol):
 class FramePool:
     """Pools the frames of each window: those whose middle lies in it, or the nearest frame if none does.
 
-    Only windows that wait for more frames are held.
+    Memory holds only the windows that wait for more frames.
 
     Args:
-        recording: whose frames they are; a window that starts after its end is not usable.
+        recording: the frames' recording; a window that starts after its end is not usable.
         grid: the windows.
-        encoder: what gives the frames.
+        encoder: the frames' encoder.
 
     Attributes:
-        end: index of the frame from which on no window needs any.
+        end: index of the first frame that no window needs.
     """
 
     def __init__(self, recording: Recording, grid: WindowGrid, encoder: Frames) -> None:
@@ -118,12 +118,12 @@ class FramePool:
         self._end = np.where(empty, nearest + 1, self._end)
         self.end = int(self._end.max())
         self._inside = np.arange(grid.count) * grid.stride_ms / 1000 < recording.samples / recording.rate
-        self._done = 0  # windows that were given
-        self._open = _Sums(encoder.pooling)  # those after them that have frames
+        self._done = 0  # number of windows given
+        self._open = _Sums(encoder.pooling)  # the next windows, which wait for frames
         self._last = FrameBlock(0, {}, np.zeros(0, bool), False)
 
     def add(self, block: FrameBlock) -> Iterator[Pooled]:
-        """Takes the recording's next frames; gives the windows that need no more, after the last ones all the rest."""
+        """Takes the recording's next frames; gives the windows that are complete, after the last frames all others."""
         if self._done == len(self._begin):
             return
         self._take(block, self._done, int(np.searchsorted(self._begin, block.end)))
@@ -133,7 +133,7 @@ class FramePool:
             yield self._finish()
 
     def _finish(self) -> Pooled:
-        """The windows that are left, from the frames that there are."""
+        """The remaining windows, from the frames there are."""
         count = len(self._begin)
         begun = int(np.searchsorted(self._begin, self._last.end))
         # Windows between the last frame's middle and the recording's end take that frame.
@@ -157,7 +157,7 @@ class FramePool:
 
 
 class _Sums:
-    """What windows have heard so far, in float64: sums of frames, of their squares, or the largest values."""
+    """Windows' frames so far, pooled in float64: their sums, the sums of their squares, or their largest values."""
 
     def __init__(self, pooling: str) -> None:
         kinds = {"mean": ("sum",), "max": ("max",), "mean_std": ("sum", "squares")}[pooling]
@@ -165,7 +165,7 @@ class _Sums:
         self._counts = self._bad = np.zeros(0, int)
 
     def extend(self, count: int, frames: torch.Tensor) -> None:
-        """Makes room for windows of such frames (F, D), `count` in all."""
+        """Makes room for `count` windows in all; `frames` (F, D) show width and device."""
         more = count - len(self._counts)
         if more > 0:
             device = _with_float64(frames.device)
@@ -186,7 +186,7 @@ class _Sums:
         if HIDDEN not in block.values or not len(begins):
             return
         hidden = block.values[HIDDEN]
-        # A frame that cannot be used may be NaN, which sums would carry on to those after it.
+        # An unusable frame may be NaN, which running sums would carry on to all later ones.
         hidden = _only(block.usable, hidden.to(_with_float64(hidden.device), torch.float64))
         for kind, part in self._parts.items():
             if kind == "max":
@@ -195,7 +195,7 @@ class _Sums:
                 part[rows] += _sums(hidden.square() if kind == "squares" else hidden, begins, ends)
 
     def take(self, count: int) -> tuple[torch.Tensor, BoolArray]:
-        """Vectors (count, D) of the first windows, which go, and which of them heard no bad frame."""
+        """Removes the first windows: their vectors (count, D), and whether each has no bad frame."""
         counts, intact = np.maximum(1, self._counts[:count])[:, None], (self._bad == 0)[:count]
         parts = {kind: part[:count] for kind, part in self._parts.items()}
         self._parts = {kind: part[count:] for kind, part in self._parts.items()}
@@ -223,22 +223,22 @@ def _only(usable: BoolArray, values: torch.Tensor) -> torch.Tensor:
 
 def _sums(values: torch.Tensor, begins: np.ndarray, ends: np.ndarray) -> torch.Tensor:
     """(n, D) sums of rows `begins[i]` to before `ends[i]`."""
-    # Each dimension's frames lie side by side, so that a GPU has something to do for all of its threads.
+    # Each dimension's frames lie side by side, so that all threads of a GPU have work.
     sums = functional.pad(values.T.contiguous().cumsum(dim=1), (1, 0))
     first, after = (sent(torch.from_numpy(edges), values.device) for edges in (begins, ends))
     return (sums[:, after] - sums[:, first]).T
 
 
 def _largest(values: torch.Tensor, begins: np.ndarray, ends: np.ndarray) -> torch.Tensor:
-    """(n, D) largest values of rows `begins[i]` to before `ends[i]`; of none -inf."""
+    """(n, D) largest values of rows `begins[i]` to before `ends[i]`; -inf without rows."""
     found = values.new_full((len(begins), values.shape[1]), -torch.inf)
     lengths, span = ends - begins, 1
     while len(values) and (lengths >= span).any():
-        # Here row f is the largest of rows f to before f + span, of which two cover any length up to twice as long.
+        # Row f is now the largest of rows f to before f + span. Two such rows cover any length up to 2 * span.
         rows = np.flatnonzero((lengths >= span) & (lengths < 2 * span))
-        places, left, right = (
+        targets, left, right = (
             sent(torch.from_numpy(part), values.device) for part in (rows, begins[rows], ends[rows] - span)
         )
-        found[places] = torch.maximum(values[left], values[right])
+        found[targets] = torch.maximum(values[left], values[right])
         values, span = torch.maximum(values[:-span], values[span:]), 2 * span
     return found

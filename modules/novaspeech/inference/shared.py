@@ -1,4 +1,4 @@
-"""Short recordings that share passes: alone, each would cost a pass that is hardly filled."""
+"""Short recordings that share passes: alone, each would hardly fill a pass."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from novaspeech.inference.groups import Job
 
 
 class Shared:
-    """Recordings that a model's sessions go through one after the other: what the first asks for, all get at once.
+    """Recordings of sessions that follow one another: the first request for an output encodes all of them together.
 
     Args:
-        encoder: the model; what is asked of another one is encoded alone.
+        encoder: the model; a request for another one is encoded alone.
         jobs: recordings and their windows, of one length.
     """
 
@@ -27,7 +27,7 @@ class Shared:
         self._known: dict[frozenset[str], dict[Recording, Encoded | NovaspeechError]] = {}
 
     def encode(self, inference: Inference, recording: Recording, grid: WindowGrid, names: Collection[str]) -> Encoded:
-        """`Inference.encode` of one of the recordings; raises what that does."""
+        """`Inference.encode` of one of the recordings; it raises the same errors."""
         if inference.encoder is not self._encoder or not names:
             return inference.encode(recording, grid, names)
         key = frozenset(names)
