@@ -1,4 +1,4 @@
-"""Where a model computes, and in which number format."""
+"""Device and number format of a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Compute:
     """Device and number format of a job, resolved once.
 
     Attributes:
-        device: where the model computes, with onnxruntime where signal comes from and outputs go to.
+        device: the model's device; with onnxruntime that of its signal and outputs.
         dtype: number format of its weights.
         tf32: whether CUDA may multiply float32 matrices in TF32, which keeps 10 bits of the mantissa.
         providers: onnxruntime's execution providers, the best first; empty if torch runs the model.
@@ -35,7 +35,7 @@ class Compute:
 
     @classmethod
     def of(cls, device: str = "auto", precision: str = "auto") -> Compute:
-        """Device and number format that the options of these names mean.
+        """Device and number format by the options of these names.
 
         Args:
             device: "cpu", "cuda", "mps", or "auto": CUDA, else MPS, else the CPU.
@@ -59,31 +59,31 @@ class Compute:
 
     @property
     def on_cpu(self) -> bool:
-        """Whether it is the CPU, whose caches ask for small batches."""
+        """Whether the model runs on the CPU, whose caches ask for small batches."""
         return self.device.type == "cpu" and self.providers in ((), (ON_CPU,))
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside, a model runs as it should: without gradients, its products as `products` says."""
+        """Settings of a pass, inside: no gradients, and `products`."""
         with torch.inference_mode(), self.products():
             yield
 
     @contextmanager
     def products(self) -> Iterator[None]:
-        """Inside, CUDA multiplies float32 matrices in TF32 or not, as `tf32` says.
+        """TF32 for CUDA's float32 matrix products inside, on or off as `tf32` says.
 
-        That setting belongs to the process, which other modules may share: it is put back, and left alone for other
+        The setting belongs to the process, which other modules may share: it is put back, and left alone for other
         devices.
         """
-        places = _float32_settings(self.tf32) if self.device.type == "cuda" else []
-        before = [getattr(place, name) for place, name, _ in places]
+        settings = _float32_settings(self.tf32) if self.device.type == "cuda" else []
+        before = [getattr(owner, name) for owner, name, _ in settings]
         try:
-            for place, name, value in places:
-                setattr(place, name, value)
+            for owner, name, value in settings:
+                setattr(owner, name, value)
             yield
         finally:
-            for (place, name, _), value in zip(places, before, strict=True):
-                setattr(place, name, value)
+            for (owner, name, _), value in zip(settings, before, strict=True):
+                setattr(owner, name, value)
 
     def release_memory(self) -> None:
         """Gives back to the device what torch has kept for later tensors."""
@@ -97,7 +97,7 @@ class Compute:
 
 
 def _float32_settings(tf32: bool) -> list[tuple[Any, str, object]]:
-    """Torch's places for how CUDA multiplies float32 matrices: object, attribute, value."""
+    """Torch's settings for CUDA's float32 matrix products: object, attribute, value."""
     backends: Any = torch.backends
     if hasattr(backends.cuda.matmul, "fp32_precision"):  # torch 2.9 and newer
         kinds = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)

@@ -1,4 +1,4 @@
-"""A transformers model's folder: whether all of it is there, and whether what its JSON files state can be used."""
+"""A transformers model's folder: whether it is complete, and whether its JSON files can be used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from novaspeech.errors import WeightsError, first_line, quoted
 
-ABOUT, NETWORK = "export.json", "network.onnx"  # what `novaspeech export` says of a model, and its transformer
+ABOUT, NETWORK = "export.json", "network.onnx"  # files of `novaspeech export`: facts, transformer
 LARGEST_RATE = 768_000  # Hz; the fastest sound cards sample that often
 
-# Of a feature extractor: how many of something there are, which is at least one.
+# Counts in a feature extractor, each at least 1.
 _COUNTS = ("feature_size", "num_mel_bins", "stride", "hop_length", "n_fft", "chunk_length", "n_samples")
 _SWITCHES = ("do_normalize", "return_attention_mask")
 _CONVOLUTIONS = ("conv_dim", "conv_kernel", "conv_stride")
@@ -22,7 +22,7 @@ def is_complete(folder: Path) -> bool:
     """Whether the folder has its configuration and every file of weights.
 
     Raises:
-        WeightsError: the list of its files of weights cannot be used.
+        WeightsError: the index of its weights cannot be used.
     """
     if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
         return False
@@ -38,7 +38,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether `novaspeech export` wrote it."""
+    """Whether `novaspeech export` wrote the folder."""
     return (folder / ABOUT).is_file()
 
 
@@ -51,7 +51,7 @@ def check_type(folder: Path, model_types: Collection[str]) -> None:
 
 
 def check_parts(folder: Path) -> None:
-    """Raises WeightsError if a list of files of weights is none, or names files that are not in the folder itself."""
+    """Raises WeightsError if an index of weights cannot be used, or names files outside the folder itself."""
     for index in sorted(folder.glob("*.index.json")):
         list(_parts(index))
 
@@ -87,7 +87,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        WeightsError: it cannot be read, is no JSON, no object, or nested too deep.
+        WeightsError: the file cannot be read, is no JSON, no object, or nested too deep.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -108,7 +108,7 @@ def _parts(index: Path) -> Iterator[str]:
     if not isinstance(listed, dict) or not listed:
         raise WeightsError(f"{index} has no weight_map that names a file for each weight; copy the folder anew")
     for name in set(map(str, listed.values())):
-        # A drive letter, "..", or a slash of either kind: of another folder, wherever this one is copied.
+        # A drive letter, "..", or a slash of either kind leads to another folder, wherever this one is copied.
         if PurePath(name.replace("\\", "/")).name != name or name in ("", ".", "..") or ":" in name:
             raise WeightsError(f"{index} names {quoted(name)}; only files in the folder itself are loaded")
         yield name

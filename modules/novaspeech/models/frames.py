@@ -1,4 +1,4 @@
-"""A model that gives hidden states over time, whatever it hears and whatever runs it."""
+"""A model of hidden states over time: its front makes features, its network is a transformer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.models.compute import Compute
 
-END = -1  # in place of a layer's number: what the network gives, which may be normalised once more
+END = -1  # the network's output, in place of a layer's number; it may be normalised once more
 
 
 class Front(Protocol):
-    """What comes before a network's transformer.
+    """The part of a model before its transformer: signal → features.
 
     Attributes:
-        sampling_rate: of the signal, in Hz.
-        frame_hop, frame_length: samples from one frame to the next, and that one is computed from.
+        sampling_rate: sampling rate of the signal, in Hz.
+        frame_hop, frame_length: samples from one frame to the next, and samples that a frame is computed from.
     """
 
     sampling_rate: int
@@ -29,47 +29,47 @@ class Front(Protocol):
     frame_length: int
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
-        """What the network takes of windows, on its device; of chunks, if the batch has `statistics_of` a recording."""
+        """Features of windows, on the network's device; of chunks if the batch has `statistics_of` a recording."""
 
     def frame_count(self, samples: int) -> int:
         """Number of frames of a window."""
 
     def samples_used(self, samples: int) -> int:
-        """Number of a chunk's samples, from its begin, that its frames are computed from."""
+        """Number of a chunk's first samples that its frames are computed from."""
 
     def statistics_of(self, signal: Signal) -> Statistics:
-        """What the model takes from the whole of its input, such as the signal's mean and variance, (1, …) each.
+        """Statistics of a whole recording that the model normalises by, such as mean and variance, (1, …) each.
 
-        Chunks of a recording that carry it agree with their neighbours.
+        Chunks that carry them agree with their neighbours.
         """
 
 
 class Network(Protocol):
-    """A transformer.
+    """A transformer: features → hidden states.
 
     Attributes:
-        last: number of its last layer; 0 is what enters the first.
+        last: number of the last layer; 0 is the first layer's input.
     """
 
     last: int
 
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """Number of each layer wanted, or `END` → its hidden states (B, F, D)."""
+        """Number of each wanted layer, or `END` → its hidden states (B, F, D)."""
 
     def keep(self, layer: int) -> None:
-        """Nothing above this layer will be wanted."""
+        """Lets go of the layers above this one, which will not be wanted."""
 
 
 class TorchNetwork:
     """A transformers network in torch.
 
     Args:
-        module: takes features first, and `output_hidden_states`.
-        layers: its transformer layers, a `ModuleList`.
-        compute: where it computes.
+        module: the network; it takes features first, and `output_hidden_states`.
+        layers: the network's transformer layers, a `ModuleList`.
+        compute: device and number format.
 
     Attributes:
-        module: the same, on its device.
+        module: the network on its device.
     """
 
     def __init__(self, module: Any, layers: Any, compute: Compute) -> None:
@@ -77,15 +77,15 @@ class TorchNetwork:
         self.last, self._layers, self._compute = len(layers), layers, compute
 
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """Hidden states (B, F, D) of the layers wanted."""
+        """Hidden states (B, F, D) of the wanted layers."""
         if set(wanted) == {END}:
             return {END: self.module(features).last_hidden_state}
         outputs = self.module(features, output_hidden_states=True)
         return {layer: outputs.last_hidden_state if layer == END else outputs.hidden_states[layer] for layer in wanted}
 
     def keep(self, layer: int) -> None:
-        """Lets go what comes after a layer, which is then not computed."""
-        # One more stays: what a last layer gives would be normalised.
+        """Drops the layers above this one, so that they are not computed."""
+        # One more layer stays: the last layer's output would be normalised.
         del self._layers[layer + 1 :]
 
     def __str__(self) -> str:
@@ -94,11 +94,11 @@ class TorchNetwork:
 
 @dataclass(frozen=True)
 class FrameModel:
-    """What a model hears, and its transformer.
+    """A model of hidden states: front and transformer.
 
     Attributes:
         width: number of values D of a frame.
-        folder: where the model lies.
+        folder: the model's folder.
     """
 
     front: Front
@@ -107,7 +107,7 @@ class FrameModel:
     folder: Path
 
     def hidden_states(self, batch: WindowBatch, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """Number of each layer wanted, or `END` → its hidden states (B, F, D) float32."""
+        """Number of each wanted layer, or `END` → its hidden states (B, F, D) float32."""
         states = self.network(self.front(batch), wanted)
         count = self.front.frame_count(batch.length)
         return {layer: rows[:, :count].float() for layer, rows in states.items()}

@@ -1,4 +1,4 @@
-"""What a wav2vec 2.0 makes of signal before its transformer: of windows, or of chunks as of their whole recording."""
+"""The front of a wav2vec 2.0: signal → features for its transformer, of windows or of a recording's chunks."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.models.fast.convolutions import FirstConvolution, frame_geometry
 
-# Samples, times channels, that pass through the convolutions at once on a CPU. After the first layer 1 s has 3,200
-# steps of 512 channels, 6.5 MB: many windows at once only fall out of its caches.
+# Maximum samples times channels in one pass through the convolutions on a CPU. After the first layer 1 s has 3,200
+# steps of 512 channels, 6.5 MB: larger passes only fall out of its caches.
 AT_ONCE = 80_000 * 512
 
 
 class SignalFront:
     """Signal → features: normalisation and the convolutions of wav2vec 2.0 (arXiv 2006.11477) or one of its kin.
 
-    Windows are normalised each on its own, chunks by `statistics_of` their recording: what the network takes from the
-    whole of its input (the signal's mean and variance; where there is a group norm those of the first convolution, too)
-    is then that of the recording, so that neighbouring chunks agree.
+    Each window is normalised on its own, a chunk by `statistics_of` its recording, so that neighbouring chunks agree:
+    mean and variance of the signal, and with a group norm those of the first convolution's outputs, too.
 
     Args:
-        config: of the network.
-        extractor: its `Wav2Vec2FeatureExtractor`.
-        convolutions: signals (B, N), of models with a group norm weights and shifts, too → features (B, C, F); see
+        config: the network's configuration.
+        extractor: the model's `Wav2Vec2FeatureExtractor`.
+        convolutions: signals (B, N), with a group norm also weights and shifts → features (B, C, F); see
             `ChannelsLastConvolutions`.
         first: the first convolution of a model with a group norm, else None.
-        device, dtype: where and in which number format they compute.
+        device, dtype: device and number format of the convolutions.
 
     Attributes:
-        sampling_rate: in Hz.
-        frame_hop, frame_length: samples from one frame to the next, and that one is computed from.
+        sampling_rate: sampling rate of the signal, in Hz.
+        frame_hop, frame_length: samples from one frame to the next, and samples that a frame is computed from.
     """
 
     def __init__(
@@ -52,11 +51,11 @@ class SignalFront:
         self._at_once = AT_ONCE // max(config.conv_dim)
         self.convolutions, self.first = convolutions, first
         self._standardised, self._device, self._dtype = bool(extractor.do_normalize), device, dtype
-        if first is not None and device.type != "mps":  # which has no float64
+        if first is not None and device.type != "mps":  # MPS has no float64
             first.to(device)
 
     def frame_count(self, samples: int) -> int:
-        """Frames of a window."""
+        """Number of frames of a window."""
         return (samples - self.frame_length) // self.frame_hop + 1
 
     def samples_used(self, samples: int) -> int:
@@ -94,10 +93,10 @@ class SignalFront:
         return torch.cat(parts)
 
     def _convolve(self, signal: torch.Tensor, *fixed: torch.Tensor) -> torch.Tensor:
-        """Features (B, C, F) of signals (B, N), piece by piece, since no frame needs more than its own samples.
+        """Features (B, C, F) of signals (B, N), piece by piece: a frame needs only its own samples.
 
         Args:
-            fixed: weights and shifts of a first convolution with a group norm; without, those of each signal.
+            fixed: weights and shifts of a first convolution with a group norm; if absent, each signal's own.
         """
         first: tuple[torch.Tensor, ...] = ()
         if self.first is not None:
@@ -115,7 +114,7 @@ class SignalFront:
 
 
 def standardise(windows: torch.Tensor) -> torch.Tensor:
-    """Each window with zero mean and unit variance, as `Wav2Vec2FeatureExtractor` does it.
+    """Windows with zero mean and unit variance each, as `Wav2Vec2FeatureExtractor` makes them.
 
     Args:
         windows: (B, N) float32.
@@ -125,10 +124,10 @@ def standardise(windows: torch.Tensor) -> torch.Tensor:
 
 
 class SignalStatistics:
-    """Mean and variance of a recording, and of what a first convolution hears of it; NaN does not count.
+    """Mean and variance of a recording, and of a first convolution's inputs from it; NaN does not count.
 
     Args:
-        kernel, stride: the convolution's, in samples; left out, nothing is kept for it.
+        kernel, stride: size and stride of that convolution, in samples; kernel 0 means none.
     """
 
     def __init__(self, kernel: int = 0, stride: int = 1) -> None:
@@ -172,10 +171,10 @@ class SignalStatistics:
 
     @property
     def window_mean(self) -> np.ndarray:
-        """(kernel,) float64."""
+        """Mean of the convolution's inputs, (kernel,) float64."""
         return self._window_sum / max(1, self._windows)
 
     @property
     def window_covariance(self) -> np.ndarray:
-        """(kernel, kernel) float64."""
+        """Covariance of the convolution's inputs, (kernel, kernel) float64."""
         return self._products / max(1, self._windows) - np.outer(self.window_mean, self.window_mean)

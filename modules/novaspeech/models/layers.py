@@ -6,12 +6,12 @@ from novaspeech.errors import OptionError
 
 
 def layer_index(layer: int | str, last: int, *, otherwise: str = "") -> int:
-    """The index from 0 of a layer that may be counted from the last, which is -1.
+    """Index of a layer from 0; negative numbers count from the last, which is -1.
 
     Args:
-        layer: what the option `layer` holds.
+        layer: value of the option `layer`.
         last: index of the model's last layer.
-        otherwise: what else the option may be, for the message.
+        otherwise: other values that the option may have, for the message.
 
     Raises:
         OptionError: the model has no such layer.

@@ -1,4 +1,4 @@
-"""What modules on wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) and its kin share: loading them."""
+"""Loading of wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) and its kin, for the modules on them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Wav2Vec2:
     """A model on a wav2vec 2.0, in float32 on the CPU.
 
     Attributes:
-        model: of transformers, or one of ours; its backbone is `model.wav2vec2`, which is not there if onnxruntime is
-            to run it.
-        config: its `Wav2Vec2Config`.
-        extractor: its `Wav2Vec2FeatureExtractor`.
-        folder: where it lies.
+        model: a transformers model, or one of ours; its backbone is `model.wav2vec2`, which is absent if onnxruntime
+            is to run it.
+        config: the model's `Wav2Vec2Config`.
+        extractor: the model's `Wav2Vec2FeatureExtractor`.
+        folder: the model's folder.
     """
 
     model: Any
@@ -38,7 +38,7 @@ class Wav2Vec2:
     folder: Path
 
     def frames(self, compute: Compute) -> FrameModel:
-        """The backbone on its device, which changes it: it cannot be saved any more."""
+        """The backbone on its device, changed for speed: it cannot be saved any more."""
         return signal_model(getattr(self.model, "wav2vec2", None), self.config, self.extractor, self.folder, compute)
 
 
@@ -46,13 +46,13 @@ def load_wav2vec2(model_class: type, folder: Path, compute: Compute, may_miss: t
     """A model on a wav2vec 2.0 from a folder.
 
     Args:
-        model_class: has the backbone as `wav2vec2`.
-        folder: as `save_pretrained` writes it, with its preprocessor_config.json; or as `novaspeech export` does.
-        compute: what is to run it.
+        model_class: class with the backbone as `wav2vec2`.
+        folder: folder by `save_pretrained`, with preprocessor_config.json, or by `novaspeech export`.
+        compute: device and number format, and whether onnxruntime runs the backbone.
         may_miss: weights that inference does not use.
 
     Raises:
-        WeightsError: the folder cannot be used, or holds a model with an adapter, whose frames are others.
+        WeightsError: the folder cannot be used, or holds a model with an adapter, whose frames differ.
     """
     extractor: Any = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
     config: Any = weights.load_config(Wav2Vec2Config, folder)
@@ -72,16 +72,16 @@ def refuse_adapter(config: Any, folder: Path) -> None:
 
 
 def signal_model(network: Any, config: Any, extractor: Any, folder: Path, compute: Compute) -> FrameModel:
-    """What gives hidden states from raw signal.
+    """A model of hidden states from raw signal.
 
     Args:
         network: a transformers `Wav2Vec2Model` or one of its kin, which is changed; None if onnxruntime runs it.
-        config, extractor: the model's.
-        folder: where it lies.
-        compute: where it computes.
+        config, extractor: configuration and feature extractor of the model.
+        folder: the model's folder.
+        compute: device and number format.
 
     Raises:
-        WeightsError: onnxruntime cannot use what lies there.
+        WeightsError: onnxruntime cannot use the files in the folder.
     """
     if network is None:
         first = load_first(config, folder) if has_group_norm(config) else None
@@ -100,17 +100,17 @@ def signal_model(network: Any, config: Any, extractor: Any, folder: Path, comput
 
 
 def _take_off_weight_norm(network: Any) -> None:
-    """Makes the positional convolution's weights what they are; its weight norm is for training."""
+    """Removes the weight norm of the positional convolution, which only training needs."""
     convolution = getattr(network.encoder.pos_conv_embed, "conv", None)  # data2vec has several, without such a norm
     if convolution is not None and parametrize.is_parametrized(convolution):
         parametrize.remove_parametrizations(convolution, "weight")
 
 
 def _keep_in_float32(network: Any) -> None:
-    """Leaves bfloat16 to positional convolutions of many channels a group.
+    """Keeps a positional convolution with few channels a group in float32.
 
-    On CPUs with AMX, torch 2.13 (oneDNN 3.12) gives numbers that have nothing to do with the right ones for 12 channels
-    a group or fewer and kernels of 64 or 128. Published models have 48 and 64.
+    torch 2.13 (oneDNN 3.12) gives wrong numbers in bfloat16 on CPUs with AMX, for 12 channels a group or fewer and
+    kernels of 64 or 128. Published models have 48 and 64 channels.
     """
     positional = network.encoder.pos_conv_embed
     convolution = getattr(positional, "conv", None)
@@ -119,7 +119,7 @@ def _keep_in_float32(network: Any) -> None:
 
 
 class _InFloat32(nn.Module):
-    """A convolution (B, C, T) → (B, C, T') whose products are in float32, whatever its input is in."""
+    """A convolution (B, C, T) → (B, C, T') whose products are in float32, whatever its input's format is."""
 
     def __init__(self, convolution: nn.Conv1d) -> None:
         super().__init__()

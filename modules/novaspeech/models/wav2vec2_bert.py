@@ -20,11 +20,11 @@ from novaspeech.models.wav2vec2 import refuse_adapter
 
 
 def load_wav2vec2_bert(folder: Path, compute: Compute) -> FrameModel:
-    """What gives the hidden states of a w2v-BERT 2.0.
+    """A w2v-BERT 2.0 as a model of hidden states.
 
     Args:
-        folder: as `save_pretrained` writes it, with its preprocessor_config.json; or as `novaspeech export` does.
-        compute: where it computes.
+        folder: folder by `save_pretrained`, with preprocessor_config.json, or by `novaspeech export`.
+        compute: device and number format, and whether onnxruntime runs the transformer.
 
     Raises:
         WeightsError: the folder cannot be used.
@@ -50,7 +50,7 @@ def _in_torch(folder: Path, compute: Compute) -> TorchNetwork:
         layer.conv_module = ConvolutionModule(layer.conv_module)
     network = TorchNetwork(model, model.encoder.layers, compute)
     if compute.dtype != torch.float32:
-        # In half precision its layer norm would lose windows that are mostly digital silence (see FilterBanks).
+        # A layer norm in half precision would lose windows that are mostly digital silence (see FilterBanks).
         model.feature_projection.float().register_forward_hook(
             lambda module, inputs, outputs: tuple(output.to(compute.dtype) for output in outputs)
         )

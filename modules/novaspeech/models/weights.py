@@ -1,4 +1,4 @@
-"""A model's files: from a folder, the Hub's cache or the Hub, into what transformers makes of them."""
+"""A model's files: from a folder, the Hub's cache or the Hub into objects of transformers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def model_folder(model: str, model_types: Collection[str], log: Log = print, exp
 
     Args:
         model: a folder, or a Hub id such as "facebook/w2v-bert-2.0", of a certain commit "facebook/w2v-bert-2.0@…".
-        model_types: one of these is the `model_type` that its config.json must state.
+        model_types: permitted values of `model_type` in the model's config.json.
         log: takes a line when something is fetched.
-        exported: whether it must be one that `novaspeech export` wrote.
+        exported: whether `novaspeech export` must have written the folder.
 
     Raises:
-        WeightsError: no such folder, not a model, another architecture, or a Hub id that cannot be had or must not be
-            fetched here.
+        WeightsError: the folder is missing, holds no model or another architecture, or the Hub's model cannot be had
+            or must not be fetched here.
     """
     folder = local_path(model)
     if not model or not _is_dir(folder):
@@ -63,14 +63,14 @@ def model_folder(model: str, model_types: Collection[str], log: Log = print, exp
 
 
 def _is_dir(path: Path) -> bool:
-    with contextlib.suppress(OSError):  # a name that is longer than a file system takes
+    with contextlib.suppress(OSError):  # the name may be longer than a file system permits
         return path.is_dir()
     return False
 
 
 def local_path(model: str) -> Path:
-    """The option `model` as a path on this machine; whether something is there is not said."""
-    with contextlib.suppress(RuntimeError):  # ~somebody who is not there
+    """The option `model` as a path on this machine, which need not exist."""
+    with contextlib.suppress(RuntimeError):  # ~name of a user who does not exist
         return Path(model).expanduser()
     return Path(model)
 
@@ -88,21 +88,21 @@ def load_config(config_class: type[T], folder: Path) -> T:
 
 
 def own_number(config: Any, folder: Path, name: str, usual: float, bounds: tuple[float, float], meaning: str) -> float:
-    """A number that a model may have found for itself, in its config.json.
+    """A number that a model may state for itself in its config.json.
 
     Args:
-        name: of its entry.
-        usual: what is taken of models that have none.
-        bounds: the lowest and the highest that it can be.
-        meaning: what it must be, in words.
+        name: name of the entry.
+        usual: value for models without the entry.
+        bounds: lowest and highest permitted value.
+        meaning: permitted values in words, for the message.
 
     Raises:
-        WeightsError: it is something else.
+        WeightsError: the entry is not permitted.
     """
-    said = getattr(config, name, usual)
-    if not isinstance(said, (int, float)) or not bounds[0] <= said <= bounds[1]:
-        raise WeightsError(f"{folder}: {name} in its config.json is {said!r}; it must be {meaning}")
-    return float(said)
+    stated = getattr(config, name, usual)
+    if not isinstance(stated, (int, float)) or not bounds[0] <= stated <= bounds[1]:
+        raise WeightsError(f"{folder}: {name} in its config.json is {stated!r}; it must be {meaning}")
+    return float(stated)
 
 
 def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...] = ()) -> T:
@@ -143,7 +143,7 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
 
 @contextlib.contextmanager
 def no_progress_bar() -> Iterator[None]:
-    """Inside, transformers draws no bar of its own into logs and terminals."""
+    """Keeps transformers' own progress bars out of logs and terminals inside."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -156,18 +156,18 @@ def no_progress_bar() -> Iterator[None]:
 
 
 def fingerprint(model: Any, folder: Path) -> str:
-    """16 hexadecimal digits that other weights would not have, whatever transformers calls them.
+    """Hash of a model's weights, 16 hexadecimal digits, whatever transformers names them.
 
     Args:
-        model: as it was loaded.
-        folder: from where; one that `novaspeech export` wrote states those of the model that it was made of.
+        model: the loaded model.
+        folder: the model's folder; an export states the fingerprint of the model that it was made of.
     """
     if is_export(folder):
         return str(read_json(folder / ABOUT).get("fingerprint"))
     digests = sorted(
         hashlib.blake2b(weight.detach().numpy().tobytes(), digest_size=16).digest()
         for name, weight in model.state_dict().items()
-        if not name.endswith("masked_spec_embed")  # which inference does not use, and a file may lack
+        if not name.endswith("masked_spec_embed")  # inference does not use it, and a file may lack it
     )
     return hashlib.blake2b(b"".join(digests), digest_size=8).hexdigest()
 
@@ -192,7 +192,7 @@ def load_tokenizer(tokenizer_class: type[T], folder: Path) -> T:
     """A transformers tokenizer from a model's folder.
 
     Raises:
-        WeightsError: its files are missing or cannot be read.
+        WeightsError: the tokenizer's files are missing or cannot be read.
     """
     if not (folder / "vocab.json").is_file():
         raise WeightsError(f"{folder} has no vocab.json, which says the letters that the model writes")
@@ -204,6 +204,6 @@ def _from_json(described: type[T], path: Path) -> T:
     loader: Any = described
     try:
         made: T = loader.from_pretrained(path.parent, local_files_only=True)
-    except Exception as error:  # whatever its values lead to
+    except Exception as error:  # bad values raise many kinds
         raise WeightsError(f"{path} cannot be used: {first_line(error)}") from error
     return made

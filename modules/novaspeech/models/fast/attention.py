@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch.nn import functional
 
-# Numbers of a table on a CPU. glibc gives a larger one (32 MB) back to the system at once, and the next one is new
-# memory, page by page: with w2v-BERT's chunks of 30 s that takes a fifth of its attention's time.
+# Maximum numbers of a table on a CPU. glibc returns a larger one (32 MB) to the system, and the next one is new memory,
+# page by page: with w2v-BERT's chunks of 30 s that takes a fifth of its attention's time.
 PIECE = 5 << 20
 
 
@@ -19,26 +19,26 @@ def attend(
     bias_of: Callable[[slice, slice], torch.Tensor],
     scale: float | None = None,
 ) -> torch.Tensor:
-    """What each query hears, (B, F, H * D). On a CPU not for all windows and heads at once where their table is large.
+    """The attention's outputs, (B, F, H * D). On a CPU a large table is computed in parts, by windows and heads.
 
     Args:
         queries, keys, values: (B, H, F, D).
-        bias_of: what is added to the products of some windows and some heads, (b, h, F, F); -inf hides a frame.
-        scale: of the products, if not 1 / sqrt(D).
+        bias_of: bias added to the products of some windows and some heads, (b, h, F, F); -inf hides a frame.
+        scale: factor of the products; None means 1 / sqrt(D).
     """
     batch, heads, frames, size = queries.shape
-    at_once = queries.is_cuda or torch.compiler.is_compiling()
-    parts = [(slice(None), slice(None))] if at_once else list(pieces(batch, heads, frames))
-    heard = [
+    whole = queries.is_cuda or torch.compiler.is_compiling()
+    parts = [(slice(None), slice(None))] if whole else list(pieces(batch, heads, frames))
+    outputs = [
         functional.scaled_dot_product_attention(
             queries[part], keys[part], values[part], attn_mask=bias_of(*part), scale=scale
         )
         for part in parts
     ]
-    if len(heard) == 1:
-        return heard[0].transpose(1, 2).reshape(batch, frames, heads * size)
+    if len(outputs) == 1:
+        return outputs[0].transpose(1, 2).reshape(batch, frames, heads * size)
     joined = torch.empty(batch, frames, heads, size, dtype=queries.dtype, device=queries.device)
-    for part, one in zip(parts, heard, strict=True):
+    for part, one in zip(parts, outputs, strict=True):
         joined.transpose(1, 2)[part] = one
     return joined.flatten(2)
 

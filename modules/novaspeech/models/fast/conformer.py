@@ -16,11 +16,11 @@ BLOCK = 64  # frames of one product
 class ConvolutionModule(nn.Module):
     """A transformers `Wav2Vec2BertConvolutionModule`: same weights, same numbers up to rounding.
 
-    Channels stay side by side, and its convolutions over single frames are the matrix products that they are: cuDNN
-    takes four times as long for them in bfloat16. On an H100 the whole network is 1.9 times as fast.
+    Channels stay side by side, and convolutions over single frames are matrix products: cuDNN takes four times as long
+    for them in bfloat16. On an H100 the whole network is 1.9 times as fast.
 
     Args:
-        module: of transformers, with a stride of 1 and without biases.
+        module: the transformers module, with a stride of 1 and without biases.
     """
 
     def __init__(self, module: Any) -> None:
@@ -36,7 +36,7 @@ class ConvolutionModule(nn.Module):
         """(B, F, D) → (B, F, D).
 
         Args:
-            attention_mask: (B, F), 0 or False for frames that are none.
+            attention_mask: (B, F), 0 or False for padding.
         """
         hidden = self.layer_norm(hidden_states)
         if attention_mask is not None:
@@ -54,19 +54,19 @@ class ConvolutionModule(nn.Module):
 def causal(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Frames (B, F, C) convolved with a filter (C, K) for each channel, which ends with the frame itself: (B, F, C).
 
-    A block of outputs is a product of the frames that it hears with a Toeplitz matrix of the filter. That multiplies
-    with many zeros, in units of a GPU that have time for it.
+    A block of outputs is the product of its input frames with a Toeplitz matrix of the filter. Most of that matrix is
+    zeros, but a GPU's matrix units have time for them.
     """
     (batch, frames, channels), kernel = hidden.shape, weight.shape[1]
     block = min(BLOCK, frames + -frames % ALIGNED)
-    heard = block + kernel - 1
-    heard += -heard % ALIGNED
+    width = block + kernel - 1
+    width += -width % ALIGNED
     count = -(-frames // block)
-    padded = hidden.new_zeros(channels, batch, (count - 1) * block + heard)
+    padded = hidden.new_zeros(channels, batch, (count - 1) * block + width)
     padded[..., kernel - 1 : kernel - 1 + frames] = hidden.permute(2, 0, 1)
-    blocks = padded.unfold(2, heard, block).reshape(channels, batch * count, heard)
-    toeplitz = weight.new_zeros(channels, block, heard)
-    diagonals = toeplitz.as_strided((channels, block, kernel), (block * heard, heard + 1, 1))
+    blocks = padded.unfold(2, width, block).reshape(channels, batch * count, width)
+    toeplitz = weight.new_zeros(channels, block, width)
+    diagonals = toeplitz.as_strided((channels, block, kernel), (block * width, width + 1, 1))
     diagonals.copy_(weight.unsqueeze(1).expand_as(diagonals))
     found = torch.bmm(blocks, toeplitz.mT).view(channels, batch, count * block)
     return found.permute(1, 2, 0)[:, :frames]

@@ -23,7 +23,7 @@ def frame_geometry(config: Any) -> tuple[int, int]:
 
 
 def has_group_norm(config: Any) -> bool:
-    """Whether a norm after the first convolution looks along time; data2vec has nothing but layer norms."""
+    """Whether the norm after the first convolution is over time; data2vec has layer norms only."""
     return getattr(config, "feat_extract_norm", "layer") == "group"
 
 
@@ -32,12 +32,12 @@ class ChannelsLastConvolutions(nn.Module):
 
     Same weights, same numbers up to the order of summation. All windows lie one after the other in one matrix, each
     padded to whole hops, so that a layer's stride is a reshape, and a kernel longer than its stride takes its rest from
-    the next row. Layer norms then find their channels side by side. A group norm is no longer there: `FirstConvolution`
-    makes it a part of the first product's weights, which are given with the windows.
+    the next row. Layer norms then find their channels side by side. No group norm is left: `FirstConvolution` makes it
+    a part of the first product's weights, which are given with the windows.
 
     Args:
         extractor: `feature_extractor` of a transformers `Wav2Vec2Model`.
-        config: that model's.
+        config: configuration of that model.
     """
 
     def __init__(self, extractor: Any, config: Any) -> None:
@@ -54,8 +54,8 @@ class ChannelsLastConvolutions(nn.Module):
 
         Args:
             signal: (B, N).
-            weight, shift: of the first convolution, for each window: (B, kernel, C) and (B, C) of
-                `FirstConvolution.folded`. Only for models with a group norm, and needed there.
+            weight, shift: weights (B, kernel, C) and shifts (B, C) of the first convolution for each window, by
+                `FirstConvolution.folded`. Models with a group norm need them, others take none.
         """
         batch, samples = signal.shape
         hops = (samples + self.hop - 1) // self.hop
@@ -64,7 +64,7 @@ class ChannelsLastConvolutions(nn.Module):
             rows = layer(rows, weight, shift)
             weight = shift = None
         frames = (samples - self.length) // self.hop + 1
-        # Not a slice, whose length an export could not know.
+        # narrow is no slice: an export could not know a slice's length.
         return rows.reshape(batch, hops, rows.shape[1]).narrow(1, 0, frames).transpose(1, 2)
 
 
@@ -86,17 +86,17 @@ class _Layer(nn.Module):
     def forward(
         self, rows: torch.Tensor, weight: torch.Tensor | None = None, shift: torch.Tensor | None = None
     ) -> torch.Tensor:
-        heard = self._heard(rows)
+        inputs = self._inputs(rows)
         if weight is not None and shift is not None:
-            of_windows = heard.reshape(weight.shape[0], -1, heard.shape[1])
+            of_windows = inputs.reshape(weight.shape[0], -1, inputs.shape[1])
             result = torch.baddbmm(shift.unsqueeze(1), of_windows, weight).reshape(-1, weight.shape[2])
         else:
-            result = heard @ self.weight
+            result = inputs @ self.weight
             result = self.layer_norm(result if self.bias is None else result + self.bias)
         return self.activation(result)  # type: ignore[no-any-return]
 
-    def _heard(self, rows: torch.Tensor) -> torch.Tensor:
-        """What each output is computed from (rows / stride, kernel * channels)."""
+    def _inputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Inputs of each output, (rows / stride, kernel * channels)."""
         width, most = self.stride * rows.shape[1], self.weight.shape[0]
         blocks = rows.reshape(-1, width)
         pieces = [blocks[:, : min(width, most)]]
@@ -108,12 +108,12 @@ class _Layer(nn.Module):
 class FirstConvolution(nn.Module):
     """A first convolution and the group norm after it (Wu and He 2018, arXiv 1803.08494), each channel a group.
 
-    A convolution is linear: the mean and variance of all its outputs follow from the mean and the covariance of what it
-    hears, vectors of `kernel` samples. So the norm can be known before, and be a part of the weights.
+    A convolution is linear: the mean and variance of all its outputs follow from the mean and the covariance of its
+    inputs, vectors of `kernel` samples. So the norm can be known before, and be a part of the weights.
 
     Args:
         layer: the first of `conv_layers` of a transformers `Wav2Vec2Model`; None if the weights are loaded later.
-        config: that model's.
+        config: configuration of that model.
     """
 
     weight: torch.Tensor
@@ -126,7 +126,7 @@ class FirstConvolution(nn.Module):
         norm = nn.GroupNorm(channels, channels) if layer is None else layer.layer_norm
         weight = torch.zeros(channels, self.kernel) if layer is None else layer.conv.weight[:, 0]
         self.epsilon = norm.eps
-        # Its bias is left out: the norm takes it off again.
+        # The convolution's bias is left out: the norm takes it off again.
         for name, value in {"weight": weight, "scale": norm.weight, "offset": norm.bias}.items():
             self.register_buffer(name, value.detach().double())
 
@@ -134,7 +134,7 @@ class FirstConvolution(nn.Module):
         """Weights (B, kernel, C) and shifts (B, C) float32 that convolve and normalise at once.
 
         Args:
-            mean, covariance: of all that the convolution hears, (B, kernel) and (B, kernel, kernel) float64. A filter
+            mean, covariance: those of the convolution's inputs, (B, kernel) and (B, kernel, kernel) float64. A filter
                 that cancels most of the signal leaves differences of large numbers, which float32 would lose.
         """
         variance = torch.einsum("ck,bkl,cl->bc", self.weight, covariance, self.weight)
@@ -144,8 +144,8 @@ class FirstConvolution(nn.Module):
 
     def of_windows(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """`folded` for windows (B, N), each normalised on its own."""
-        heard = signal.to(self.weight.device, torch.float64).unfold(1, self.kernel, self.stride)  # (B, T, kernel)
-        mean = heard.mean(dim=1)
-        centred = heard - mean.unsqueeze(1)
-        weight, shift = self.folded(mean, centred.transpose(1, 2) @ centred / heard.shape[1])
+        inputs = signal.to(self.weight.device, torch.float64).unfold(1, self.kernel, self.stride)  # (B, T, kernel)
+        mean = inputs.mean(dim=1)
+        centred = inputs - mean.unsqueeze(1)
+        weight, shift = self.folded(mean, centred.transpose(1, 2) @ centred / inputs.shape[1])
         return weight.to(signal.device), shift.to(signal.device)

@@ -1,4 +1,4 @@
-"""Kaldi's log mel filter banks, which w2v-BERT 2.0 hears, for a whole batch on the model's device."""
+"""Kaldi's log mel filter banks, the features of w2v-BERT 2.0, for a whole batch on the model's device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREEMPHASIS = 0.97
 LOG_FLOOR = 1.192092955078125e-07
 INT16_SCALE = 2**15  # Kaldi counts amplitude in 16-bit steps
 VARIANCE_FLOOR = 1e-7
-FRAMES_AT_ONCE = 3000  # of a pass for statistics
+FRAMES_AT_ONCE = 3000  # maximum frames in one pass for statistics
 
 
 class FilterBanks:
@@ -27,16 +27,16 @@ class FilterBanks:
     enters the mean over time.
 
     Numbers are rounded where the extractor rounds them. In a window that is mostly digital silence the bands differ
-    by that rounding alone, and the model's first layer norm makes 5e-3 in the embedding of it.
+    by that rounding alone, and the model's first layer norm makes that 5e-3 in the embedding.
 
     Args:
         extractor: made from the model's preprocessor_config.json.
-        device: where to compute; in float32 throughout on MPS, which has no float64.
+        device: device of the computation; MPS, which has no float64, computes in float32 throughout.
 
     Attributes:
-        sampling_rate: in Hz.
+        sampling_rate: sampling rate of the signal, in Hz.
         stacked: filter bank frames that make one frame of the model.
-        frame_hop, frame_length: samples from one frame of the model to the next, and of one.
+        frame_hop, frame_length: samples from one frame of the model to the next, and samples of one.
     """
 
     def __init__(self, extractor: SeamlessM4TFeatureExtractor, device: torch.device) -> None:
@@ -49,16 +49,16 @@ class FilterBanks:
         self._taper = torch.as_tensor(np.asarray(extractor.window), dtype=self._real, device=device)
 
     def frame_count(self, samples: int) -> int:
-        """Frames of a window."""
+        """Number of frames of a window."""
         return (samples - self.frame_length) // self.frame_hop + 1
 
     def samples_used(self, samples: int) -> int:
         return (self.frame_count(samples) - 1) * self.frame_hop + self.frame_length
 
     def statistics_of(self, signal: Signal) -> Statistics:
-        """Mean and deviation (1, bands) of each band over a recording. Frames that hear NaN do not count."""
+        """Mean and deviation (1, bands) of each band over a recording. Frames with bad samples do not count."""
         count = 0
-        moments = []  # of each batch, on the device, so that nothing waits for it
+        moments = []  # sums of each batch, on the device, so that nothing waits for them
         for _, batch, _ in chunk_batches(signal, FRAME_LENGTH, FRAME_HOP, FRAMES_AT_ONCE):
             if batch.length < FRAME_LENGTH:
                 break

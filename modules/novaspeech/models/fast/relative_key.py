@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from novaspeech.models.fast.attention import attend
 
-ALIGNED = 8  # elements: a GPU's matrix products want sizes and places that are multiples of it
+ALIGNED = 8  # elements: a GPU's matrix products want sizes and offsets that are multiples of it
 
 
 def gather_positions(network: Any) -> None:
@@ -28,7 +28,7 @@ class RelativeKeyAttention(nn.Module):
     of them once, and the products are gathered.
 
     Args:
-        attention: of transformers.
+        attention: the transformers attention.
     """
 
     def __init__(self, attention: Any) -> None:
@@ -46,7 +46,7 @@ class RelativeKeyAttention(nn.Module):
         """(B, F, D) → (B, F, D), and None in place of the weights.
 
         Args:
-            attention_mask: added to the products, or False where a frame must not be heard; None if all may.
+            attention_mask: numbers added to the products, or False where a frame is hidden; None hides none.
         """
         batch, frames, _ = hidden_states.shape
         by_frame = [
@@ -69,20 +69,20 @@ class RelativeKeyAttention(nn.Module):
             return bias.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else bias + mask
 
         queries, keys, values = (part.transpose(1, 2) for part in by_frame)
-        heard = attend(queries, keys, values, bias_of, scale)
-        return self.linear_out(heard), None
+        attended = attend(queries, keys, values, bias_of, scale)
+        return self.linear_out(attended), None
 
 
 def gathered(products: torch.Tensor, most_left: int, most_right: int) -> torch.Tensor:
-    """What each query makes of its distance to each key, (..., F, F).
+    """Product of each query with the embedding of its distance to each key, (..., F, F).
 
     Args:
-        products: of each query with the embedding of each distance from `-most_left` to `most_right`, in this order,
-            (..., F, K); what follows them is not looked at.
+        products: products of each query with the embeddings of the distances from `-most_left` to `most_right`, in
+            this order, (..., F, K); further ones are ignored.
     """
     frames = products.shape[-2]
-    places = torch.arange(frames, device=products.device)
-    distances = (places[None] - places[:, None]).clamp(-most_left, most_right) + most_left
+    positions = torch.arange(frames, device=products.device)
+    distances = (positions[None] - positions[:, None]).clamp(-most_left, most_right) + most_left
     return products.gather(-1, distances.expand(*products.shape[:-1], frames))
 
 
@@ -98,7 +98,7 @@ def banded(products: torch.Tensor, most_left: int, most_right: int) -> torch.Ten
     rows, columns = (torch.arange(size, device=products.device) for size in (frames, width))
     earlier = columns[None] - margin < rows[:, None]
     table = torch.where(earlier, products[..., :1], products[..., count - 1 : count])
-    # In each row the diagonals begin one column further on.
+    # The diagonals begin one column later in each row.
     *outer, row, _ = table.stride()
     diagonals = table.as_strided((*products.shape[:-1], count), (*outer, row + 1, 1), margin - most_left)
     diagonals.copy_(products[..., :count])

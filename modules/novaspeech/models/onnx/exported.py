@@ -1,4 +1,4 @@
-"""The folder that `novaspeech export` writes: a model's graphs for onnxruntime, and what torch still does."""
+"""The folder that `novaspeech export` writes: a model's graphs for onnxruntime, and weights that torch needs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from novaspeech.models.onnx.runtime import OnnxGraph
 T = TypeVar("T")
 
 CONVOLUTIONS, KEPT = "convolutions.onnx", "torch.safetensors"
-OF_FIRST = "first."  # what the names of a first convolution's weights begin with
+OF_FIRST = "first."  # prefix of the names of a first convolution's weights
 FEATURES, TAKEN = "features", ("signal", "weight", "shift")  # inputs of the two graphs
 
 
 def hidden_name(layer: int) -> str:
-    """What the hidden states of a layer, or of `END`, are called in the network's graph."""
+    """Name of the hidden states of a layer, or of `END`, in the network's graph."""
     return "end" if layer == END else f"hidden_{layer}"
 
 
@@ -32,11 +32,11 @@ class OnnxNetwork:
     """The transformer of a folder that `novaspeech export` wrote: features → hidden states of layers.
 
     Attributes:
-        last: number of its last layer; 0 is what enters the first.
+        last: number of the last layer; 0 is the first layer's input.
 
     Raises:
-        WeightsError: the folder is no such, or not whole.
-        OptionError: float32 is asked for, and it is int8.
+        WeightsError: the folder is no export, or not whole.
+        OptionError: float32 is asked for, and the export is int8.
     """
 
     def __init__(self, folder: Path, compute: Compute) -> None:
@@ -50,12 +50,12 @@ class OnnxNetwork:
             raise OptionError(f"option 'precision' is 'float32', but {folder} is {self._precision}; leave it at auto")
 
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """Hidden states (B, F, D) of the layers wanted."""
+        """Hidden states (B, F, D) of the wanted layers."""
         found = self._graph.run({FEATURES: features.numpy()}, [hidden_name(layer) for layer in wanted])
         return {layer: torch.from_numpy(rows) for layer, rows in zip(wanted, found, strict=True)}
 
     def keep(self, layer: int) -> None:
-        """Lets layers above go; here nothing is computed that is not asked for."""
+        """Does nothing: onnxruntime computes only the layers that are wanted."""
 
     def __str__(self) -> str:
         return f"onnxruntime's {self._graph.provider}, {self._precision}"
@@ -65,7 +65,7 @@ class OnnxConvolutions:
     """`ChannelsLastConvolutions` of a folder that `novaspeech export` wrote.
 
     Raises:
-        WeightsError: they cannot be used.
+        WeightsError: onnxruntime cannot use the graph.
     """
 
     def __init__(self, folder: Path, compute: Compute) -> None:
@@ -78,10 +78,10 @@ class OnnxConvolutions:
 
 
 def precision_of(folder: Path) -> str:
-    """The precision of what `novaspeech export` wrote into a folder.
+    """The precision of the export in a folder.
 
     Raises:
-        WeightsError: it wrote nothing there.
+        WeightsError: the folder is no export, or states no known precision.
     """
     if not is_export(folder):
         raise WeightsError(
@@ -95,18 +95,18 @@ def precision_of(folder: Path) -> str:
 
 
 def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may_miss: tuple[str, ...] = ()) -> T:
-    """A transformers model from what `novaspeech export` kept of it for torch.
+    """A transformers model, of the weights that `novaspeech export` kept for torch.
 
     Args:
-        model_class: its class, which takes a configuration.
-        without: attribute of what onnxruntime runs, and is not there.
+        model_class: class of the model, which takes a configuration.
+        without: attribute of the part that onnxruntime runs, which is removed.
         may_miss: weights that inference does not use.
 
     Raises:
-        WeightsError: it lacks weights that this model needs, or was made of another model.
+        WeightsError: the folder lacks weights that this model needs, or was made of another model.
     """
     made: Any = model_class
-    with torch.device("meta"):  # which takes no memory
+    with torch.device("meta"):  # weights without memory
         model = made(config)
     delattr(model, without)
     kept = {name: values for name, values in _kept(folder).items() if not name.startswith(OF_FIRST)}
@@ -123,10 +123,10 @@ def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may
 
 
 def load_first(config: Any, folder: Path) -> FirstConvolution:
-    """The first convolution of a model with a group norm, from what `novaspeech export` kept of it for torch.
+    """The first convolution of a model with a group norm, of the weights that `novaspeech export` kept for torch.
 
     Raises:
-        WeightsError: it kept none, or of another model.
+        WeightsError: the folder lacks these weights, or was made of another model.
     """
     first = FirstConvolution(None, config)
     kept = {name.removeprefix(OF_FIRST): values for name, values in _kept(folder).items() if name.startswith(OF_FIRST)}

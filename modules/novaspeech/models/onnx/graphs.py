@@ -1,4 +1,4 @@
-"""What is done to ONNX graphs that torch wrote: what costs time for nothing goes, and weights get 8 bit."""
+"""Changes to ONNX graphs that torch wrote: useless nodes go, and weights get 8 bit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from novaspeech.models.onnx.runtime import signed_file
 
 
 def drop_guards(file: Path) -> None:
-    """Takes out what torch writes behind each softmax of an attention: zeros in place of NaN.
+    """Removes the guard that torch writes behind each softmax of an attention: zeros in place of NaN.
 
-    Only a frame that may see no other has NaN there, and ours see all. Over 30 s it took half of the time.
+    Only a frame that may see no other has NaN there, and ours see all. Guards took half of the time over 30 s.
     """
     import onnx
 
@@ -29,8 +29,8 @@ def drop_guards(file: Path) -> None:
             passed[node.output[0]] = node.input[2]
             dropped += [id(test), id(node)]
     for node in nodes:
-        for place, name in enumerate(node.input):
-            node.input[place] = passed.get(name, name)
+        for index, name in enumerate(node.input):
+            node.input[index] = passed.get(name, name)
     model.graph.ClearField("node")
     model.graph.node.extend(node for node in nodes if id(node) not in dropped)
     onnx.save(model, file)
@@ -39,9 +39,9 @@ def drop_guards(file: Path) -> None:
 def quantise(file: Path) -> None:
     """Puts 8-bit weights into a graph.
 
-    Unsigned weights: products of signed ones saturate on processors with AVX2 only, and differ from one processor to
-    the next. `write_signed` is for the others. The first convolution, which sees the raw signal, stays as it is: there
-    8 bits would cost accuracy, and win no time.
+    Weights are unsigned: products of signed ones saturate on processors with AVX2 only, and differ from one processor
+    to the next. `write_signed` is for newer ones. The first convolution, which sees the raw signal, stays as it is:
+    8 bits would cost accuracy there, and win no time.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic

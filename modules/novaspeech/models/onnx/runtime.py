@@ -1,4 +1,4 @@
-"""onnxruntime: where it computes, and a graph at work."""
+"""onnxruntime: its device, and a graph at work."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PRODUCT = (
     "CAgSADqYAQowCgVzaGFwZRIBdyIPQ29uc3RhbnRPZlNoYXBlKhMKBXZhbHVlKgcIARADSgF/oAEEChgKAXgKAXcSAXkiDU1hdE11bEludGVnZXIS"
     "AWcqHQgCEAdCBXNoYXBlShBAAAAAAAAAAEAAAAAAAAAAWhMKAXgSDgoMCAISCAoCCEAKAghAYhMKAXkSDgoMCAYSCAoCCEAKAghAQgQKABAN"
 )
-_FULL = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")  # what onnxruntime says of a GPU
+_FULL = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")  # onnxruntime's words for a full GPU
 
 
 def onnx_compute(device: str = "auto", precision: str = "auto") -> Compute:
-    """Where onnxruntime computes, as the options of these names mean it.
+    """Device of onnxruntime by the options of these names.
 
     Raises:
         OptionError: onnxruntime is missing, or does not offer what is asked for.
@@ -38,8 +38,8 @@ class OnnxGraph:
     Args:
         file: the graph.
         compute: made for the backend "onnx".
-        int8: whether its weights have 8 bit. Rows then go through it one by one: dynamic int8 scales a batch alike, and
-            so no window depends on its neighbours. Where the processor can, its twin with signed weights runs.
+        int8: whether its weights have 8 bit. Rows then go through it one by one: dynamic int8 scales a whole batch
+            alike, so that a window would depend on its neighbours. Its twin with signed weights runs if it can.
 
     Attributes:
         session: onnxruntime's.
@@ -95,7 +95,7 @@ class OnnxGraph:
 
 
 def signed_file(file: Path) -> Path:
-    """Where the twin of an int8 graph lies that has signed weights."""
+    """Path of an int8 graph's twin with signed weights."""
     return file.with_name(f"{file.stem}-signed{file.suffix}")
 
 
@@ -123,7 +123,7 @@ def _providers(device: str, precision: str) -> tuple[Any, ...]:
     """
     try:
         import onnxruntime
-    except ImportError as error:  # not there, or its libraries are not
+    except ImportError as error:  # onnxruntime or its libraries are missing
         raise OptionError(
             f"backend=onnx needs onnxruntime: pip install onnxruntime (onnxruntime-gpu for CUDA); {first_line(error)}"
         ) from error
