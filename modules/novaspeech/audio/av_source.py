@@ -14,7 +14,8 @@ import numpy as np
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio import containers
-from novaspeech.audio.soundfile_source import BLOCK_SECONDS, check_rate
+from novaspeech.audio.signal import BLOCK_SECONDS
+from novaspeech.audio.soundfile_source import check_rate
 from novaspeech.audio.timeline import Frame, Timeline
 from novaspeech.errors import RecordingError, shortened
 

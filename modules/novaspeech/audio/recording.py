@@ -17,8 +17,8 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.av_source import AvSource
 from novaspeech.audio.channels import MIX, Channel, Mixer
 from novaspeech.audio.resampling import check_amplitude, resampled
-from novaspeech.audio.signal import Signal
-from novaspeech.audio.soundfile_source import BLOCK_SECONDS, SoundfileSource
+from novaspeech.audio.signal import BLOCK_SECONDS, Signal
+from novaspeech.audio.soundfile_source import SoundfileSource
 from novaspeech.errors import RecordingError
 from novaspeech.hooks import Log, Progress, ignore, ignore_progress
 

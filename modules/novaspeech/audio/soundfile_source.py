@@ -9,9 +9,9 @@ from pathlib import Path
 import soundfile
 
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.signal import BLOCK_SECONDS
 from novaspeech.errors import RecordingError, shortened
 
-BLOCK_SECONDS = 5
 LEAST_RATE, MOST_RATE = 1_000, 1_000_000  # Hz; limits of anything that records sound
 _EXACT = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "CAF"}
 # First bytes of these formats. libsndfile sees no other files: its MP3 reader writes remarks to the terminal.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.soundfile_source import BLOCK_SECONDS
+from novaspeech.audio.signal import BLOCK_SECONDS
 from novaspeech.errors import RecordingError
 
 # Maximum error of a timestamp: more than the rounding to whole milliseconds, less than a packet of any common codec
