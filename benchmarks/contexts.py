@@ -27,9 +27,9 @@ from benchmarks.record import Report, command_line
 from demo.standins import make_standin
 from novaspeech.api import Model
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.given import Audio
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.groups import Chunks
 from novaspeech.module.catalogue import load_trainer, module_names

@@ -145,8 +145,10 @@ def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
     """The job's options: with the model named, else the published one if it is cached, else a stand-in."""
     if model is None:
         offer(module)
-    standin, published = standins()[module], published_name(module)
-    if model and not (standin.uri and model == published):
+    standin, published = standins().get(module), published_name(module)
+    if standin is None:
+        return {}
+    if model and not (published_uri(module) and model == published):
         return {**standin.options, "model": str(Path(model).resolve()) if Path(model).exists() else model}
     if model or published_is_here(module):
         print(f"{module}: {published} from {hub.hub_cache()} or {hub.asset_cache().parent}.")

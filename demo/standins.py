@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from novaspeech.models import hub
-from novaspeech.module.catalogue import published_name, published_place, standins
+from novaspeech.module.catalogue import published_name, published_place, published_uri, standins
 
 
 def speech() -> torch.Tensor:
@@ -25,7 +25,7 @@ def make_standin(module: str, place: Path) -> Path:
 
 def lay_out(module: str, home: Path) -> Path:
     """Puts a module's stand-in where the caches below `home` (an HF_HOME) would have its published model."""
-    if not standins()[module].uri:
+    if published_uri(module) is None:
         return lay_out_as_cached(module, home, published_name(module))
     place = home / "assets" / "novaspeech" / published_place(module).relative_to(hub.asset_cache())
     place.parent.mkdir(parents=True, exist_ok=True)

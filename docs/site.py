@@ -29,6 +29,15 @@ LICENCE = "LICENSE.md"  # a page needs this ending
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
 
 
+def on_config(config: Any) -> Any:
+    """The modules' pages in the navigation, by their folders' names."""
+    for entry in config.nav:
+        if "Modules" in entry:
+            pages = sorted(ROOT.glob("modules/*/README.md"))
+            entry["Modules"] = [{page.parent.name: page.relative_to(ROOT).as_posix()} for page in pages]
+    return config
+
+
 def on_files(files: Files, config: Any) -> Files:
     """The repository's pages and pictures in place of those of the folder docs."""
     found = [

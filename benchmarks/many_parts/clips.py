@@ -58,7 +58,7 @@ def compare(model: Model, clips: Sequence[Path], group: int) -> list[float]:
         return [model(clip) for clip in clips]
 
     def together() -> list[Result | NovaspeechError]:
-        parts = (model.together(clips[first : first + group]) for first in range(0, len(clips), group))
+        parts = (model.many(clips[first : first + group]) for first in range(0, len(clips), group))
         return [result for part in parts for result in part]
 
     seconds, results = alternate({"alone": alone, "together": together}, torch.device("cpu"), 1)

@@ -14,14 +14,14 @@ from byols.encoder import BYOLSEncoder
 from byols.network import NETWORKS
 from novaspeech.errors import OptionError
 from novaspeech.models.downloads import fetch
-from novaspeech.module.options import Options, option
+from novaspeech.module.options import ComputeOptions, option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
 
 
 @dataclass(frozen=True)
-class BYOLSOptions(Options):
+class BYOLSOptions(ComputeOptions):
     """The options of the module."""
 
     encoder: str = option("default", text="the network: default is AudioNTT", choices=tuple(NETWORKS))

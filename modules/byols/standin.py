@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from byols.network import build
-from novaspeech.module.standin import StandIn
+from novaspeech.module.standin import StandIn, Weights
 
 
 def make(file: Path, speech: torch.Tensor) -> None:
@@ -16,4 +16,4 @@ def make(file: Path, speech: torch.Tensor) -> None:
     torch.save(build("default").state_dict(), file)
 
 
-STANDIN = StandIn(make, published="GasserElbanna/serab-byols", uri="default")
+WEIGHTS = Weights("uri", StandIn(make), name="GasserElbanna/serab-byols", uri="default")

@@ -10,7 +10,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from emow2v.network import SCORES, EmotionModel
 from novaspeech.models.front import standardise
-from novaspeech.module.standin import SMALL_SIZES, StandIn
+from novaspeech.module.standin import SMALL_SIZES, StandIn, Weights
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
@@ -45,8 +45,11 @@ def save_emotion_model(model: EmotionModel, folder: Path) -> None:
     Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
 
 
-STANDIN = StandIn(
-    make,
-    small=Path(__file__).with_name("small"),
-    learnt_from="how people and synthetic voices sound, and five actors",
+WEIGHTS = Weights(
+    "hub",
+    StandIn(
+        make,
+        small=Path(__file__).with_name("small"),
+        learnt_from="how people and synthetic voices sound, and five actors",
+    ),
 )

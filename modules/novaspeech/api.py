@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-from novaspeech.audio.grid import WindowGrid
-from novaspeech.errors import NovaspeechError, RequestError
-from novaspeech.given import Audio, FurtherInputs, open_audio
+from novaspeech.audio.excerpt import Audio
+from novaspeech.errors import NovaspeechError
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.shared import Shared
 from novaspeech.module.catalogue import Trainer, load_processor, load_trainer
-from novaspeech.module.output import Output
+from novaspeech.module.output import OutputRequest, chosen_outputs
 from novaspeech.module.processor import naming
-from novaspeech.module.session import Session
+from novaspeech.module.session import GivenInputs, Session
 from novaspeech.result import Result
 from novaspeech.server import host
+from novaspeech.server.request import Times
 
 # "40ms", "1.5s", a whole number of milliseconds, or a fraction of seconds.
 Time: TypeAlias = "str | int | float"
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -76,11 +76,12 @@ class Model:
 
     def __init__(self, module: str, options: Mapping[str, object], times: Mapping[str, Time], log: Log) -> None:
         self._trainer = load_trainer(module)
-        self._times = window_times(self._trainer, times)
+        self._times = Times(**window_times(self._trainer, times))
         self._lock = threading.Lock()
         self.module = module
         self.processor = load_processor(self._trainer, options, log)
         self.outputs = {output.id: output for output in self.processor.outputs}
+        self._requests = {name: OutputRequest.of_file(output) for name, output in self.outputs.items()}
 
     @property
     def encoder(self) -> Encoder:
@@ -116,13 +117,13 @@ class Model:
             RequestError: no such output or input, or windows that cannot be.
             RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
-        further = FurtherInputs(self.module, inputs or {}, self.encoder.sampling_rate)
-        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
         name = _name_of(recording) if name is None else name
-        with self._lock:
-            return self._result(self._session(recording, name, chosen, further, end, progress), chosen)
+        opened = self._opener(outputs, inputs or {}, end, progress)
+        with self._lock, naming(name):
+            session = opened(recording, name)
+            return Result(session, self.processor.run(session))
 
-    def together(
+    def many(
         self,
         recordings: Sequence[Audio],
         outputs: Collection[str] | None = None,
@@ -136,7 +137,7 @@ class Model:
         The numbers differ from those of a call for each by rounding. Long or damaged recordings and those with NaN are
         run alone, and so is all by modules that take something from the whole of a recording.
 
-        >>> results = model.together(clips, outputs=["embedding"])
+        >>> results = model.many(["a.wav", "b.wav"], outputs=["embedding"])
 
         Args:
             recordings, outputs, inputs, end: as of a call, for all of them.
@@ -148,51 +149,50 @@ class Model:
         Raises:
             RequestError: no such output or input.
         """
-        further = FurtherInputs(self.module, inputs or {}, self.encoder.sampling_rate)
-        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, further.given)
+        opened = self._opener(outputs, inputs or {}, end, ignore_progress)
         with self._lock:
             sessions = [
-                _or_error(self._session, recording, name, chosen, further, end, ignore_progress)
-                for recording, name in zip(recordings, names or map(_name_of, recordings), strict=True)
+                _or_error(name, partial(opened, audio, name))
+                for audio, name in zip(recordings, names or map(_name_of, recordings), strict=True)
             ]
-            opened = [(one.recording, one.grid) for one in sessions if isinstance(one, Session)]
-            shared = Shared(self.encoder, opened) if len(opened) > 1 else None
+            jobs = [(one.recording, one.grid) for one in sessions if isinstance(one, Session)]
+            shared = Shared(self.encoder, jobs) if len(jobs) > 1 else None
             return [
-                _or_error(self._result, replace(one, shared=shared), chosen) if isinstance(one, Session) else one
+                _or_error(one.name, partial(self._result, replace(one, shared=shared)))
+                if isinstance(one, Session)
+                else one
                 for one in sessions
             ]
 
-    def _session(
-        self,
-        recording: Audio,
-        name: str,
-        chosen: Sequence[Output],
-        further: FurtherInputs,
-        end: Time | None,
-        progress: Progress,
-    ) -> Session:
-        with naming(name):
-            opened = open_audio(recording, name, self.encoder.sampling_rate)
-            end_ms = min(host.parse_time(end, "end") or opened.duration_ms, opened.duration_ms)
-            frame, stride, left, right = (self._times[name] for name in ("frame", "stride", "left", "right"))
-            grid = WindowGrid.fit(frame, stride, left, right, end_ms, opened.name)
-            inference = self.processor.inference(lambda line: self.processor.log(f"{name}: {line}"), progress)
-            asked = frozenset(output.id for output in chosen)
-            return Session(name, opened, grid, end_ms, asked, further.excerpt, further.labels, inference)
+    def _opener(
+        self, outputs: Collection[str] | None, inputs: Mapping[str, Audio], end: Time | None, progress: Progress
+    ) -> Callable[[Audio, str], Session]:
+        """Opens a recording under a name, for what is asked."""
+        end_ms = host.parse_time(end, "end") if end is not None else 0
+        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, inputs)
+        requests = [self._requests[output.id] for output in chosen]
+        return lambda audio, name: self.processor.open(
+            name,
+            GivenInputs(audio, inputs, self.processor.open_audio, self.module),
+            lambda rate, end_ms: requests,
+            self._times,
+            end_ms,
+            progress=lambda name: progress,
+        )
 
-    def _result(self, session: Session, chosen: Sequence[Output]) -> Result:
-        with naming(session.name):
-            return Result(session, self.processor.run(session), chosen)
+    def _result(self, session: Session) -> Result:
+        return Result(session, self.processor.run(session))
 
 
 def _name_of(recording: Audio) -> str:
     return "recording" if isinstance(recording, tuple) else Path(recording).stem
 
 
-def _or_error(make: Callable[P, T], *given: P.args, **more: P.kwargs) -> T | NovaspeechError:
-    """What is made, or what is wrong with it."""
+def _or_error(name: str, make: Callable[[], T]) -> T | NovaspeechError:
+    """What is made of the recording of a name, or what is wrong with it."""
     try:
-        return make(*given, **more)
+        with naming(name):
+            return make()
     except NovaspeechError as error:
         return error
 
@@ -207,36 +207,3 @@ def window_times(trainer: Trainer, given: Mapping[str, Time]) -> dict[str, int]:
     parsed = {name: host.parse_time(time, name) for name, time in given.items()}
     frame = parsed.get("frame", meta.meta_frame_step)
     return {"frame": frame, "stride": frame, "left": meta.meta_left_ctx, "right": meta.meta_right_ctx} | parsed
-
-
-def chosen_outputs(
-    trainer: Trainer, known: Iterable[Output], outputs: Collection[str] | None, inputs: Collection[str]
-) -> list[Output]:
-    """The outputs of these ids or aliases; None means those that the trainer ticks.
-
-    Args:
-        known: what the module can give.
-        inputs: ids of the further inputs that are given.
-
-    Raises:
-        RequestError: there is no such output or further input, or none of the outputs uses an input.
-    """
-    known = list(known)
-    by_name = {name: output for output in known for name in (output.id, *output.aliases)}
-    ticked = [entry.io_id for entry in trainer.outputs if entry.io_default_active]
-    further = [entry.io_id for entry in trainer.inputs[1:]]
-    names = ticked if outputs is None else list(outputs)
-    for kind, wanted, there in (("output", names, by_name), ("further input", inputs, further)):
-        for name in wanted:
-            if name not in there:
-                listed = ", ".join([output.id for output in known] if kind == "output" else further) or "none"
-                raise RequestError(f"{trainer.name} has no {kind} {name!r}; it has {listed}")
-    if not names:
-        raise RequestError(f"no output is asked for; {trainer.name} has {', '.join(output.id for output in known)}")
-    chosen = list({by_name[name].id: by_name[name] for name in names}.values())
-    for name in inputs:
-        if not any(name in output.inputs for output in chosen):
-            users = ", ".join(output.id for output in known if name in output.inputs)
-            asked = ", ".join(output.id for output in chosen)
-            raise RequestError(f"the input {name!r} is for the outputs {users}, and only {asked} is asked for")
-    return chosen

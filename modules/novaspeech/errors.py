@@ -1,5 +1,10 @@
 """The errors of novaspeech: each says what is wrong, where, and what would be right, in one line."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 LONGEST_QUOTE = 200  # characters of a foreign value that a message repeats
 LONGEST_LINE = 500  # characters of another library's error that a message repeats
 
@@ -34,6 +39,23 @@ class SavingError(NovaspeechError, OSError):
 
 class PackageError(NovaspeechError, ImportError):
     """A package that an extra of novaspeech brings is not installed."""
+
+
+@contextmanager
+def require(use: str, package: str) -> Iterator[None]:
+    """Inside, something is imported that not everybody has installed.
+
+    Args:
+        use: what needs which package, as "tables need pandas".
+        package: what pip installs, as "novaspeech[frames]".
+
+    Raises:
+        PackageError: it is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise PackageError(f"{use}: pip install {package}") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from novaspeech import saving
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.errors import RequestError
 from novaspeech.formats.files import NPY, SSI, check_formats, file_names, write_files
+from novaspeech.formats.ssi import save_output
 from novaspeech.formats.tables import table
 from novaspeech.formats.track import Kind, Track, Tracks
 from novaspeech.inference.engine import Windows
-from novaspeech.module.output import Output, OutputRequest
+from novaspeech.module.output import Output
 from novaspeech.module.results import build_output, scores_of
 from novaspeech.module.session import Results, Session
 from novaspeech.segments import Segment
-from novaspeech.server import saving
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,8 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         name: the recording's, without folder and ending.
     """
 
-    def __init__(self, session: Session, results: Results, outputs: Sequence[Output]) -> None:
+    def __init__(self, session: Session, results: Results) -> None:
+        outputs = [request.output for request in session.requests]
         self.name = session.name
         self._session = session
         self._results = results
@@ -126,10 +128,13 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
 
     def tracks(self) -> Tracks:
         """The outputs apart from who computed them, for `novaspeech.formats`."""
-        recording = self._session.recording
-        audio = Path(recording.name)
         found = tuple(map(self._track, self._outputs.values()))
-        return Tracks(self.name, recording.name, audio if audio.is_file() else None, self.seconds, found)
+        return Tracks(self.name, self._place, self._session.recording.path, self.seconds, found)
+
+    @property
+    def _place(self) -> str:
+        """The recording as tables name it: its file, else its name."""
+        return str(self._session.recording.path or self.name)
 
     def _track(self, output: Output) -> Track:
         value = self[output.id]
@@ -149,7 +154,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
             KeyError: there is no such output.
             PackageError: pandas is missing.
         """
-        return table(self._track(self._output(name)), self._session.recording.name)
+        return table(self._track(self._output(name)), self._place)
 
     def save(self, folder: str | Path, formats: Collection[str] = (SSI,), dtype: str = "float32") -> list[Path]:
         """Writes the outputs as files.
@@ -193,9 +198,9 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         return files
 
     def _save_ssi(self, folder: Path) -> None:
-        for output in self._outputs.values():
-            built = build_output(OutputRequest.of_file(output), self._results[output.id], self._session, {})
-            saving.save(built, folder / _ssi_name(self.name, output))
+        for request in self._session.requests:
+            built = build_output(request, self._results[request.output.id], self._session)
+            save_output(built, folder / _ssi_name(self.name, request.output))
 
     def _output(self, name: str) -> Output:
         if name not in self._ids:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
-from novaspeech.module.standin import SMALL_SIZES, StandIn
+from novaspeech.module.standin import SMALL_SIZES, StandIn, Weights
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
@@ -17,4 +17,4 @@ def make(folder: Path, speech: torch.Tensor) -> None:
     Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
 
 
-STANDIN = StandIn(make, why_random="what 94 M parameters learnt of 94,000 hours fits in no small model")
+WEIGHTS = Weights("hub", StandIn(make, why_random="what 94 M parameters learnt of 94,000 hours fits in no small model"))

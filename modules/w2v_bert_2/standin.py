@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-from novaspeech.module.standin import StandIn
+from novaspeech.module.standin import StandIn, Weights
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
@@ -19,4 +19,6 @@ def make(folder: Path, speech: torch.Tensor) -> None:
     SeamlessM4TFeatureExtractor(padding_value=1).save_pretrained(folder)
 
 
-STANDIN = StandIn(make, why_random="what 580 M parameters learnt of 4.5 million hours fits in no small model")
+WEIGHTS = Weights(
+    "hub", StandIn(make, why_random="what 580 M parameters learnt of 4.5 million hours fits in no small model")
+)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from novaspeech.module.standin import SMALL_SIZES, StandIn
+from novaspeech.module.standin import SMALL_SIZES, StandIn, Weights
 
 SMALL = Path(__file__).with_name("small")
 # Letters of facebook/wav2vec2-base-960h, in its order.
@@ -40,9 +40,12 @@ def save_speller(model: Wav2Vec2ForCTC, folder: Path) -> None:
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
 
 
-STANDIN = StandIn(
-    make,
-    options={"keywords": "statement, shop boy, afraid"},
-    small=SMALL,
-    learnt_from="synthetic voices and 48 minutes of people",
+WEIGHTS = Weights(
+    "hub",
+    StandIn(
+        make,
+        options={"keywords": "statement, shop boy, afraid"},
+        small=SMALL,
+        learnt_from="synthetic voices and 48 minutes of people",
+    ),
 )

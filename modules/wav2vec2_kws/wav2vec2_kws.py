@@ -116,7 +116,7 @@ class Wav2Vec2KWS(SpeechProcessor):
 
     def _aligner(self, session: Session) -> Aligner:
         """An aligner of the session's transcript."""
-        written = session.labels("transcript", self.options.transcript, "transcript")
+        written = session.inputs.labels("transcript", self.options.transcript, "transcript")
         words = read_transcript(written) if isinstance(written, Path) else words_of(written)
         encoder = self.encoder
         return Aligner(words, encoder.vocabulary, encoder.frame_seconds, session.log, encoder.costs)
@@ -137,7 +137,7 @@ class Wav2Vec2KWS(SpeechProcessor):
 
     def _search_by_example(self, session: Session) -> Search:
         """The search for what the example holds; an example that sessions share is encoded once."""
-        excerpt = session.excerpt("example", self.options.example, "keyword")
+        excerpt = session.inputs.excerpt("example", self.options.example, "keyword")
         classes = session.scheme_classes("keywords")
         name = self.options.keywords or (classes[0] if len(classes) == 1 else excerpt.name)
         if self._search is None or excerpt.key is None or (name, excerpt.key) != self._example_key:

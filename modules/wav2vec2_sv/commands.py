@@ -78,7 +78,7 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
     import numpy as np
     from tqdm import tqdm
 
-    from novaspeech.server.saving import takes_files
+    from novaspeech.saving import takes_files
     from wav2vec2_sv.trials import draw_det, equal_error_rate, error_rates, read_trials
 
     trials = read_trials(file, root)

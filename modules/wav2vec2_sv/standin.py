@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForXVector
 
-from novaspeech.module.standin import SMALL_SIZES, StandIn
+from novaspeech.module.standin import SMALL_SIZES, StandIn, Weights
 
 
 def make(folder: Path, speech: torch.Tensor) -> None:
@@ -36,9 +36,12 @@ def save_speaker_model(model: Wav2Vec2ForXVector, folder: Path) -> None:
     Wav2Vec2FeatureExtractor(do_normalize=model.config.feat_extract_norm == "layer").save_pretrained(folder)
 
 
-STANDIN = StandIn(
-    make,
-    own_options={"threshold": "0"},
-    small=Path(__file__).with_name("small"),
-    learnt_from="226 people who read aloud, and synthetic voices",
+WEIGHTS = Weights(
+    "hub",
+    StandIn(
+        make,
+        own_options={"threshold": "0"},
+        small=Path(__file__).with_name("small"),
+        learnt_from="226 people who read aloud, and synthetic voices",
+    ),
 )

@@ -86,7 +86,7 @@ class Wav2Vec2SV(SpeechProcessor):
 
     def _reference(self, session: Session) -> FloatArray:
         """The vector (D,) of the person sought. A reference that sessions share is encoded once."""
-        excerpt = session.excerpt("reference", self.options.reference, "reference")
+        excerpt = session.inputs.excerpt("reference", self.options.reference, "reference")
         key = excerpt.key and (excerpt.key, session.grid.length_ms)
         if self._known and key and key == self._known[0]:
             return self._known[1]

@@ -13,7 +13,6 @@ import torch
 from discover_utils.data.handler.file_handler import FileHandler
 
 import byols
-from byols.byols import BYOLSOptions
 from byols.network import NETWORKS, AudioNTT
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, WeightsError
@@ -247,10 +246,6 @@ def test_the_width_is_the_checkpoints(run_module: Run, speech: Write, tmp_path: 
     assert (network.scene_embedding_size, network.timestamp_embedding_size) == (96, 96)
     job = run_module("byols", speech("a.wav"), {"model": str(file)}, ["embeddings"], "out")
     assert job.load().data.shape == (40, 96)
-
-
-def test_the_trainer_has_the_options() -> None:
-    assert load_trainer("byols").content.model_optstr == BYOLSOptions.optstr()
 
 
 @pytest.mark.parametrize(

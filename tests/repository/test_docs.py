@@ -1,4 +1,4 @@
-"""The pages in docs/ against the code: what a person reads there is what the trainers have and what messages say."""
+"""The pages in docs/ against the code: what a person reads there is what messages say. Modules: test_duties.py."""
 
 from __future__ import annotations
 
@@ -10,30 +10,11 @@ from pathlib import Path
 import pytest
 
 from novaspeech import errors
-from novaspeech.module.catalogue import MODULES, Trainer, trainers
-from tests.conftest import ROOT, outputs_of
+from novaspeech.module.catalogue import MODULES
+from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "nova.md").read_text(encoding="utf-8")
 SERVERS_OWN = ("No connection to server!", "SSL certificates not found", "MongoDB TLS connection attempt failed.")
-
-
-@pytest.mark.parametrize("trainer", trainers(), ids=lambda trainer: trainer.name)
-def test_every_annotation_has_its_scheme(trainer: Trainer) -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith(f"| {trainer.name} |")]
-    for output in outputs_of(trainer):
-        if output.kind != "annotation":
-            continue
-        [row] = [line for line in rows if f"`{output.id}`" in line]
-        assert output.subtype in row
-        if output.subtype == "continuous":
-            rate = 1000 / trainer.content.meta_frame_step
-            assert f"continuous, {rate:g} Hz, from {output.low:g} to {output.high:g}" in row
-
-
-@pytest.mark.parametrize("trainer", trainers(), ids=lambda trainer: trainer.name)
-def test_every_further_input_is_explained(trainer: Trainer) -> None:
-    for entry in trainer.inputs[1:]:
-        assert f"`{entry.io_id}`" in PAGE or f"'{entry.io_id}'" in PAGE
 
 
 def messages() -> list[str]:
@@ -68,7 +49,11 @@ def said(directory: Path) -> Iterator[str]:
     """What each error says that the code below a folder makes."""
     for path in directory.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ERRORS and node.args:
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            if ast.unparse(node.func) == "require" and path.name != "errors.py":
+                yield ": pip install ".join(map(template, node.args))
+            elif ast.unparse(node.func).rpartition(".")[2] in ERRORS and path.name != "errors.py":
                 yield re.sub(r"…[…\s]*…", "…", template(node.args[0]))
 
 

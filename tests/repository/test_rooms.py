@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ ROOMS = (
     "terminal",
     "command",
 )
-FOUNDATION = {"errors", "arrays", "colours", "hooks", "segments"}
+FOUNDATION = {"errors", "arrays", "colours", "hooks", "saving", "segments"}
 # Of a module: what knows a model and no server.
 KNOWS_NO_SERVER = ("encoder.py", "network.py")
 
@@ -136,23 +135,3 @@ def test_what_starts_often_starts_without_what_is_slow(code: str) -> None:
     ask = f"import sys; print([name for name in {slow} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", f"{code}\n{ask}"], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize("name", module_names())
-def test_threads_of_torch_sleep_when_they_wait(name: str) -> None:
-    """The environment says so before torch is loaded, which reads it then."""
-    code = f"""
-import os, sys
-class Watch:
-    def find_spec(self, name, path=None, target=None):
-        if name == "torch":
-            print(os.environ.get("OMP_WAIT_POLICY"), flush=True)
-            os._exit(0)
-sys.meta_path.insert(0, Watch())
-from importlib.machinery import SourceFileLoader  # as the host loads it
-SourceFileLoader("ns_script", {str(MODULES / name / f"{name}.py")!r}).load_module()
-"""
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
-    command = [sys.executable, "-c", code]
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert answer.stdout.split() == ["PASSIVE"]

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import OptionError, WeightsError
-from novaspeech.module.catalogue import load_trainer
-from speech_encoder.speech_encoder import SpeechEncoderOptions
 from tests.conftest import SPEECH, Job
 from tests.references import cut_windows
 from tests.speech_encoder.test_encoder import reference
@@ -25,10 +23,6 @@ def run(run_module: Run, folders: dict[str, Path]) -> Run:
         return run_module("speech_encoder", audio, model | (options or {}), ["embeddings"], "out", **arguments)
 
     return run
-
-
-def test_the_trainers_options_are_the_modules() -> None:
-    assert load_trainer("speech_encoder").content.model_optstr == SpeechEncoderOptions.optstr()
 
 
 @pytest.mark.parametrize("name", ["wavlm-base-plus", "whisper"])

@@ -11,13 +11,11 @@ from discover_utils.data.annotation import FreeAnnotation
 from matplotlib.image import imread
 
 from novaspeech.formats.ssi import read_tracks
-from novaspeech.module.catalogue import load_trainer
 from novaspeech.view.pictures import draw_picture
 from tests.conftest import SPELLER, Job
 from tests.wav2vec2_kws.conftest import TAKES, say
 from tests.wav2vec2_kws.test_encoder import reference
 from training.speech import Spoken
-from wav2vec2_kws.wav2vec2_kws import Wav2Vec2KWSOptions
 
 Run = Callable[..., Job]
 Write = Callable[..., Path]
@@ -38,10 +36,6 @@ def rows(job: Job, output: str = "keywords") -> list[tuple[Any, ...]]:
 
 def times(spoken: list[Spoken], *words: str) -> list[tuple[float, float]]:
     return [(word.start / 16, word.end / 16) for word in spoken if word.word in words]
-
-
-def test_the_trainer_and_the_options_agree() -> None:
-    assert load_trainer("wav2vec2_kws").content.model_optstr == Wav2Vec2KWSOptions.optstr()
 
 
 def test_words_and_keywords(run_kws: Run, talk: tuple[Path, list[Spoken]]) -> None:

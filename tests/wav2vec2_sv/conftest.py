@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from tests.conftest import SPEECH, SYNTHETIC, Job
-from wav2vec2_sv.standin import STANDIN, random_speaker_model, save_speaker_model
+from wav2vec2_sv.standin import WEIGHTS, random_speaker_model, save_speaker_model
 
 SMALL = {
     "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
@@ -26,7 +26,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Name → folder. "standin" is the module's stand-in. All are centred on the voices that the tests hear."""
     speech = torch.from_numpy(soundfile.read(SPEECH, dtype="float32")[0][:, 0].copy())  # as if it were at 16 kHz
     folders = {"standin": tmp_path_factory.mktemp("standin")}
-    STANDIN.make(folders["standin"], speech)
+    WEIGHTS.stand_in.make(folders["standin"], speech)
     for name, sizes in {"group": {}, "layer": LAYER_NORM}.items():
         for weighted in (True, False):
             torch.manual_seed(1)

@@ -22,7 +22,7 @@ from novaspeech.view.pictures import draw_picture
 from tests.conftest import ROOT, Job
 from tests.references import cut_windows
 from wav2vec2_sv.encoder import SpeakerEncoder, shortest_window
-from wav2vec2_sv.standin import STANDIN
+from wav2vec2_sv.standin import WEIGHTS
 from wav2vec2_sv.wav2vec2_sv import Wav2Vec2SVOptions
 
 Run = Callable[..., Job]
@@ -223,7 +223,7 @@ def test_the_small_model_finds_his_turns_in_the_demo(run_sv: Run) -> None:
     """Of two people on whom it was not trained; the times are those of demo/README.md."""
     demo = ROOT / "demo"
     job = run_sv(demo / "recording.flac", ("same_speaker",), demo / "reference.flac", options={"model": "small"})
-    assert f"{STANDIN.small} on cpu" in job.printed
+    assert f"{WEIGHTS.stand_in.small} on cpu" in job.printed
     his = [(0, 5060), (14030, 18510), (25130, 32190)]
     found = [(row["from"], row["to"]) for row in job.load("same_speaker").data]
     assert len(found) == len(his)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
 
 from novaspeech.audio.recording import Recording
+
+# A file, or samples (n,) or (n, channels) and their rate in Hz.
+Audio: TypeAlias = "str | Path | tuple[np.ndarray, int]"
+# Opens one; samples are called by the name given.
+Opener: TypeAlias = Callable[[Audio, str], Recording]
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,8 @@ class Excerpt:
     @property
     def key(self) -> Hashable:
         """Equal for what holds the same sound; None if it is no file."""
-        file = Path(self.recording.name)
-        if not file.is_file():
+        file = self.recording.path
+        if file is None or not file.is_file():
             return None
         status = file.stat()
         return (file, status.st_mtime_ns, status.st_size, self.spans)

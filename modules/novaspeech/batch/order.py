@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from novaspeech.api import Model, chosen_outputs, window_times
+from novaspeech.api import Model, window_times
 from novaspeech.audio.recording import Recording
 from novaspeech.batch.inputs import Found
 from novaspeech.errors import RecordingError, RequestError
@@ -14,7 +14,7 @@ from novaspeech.formats.files import SSI, check_formats, left_out
 from novaspeech.hooks import Log
 from novaspeech.module.catalogue import Trainer, load_trainer, processor_class
 from novaspeech.module.options import Options
-from novaspeech.module.output import Output
+from novaspeech.module.output import Output, chosen_outputs
 from novaspeech.result import files_for, kind_of
 from novaspeech.server import host
 

@@ -16,7 +16,7 @@ import novaspeech
 from novaspeech.batch.order import Order, Task
 from novaspeech.models.hub import cached_revision
 from novaspeech.module.catalogue import load_trainer, module_names, processor_class
-from novaspeech.server.saving import save_json
+from novaspeech.saving import save_json
 
 _DATA = "~"  # ends the name of a server's second file of an output
 

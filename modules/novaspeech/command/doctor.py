@@ -123,7 +123,7 @@ def _models(names: list[str]) -> Iterator[tuple[str, str]]:
     for name in names:
         here = published_is_here(name)
         place = str(published_place(name)) if here else f"not here: novaspeech download {name}"
-        yield name, f"{published_name(name)}: {place}"
+        yield name, f"{published_name(name) or 'its own'}: {place}"
 
 
 def _free(folder: Path) -> str:
@@ -138,15 +138,16 @@ def _tested(name: str, device: str) -> tuple[bool, str]:
 
     from novaspeech.api import Model
     from novaspeech.models.weights import no_progress_bar
-    from novaspeech.module.catalogue import published_is_here, standins
+    from novaspeech.module.catalogue import load_trainer, published_is_here, standins
 
-    standin, sound = standins()[name], _sound()
-    options: dict[str, object] = {"device": device, **standin.options}
+    standin, sound, known = standins().get(name), _sound(), load_trainer(name).options
+    options: dict[str, object] = {"device": device} if "device" in known else {}
+    options |= standin.options if standin else {}
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory() as folder:
             what = "the published model"
-            if not published_is_here(name):
+            if standin and not published_is_here(name):
                 what, place = "its small model", standin.small
                 if place is None:
                     what, place = "a small random model", Path(folder, "model")

@@ -36,19 +36,19 @@ def _download(given: argparse.Namespace) -> int:
     from novaspeech.module.catalogue import load_trainer, published_place
 
     options = pairs("--set", given.options, "OPTION=VALUE, for example --set model=owner/name")
-    for name in given.module:
-        load_trainer(name)
+    known = {name: load_trainer(name).options for name in given.module}
     failed = False
     for name in given.module:
+        on_cpu = {"device": "cpu"} if "device" in known[name] else {}
         try:
-            model = Model(name, {"device": "cpu", **options}, {}, partial(print, file=sys.stderr))
+            model = Model(name, {**on_cpu, **options}, {}, partial(print, file=sys.stderr))
         except NovaspeechError as error:
             print(f"novaspeech: {name}: {error}", file=sys.stderr)
             failed = True
             continue
         place = published_place(name) if "model" not in options else Path(options["model"])
         size = sum(file.stat().st_size for file in _files(place))
-        where = f"{place}, {gigabytes(size)}" if size else options["model"]
+        where = f"{place}, {gigabytes(size)}" if size else options.get("model", "nothing to fetch")
         print(f"{name}: {where}; {', '.join(model.outputs)}")
     return int(failed)
 

@@ -9,7 +9,19 @@ import traceback
 from collections.abc import Sequence
 
 import novaspeech
-from novaspeech.command import completion, convert, corpus, doctor, download, export, modules, plot, run, view
+from novaspeech.command import (
+    completion,
+    convert,
+    corpus,
+    doctor,
+    download,
+    export,
+    modules,
+    new_module,
+    plot,
+    run,
+    view,
+)
 from novaspeech.errors import NovaspeechError
 from novaspeech.module.catalogue import command_modules
 
@@ -58,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     view.add_command(commands)
     for module in command_modules():
         module.add_commands(commands)
-    for more in (export, modules, download, doctor, completion):
+    for more in (export, modules, download, doctor, new_module, completion):
         more.add_command(commands)
     for command in commands.choices.values():
         detail = command.add_mutually_exclusive_group()

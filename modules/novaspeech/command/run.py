@@ -125,7 +125,7 @@ def _write_report(file: Path, module: str, outcomes: Sequence[Outcome]) -> None:
     Raises:
         SavingError: it cannot be written.
     """
-    from novaspeech.server.saving import save_json
+    from novaspeech.saving import save_json
 
     recordings = [
         {

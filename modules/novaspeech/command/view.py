@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import PackageError
+from novaspeech.errors import require
 from novaspeech.terminal.arguments import new_command
 from novaspeech.terminal.outputs import add_output_arguments, read_each
 
@@ -29,10 +29,8 @@ def _view(given: argparse.Namespace) -> int:
         novaspeech view results
         novaspeech view results/a.words.annotation --audio talks/a.wav --out a.html
     """
-    try:
+    with require("pages need bokeh", "novaspeech[view]"):
         from novaspeech.view.page import write_page
-    except ImportError as error:
-        raise PackageError("pages need bokeh: pip install novaspeech[view]") from error
     for folder, tracks, thresholds in read_each(given):
         page = given.out or folder / f"{tracks.name}.html"
         write_page(tracks, page, thresholds)

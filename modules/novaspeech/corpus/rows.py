@@ -15,7 +15,7 @@ import fsspec
 
 from novaspeech.audio.recording import ENDINGS
 from novaspeech.batch.inputs import find_recordings
-from novaspeech.errors import PackageError, RequestError, first_line
+from novaspeech.errors import PackageError, RequestError, first_line, require
 from novaspeech.hooks import Log
 
 _MANIFESTS = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet")
@@ -185,10 +185,8 @@ def _rows_of_json(lines: Iterable[str], manifest: str) -> Iterator[Mapping[str, 
 
 
 def _rows_of_parquet(manifest: str) -> Iterator[Mapping[str, Any]]:
-    try:
+    with require("Parquet needs pyarrow", "novaspeech[formats]"):
         from pyarrow import ArrowInvalid, parquet
-    except ImportError as error:
-        raise PackageError("Parquet needs pyarrow: pip install novaspeech[formats]") from error
     try:
         with fsspec.open(manifest, "rb") as content:
             yield from parquet.read_table(content).to_pylist()

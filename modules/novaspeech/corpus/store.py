@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from novaspeech.corpus.rows import is_url, opened
-from novaspeech.server.saving import flush
+from novaspeech.saving import flush
 
 # Stores in which an upload appears when it is complete. In others a file is written beside its place and renamed.
 _WHOLE_BY_THEMSELVES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}

@@ -129,9 +129,7 @@ class Worker:
     def _results(self, files: Mapping[str, Path]) -> list[Result | NovaspeechError]:
         """Of each file, named by its id: what the model found, or what is wrong."""
         order, names = self._job.order, [PurePosixPath(row_id).name for row_id in files]
-        return self.load().together(
-            list(files.values()), order.outputs, inputs=order.inputs, end=order.end, names=names
-        )
+        return self.load().many(list(files.values()), order.outputs, inputs=order.inputs, end=order.end, names=names)
 
     @contextmanager
     def _at_hand(self, row: Row) -> Iterator[Path]:

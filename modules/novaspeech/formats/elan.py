@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from novaspeech.colours import COLOURS
-from novaspeech.errors import PackageError
+from novaspeech.errors import require
 from novaspeech.formats.track import Track, Tracks, lanes
 from novaspeech.segments import Segment
 
@@ -30,10 +30,8 @@ def write_eaf(tracks: Tracks, file: Path, linked: Sequence[Path]) -> None:
     Raises:
         PackageError: pympi-ling is missing.
     """
-    try:
+    with require("ELAN's files need pympi-ling", "novaspeech[formats]"):
         from pympi import Eaf
-    except ImportError as error:
-        raise PackageError("ELAN's files need pympi-ling: pip install novaspeech[formats]") from error
     eaf = Eaf(author="novaspeech")
     eaf.remove_tier("default")
     eaf.add_linguistic_type(_CONFIDENCE, "Symbolic_Association", timealignable=False)

@@ -1,4 +1,4 @@
-"""Files that a server or `Result.save` wrote, read back."""
+"""The servers' own files, .stream and .annotation: written, and read back, those of a server as well as ours."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ from novaspeech.segments import Segment
 from novaspeech.server import host
 
 OUTPUTS = (".stream", ".annotation")
+
+
+def save_output(content: Any, file: Path) -> None:
+    """Saves one of the host's objects as the host does, whole or not at all.
+
+    Raises:
+        SavingError: it cannot be written.
+    """
+    host.module("data.handler.file_handler").FileHandler().save(host.saved_whole(content), file)
 
 
 def load_output(file: Path, *, header_only: bool = False) -> Any:

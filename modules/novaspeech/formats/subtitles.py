@@ -6,7 +6,7 @@ import html
 import io
 from pathlib import Path
 
-from novaspeech.errors import PackageError
+from novaspeech.errors import require
 from novaspeech.formats.track import Track, Tracks
 
 
@@ -22,10 +22,8 @@ def write_vtt(tracks: Tracks, track: Track, file: Path) -> None:
 
 def _written(track: Track, form: str) -> str:
     """Subtitles with escaped names: text in angle brackets would be taken for a tag."""
-    try:
+    with require("subtitles need webvtt-py", "novaspeech[formats]"):
         from webvtt import Caption, WebVTT
-    except ImportError as error:
-        raise PackageError("subtitles need webvtt-py: pip install novaspeech[formats]") from error
     cues, written = WebVTT(), io.StringIO()
     for segment in track.segments:
         text = html.escape(segment.name, quote=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from novaspeech.errors import PackageError
+from novaspeech.errors import require
 from novaspeech.formats.track import Track, Tracks
 
 if TYPE_CHECKING:
@@ -72,10 +72,8 @@ def _clock(milliseconds: int, digits: str | None) -> str:
 
 def write_parquet(tracks: Tracks, track: Track, file: Path) -> None:
     """Writes a track's table as Parquet, in the form of audformat's tables."""
-    try:
+    with require("Parquet needs pyarrow", "novaspeech[formats]"):
         import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise PackageError("Parquet needs pyarrow: pip install novaspeech[formats]") from error
     table(track, tracks.file).reset_index().to_parquet(file, engine="pyarrow", index=False)
 
 
@@ -111,8 +109,6 @@ def write_scores(tracks: Tracks, file: Path) -> None:
 
 
 def _pandas() -> Any:
-    try:
+    with require("tables need pandas", "novaspeech[frames]"):
         import pandas
-    except ImportError as error:
-        raise PackageError("tables need pandas: pip install novaspeech[frames]") from error
     return pandas

@@ -11,11 +11,14 @@ import tempfile
 import time
 import zipfile
 import zlib
+from functools import partial
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
+
+import pooch
 
 from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
@@ -29,6 +32,8 @@ LARGEST_RECORD = 10_000_000  # bytes of Zenodo's description of a record
 STALE = 24 * 3600  # seconds after which the leftovers of a killed job are nobody's
 
 _ZENODO = re.compile(r"/records?/(\d+)/files/([^/?]+)")
+_GOT = re.compile(r"but got ([0-9a-f]+)")  # what pooch says of a hash that does not match
+pooch.get_logger().setLevel("WARNING")  # what is fetched is said to `log`
 _LOOPBACK = ("127.0.0.1", "localhost")
 # What network, JSON and zip have when something is not as it should be.
 _FAILURES = (OSError, HTTPException, ValueError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError)
@@ -97,11 +102,28 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
 
     if constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
-    expected = _expected_hash(url, stated)
+    algorithm, digits = _expected_hash(url, stated)
     target.parent.mkdir(parents=True, exist_ok=True)
+
+    def download(url: str, file: str, _: object) -> None:
+        with _open(url) as answer, Path(file).open("wb") as out:
+            stated = answer.headers.get("Content-Length", "")
+            size = gigabytes(int(stated)) if stated.isdecimal() else "of a size that the server does not state"
+            log(f"fetching {url} ({size}) into {target.parent}")
+            _copy(answer, out, int(stated) if stated.isdecimal() else 0)
+
+    known, check = (None, partial(_check_git_id, digits)) if algorithm == "git" else (f"{algorithm}:{digits}", None)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
-        file = Path(temporary, "file")
-        _download(url, file, expected, lambda size: log(f"fetching {url} ({size}) into {target.parent}"))
+        try:
+            file = Path(pooch.retrieve(url, known, "file", temporary, processor=check, downloader=download))
+        except ValueError as error:
+            found = _GOT.search(str(error))
+            if found is None:
+                raise
+            raise WeightsError(
+                f"{url} has the {'git id' if algorithm == 'git' else algorithm} {found[1]}, {digits} is expected: "
+                f"damaged on its way, or not the published file; it was not opened and is deleted; try again"
+            ) from None
         if archive:
             file = _unpack(file, url)
         try:
@@ -109,6 +131,15 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
         except OSError:
             if not target.exists():  # else another job was faster: its files are as good
                 raise
+
+
+def _check_git_id(digits: str, name: str, action: str, _: object) -> str:
+    """A processor of pooch's: raises ValueError, in pooch's words, unless git gives a file this id."""
+    content = Path(name).read_bytes()
+    found = hashlib.sha1(f"blob {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()
+    if found != digits:
+        raise ValueError(f"expected {digits} but got {found}")
+    return name
 
 
 def _open(url: str, timeout: float | None = None) -> Any:
@@ -156,21 +187,6 @@ def _checksum(record: Any, number: str, name: str) -> str:
     raise ValueError(f"Zenodo's record {number} states no checksum of {name}; try again, or later")
 
 
-def _download(url: str, file: Path, expected: tuple[str, str], tell: Log) -> None:
-    """Fetches a file block by block and compares its hash; `tell` takes its size, as the server states it."""
-    algorithm, digits = expected
-    with _open(url) as answer, file.open("wb") as out:
-        stated = answer.headers.get("Content-Length", "")
-        tell(gigabytes(int(stated)) if stated.isdecimal() else "of a size that the server does not state")
-        _copy(answer, out, int(stated) if stated.isdecimal() else 0)
-    found = _digits(file, algorithm)
-    if found != digits:
-        raise WeightsError(
-            f"{url} has the {'git id' if algorithm == 'git' else algorithm} {found}, {digits} is expected: damaged on "
-            f"its way, or not the published file; it was not opened and is deleted; try again"
-        )
-
-
 def _copy(answer: Any, out: BinaryIO, size: int) -> None:
     """Writes what a server sends, within the limits; `size` is what it states."""
     marked, at_mark = time.monotonic(), 0
@@ -188,18 +204,6 @@ def _copy(answer: Any, out: BinaryIO, size: int) -> None:
             if out.tell() - at_mark < SLOWEST * TIMEOUT:
                 raise TimeoutError(f"less than {SLOWEST} bytes per second came for {TIMEOUT} s")
             marked, at_mark = now, out.tell()
-
-
-def _digits(file: Path, algorithm: str) -> str:
-    """Hexadecimal digits of a file's hash."""
-    if algorithm == "git":  # a blob's id
-        hashed = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
-    else:
-        hashed = hashlib.new(algorithm, usedforsecurity=False)
-    with file.open("rb") as content:
-        while block := content.read(BLOCK):
-            hashed.update(block)
-    return hashed.hexdigest()
 
 
 def _unpack(archive: Path, url: str) -> Path:

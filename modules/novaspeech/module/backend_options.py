@@ -9,11 +9,11 @@ from novaspeech.inference.engine import Inference
 from novaspeech.inference.groups import Chunks
 from novaspeech.models.compute import Compute
 from novaspeech.models.onnx.runtime import onnx_compute
-from novaspeech.module.options import Options, option
+from novaspeech.module.options import ComputeOptions, option
 
 
 @dataclass(frozen=True)
-class BackendOptions(Options):
+class BackendOptions(ComputeOptions):
     """The options of modules whose model `novaspeech export` writes for onnxruntime."""
 
     backend: str = option(
@@ -53,4 +53,4 @@ class FrameOptions(BackendOptions):
 
     def applied(self, inference: Inference) -> Inference:
         chunks = Chunks(self.chunk, self.overlap)
-        return replace(super().applied(inference), chunks=chunks, context=self.context)
+        return replace(inference, batch_size=self.batch_size, chunks=chunks, context=self.context)

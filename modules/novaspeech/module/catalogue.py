@@ -13,7 +13,7 @@ from novaspeech.hooks import Log
 
 if TYPE_CHECKING:
     from novaspeech.module.processor import SpeechProcessor
-    from novaspeech.module.standin import StandIn
+    from novaspeech.module.standin import StandIn, Weights
 
 MODULES = Path(__file__).resolve().parents[2]
 
@@ -104,45 +104,52 @@ def command_modules() -> list[Any]:
 
 
 def standins() -> dict[str, StandIn]:
-    """Name of each module → what takes its published model's place."""
-    return {name: standin for name in module_names() if (standin := standin_of(name))}
+    """Name of each module that has a stand-in → what takes its published model's place."""
+    found = {name: weights_of(name) for name in module_names()}
+    return {name: weights.stand_in for name, weights in found.items() if weights and weights.stand_in}
 
 
-def standin_of(module: str) -> StandIn | None:
-    """What takes the place of a module's published model, if there is something."""
-    return importlib.import_module(f"{module}.standin").STANDIN if _has(module, "standin") else None
+def weights_of(module: str) -> Weights | None:
+    """Where a module's weights come from; None if it has none."""
+    return importlib.import_module(f"{module}.standin").WEIGHTS if _has(module, "standin") else None
 
 
 def published_name(module: str) -> str:
-    """What the published model of a module is called."""
-    return standins()[module].published or load_trainer(module).options["model"]
+    """What the published model of a module is called; "" if it has none."""
+    weights = weights_of(module)
+    if weights is None or weights.name or weights.home != "hub":
+        return weights.name if weights else ""
+    return load_trainer(module).options.get("model", "")
 
 
 def published_uri(module: str) -> Any:
-    """The trainer's `<uri>` of the published model of a module; None if that one is on the Hub."""
-    named = standins()[module].uri
-    entries = load_trainer(module).content.meta_uri if named else []
-    return next((entry for entry in entries if entry.uri_id == named), None)
+    """The trainer's `<uri>` of the published model of a module; None if that is no such file."""
+    weights = weights_of(module)
+    entries = load_trainer(module).content.meta_uri if weights and weights.home == "uri" else []
+    return next((entry for entry in entries if weights and entry.uri_id == weights.uri), None)
 
 
 def published_place(module: str) -> Path:
     """Where the published model of a module is on this machine, or would be if it were fetched."""
     from novaspeech.models import downloads, hub
 
-    uri = published_uri(module)
+    weights, uri = weights_of(module), published_uri(module)
     if uri is not None:
         return downloads.place_of(uri)
+    if weights is None or weights.home == "folder":
+        return (weights and weights.place) or MODULES / module
     name = published_name(module)
     return hub.cached_folder(name) or hub.hub_cache() / f"models--{name.replace('/', '--')}"
 
 
 def published_is_here(module: str) -> bool:
-    """Whether the published model of a module is on this machine, whole."""
+    """Whether the published model of a module is on this machine, whole; a module without weights has all it needs."""
     from novaspeech.models import hub
 
-    if standins()[module].uri:
-        return published_place(module).exists()
-    return hub.is_cached(published_name(module))
+    weights = weights_of(module)
+    if weights and weights.home == "hub":
+        return hub.is_cached(published_name(module))
+    return published_place(module).exists()
 
 
 def _has(module: str, part: str) -> bool:

@@ -8,13 +8,18 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, ClassVar
 
 from typing_extensions import Self
 
 from novaspeech.errors import OptionError, quoted
 from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
+
+
+class Channel:
+    """The kind of an option that is "mix" or the number of a channel."""
+
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -55,34 +60,31 @@ def option(
 
 @dataclass(frozen=True)
 class Options:
-    """The options of every module; a module's own class adds fields made with `option`, or defines one anew."""
+    """What every module can be told; a module's own class adds fields made with `option`, or defines one anew.
+
+    Attributes:
+        without: names of inherited options that the module does not have.
+    """
+
+    without: ClassVar[frozenset[str]] = frozenset()
 
     model: str = option("", text="Hub id or folder of the model", file=True)
-    device: str = option("auto", text="where to compute: auto takes CUDA, then MPS, then the CPU", choices=DEVICES)
-    precision: str = option(
-        "auto", text="number format of the model: auto is float32, with TF32 products on CUDA", choices=PRECISIONS
-    )
-    batch_size: int = option(250, text="windows that go through the model at once", minimum=1)
+    channel: str | int = option(
+        "mix", text="what is heard of a recording: mix, the mean of its channels, or one of them by its number from 1",
+        kind=Channel,
+    )  # fmt: skip
 
     @classmethod
     def fields(cls) -> dict[str, dataclasses.Field[Any]]:
         """Name → field, in the order of NOVA's form: what the module's own class writes first, what all have last."""
         fields = {field.name: field for field in dataclasses.fields(cls)}
         written = [inspect.get_annotations(part) for part in cls.__mro__ if issubclass(part, Options)]
-        return {name: fields[name] for name in itertools.chain.from_iterable(written)}
-
-    @property
-    def compute(self) -> Compute:
-        """Device and number format that `device` and `precision` mean on this machine.
-
-        Raises:
-            OptionError: there is no such device.
-        """
-        return Compute.of(self.device, self.precision)
+        names = itertools.chain.from_iterable(written)
+        return {name: fields[name] for name in names if name in fields and name not in cls.without}
 
     def applied(self, inference: Inference) -> Inference:
         """An inference as the options want it."""
-        return replace(inference, batch_size=self.batch_size)
+        return inference
 
     @classmethod
     def parse(cls, given: object) -> Self:
@@ -98,8 +100,7 @@ class Options:
         given = {} if given is None or given == "" else given
         if not isinstance(given, Mapping):  # what a server takes from a request's JSON may be anything
             raise OptionError(
-                f"the options are {quoted(given)}; names and values are needed, for example "
-                '{"batch_size": 100} in JSON'
+                f'the options are {quoted(given)}; names and values are needed, for example {{"channel": 1}} in JSON'
             )
         fields = cls.fields()
         values: dict[str, object] = {}
@@ -124,6 +125,29 @@ class Options:
         return ";".join(entries)
 
 
+@dataclass(frozen=True)
+class ComputeOptions(Options):
+    """The options of a module that computes with a model: where, in which number format, and how much at once."""
+
+    device: str = option("auto", text="where to compute: auto takes CUDA, then MPS, then the CPU", choices=DEVICES)
+    precision: str = option(
+        "auto", text="number format of the model: auto is float32, with TF32 products on CUDA", choices=PRECISIONS
+    )
+    batch_size: int = option(250, text="windows that go through the model at once", minimum=1)
+
+    @property
+    def compute(self) -> Compute:
+        """Device and number format that `device` and `precision` mean on this machine.
+
+        Raises:
+            OptionError: there is no such device.
+        """
+        return Compute.of(self.device, self.precision)
+
+    def applied(self, inference: Inference) -> Inference:
+        return replace(super().applied(inference), batch_size=self.batch_size)
+
+
 def _convert(field: dataclasses.Field[Any], value: object) -> object:
     """`value` as the type of `field`, within its range and choices."""
     try:
@@ -142,7 +166,7 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
     if field.metadata["choices"]:
         return "one of " + ", ".join(field.metadata["choices"])
     low, high = field.metadata["minimum"], field.metadata["maximum"]
-    noun = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}[field.metadata["kind"]]
+    noun = _NOUNS[field.metadata["kind"]]
     if low is not None and high is not None:
         return f"{noun} from {low:g} to {high:g}"
     return (
@@ -179,4 +203,20 @@ def _to_str(value: object) -> str:
     return str(value).strip()
 
 
-_CONVERTERS: dict[type, Any] = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str}
+def _to_channel(value: object) -> str | int:
+    if value == "mix":
+        return "mix"
+    number = _to_int(value)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_CONVERTERS: dict[type, Any] = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str, Channel: _to_channel}
+_NOUNS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    Channel: "mix, or the number of a channel: 1, 2, …",
+}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from novaspeech.errors import RequestError
+from novaspeech.module.catalogue import Trainer
 from novaspeech.segments import plain_name
-from novaspeech.server import host
+from novaspeech.server.request import Entry
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,45 @@ class Output:
         return f"a discrete scheme (with the {classes})"
 
 
+def chosen_outputs(
+    trainer: Trainer, known: Iterable[Output], outputs: Collection[str] | None, inputs: Collection[str]
+) -> list[Output]:
+    """The outputs of these ids or aliases; None means those that the trainer ticks.
+
+    Args:
+        known: what the module can give.
+        inputs: ids of the further inputs that are given.
+
+    Raises:
+        RequestError: there is no such output or further input, or none of the outputs uses an input.
+    """
+    known = list(known)
+    by_name = {name: output for output in known for name in (output.id, *output.aliases)}
+    ticked = [entry.io_id for entry in trainer.outputs if entry.io_default_active]
+    further = [entry.io_id for entry in trainer.inputs[1:]]
+    names = ticked if outputs is None else list(outputs)
+    for kind, wanted, there in (("output", names, by_name), ("further input", inputs, further)):
+        for name in wanted:
+            if name not in there:
+                listed = ", ".join([output.id for output in known] if kind == "output" else further) or "none"
+                raise RequestError(f"{trainer.name} has no {kind} {name!r}; it has {listed}")
+    if not names:
+        raise RequestError(f"no output is asked for; {trainer.name} has {', '.join(output.id for output in known)}")
+    chosen = list({by_name[name].id: by_name[name] for name in names}.values())
+    for name in inputs:
+        if not any(name in output.inputs for output in chosen):
+            users = ", ".join(output.id for output in known if name in output.inputs)
+            asked = ", ".join(output.id for output in chosen)
+            raise RequestError(f"the input {name!r} is for the outputs {users}, and only {asked} is asked for")
+    return chosen
+
+
 @dataclass(frozen=True)
 class OutputRequest:
     """An output that a request asks for, all that can be wrong with it checked.
 
     Attributes:
-        description: the entry of the request.
+        entry: the request's.
         output: what it means here.
         scheme_name: name of an annotation's scheme.
         rate: Hz, if the request names a rate for an annotation in a file.
@@ -73,9 +107,10 @@ class OutputRequest:
             no scheme, so that the module's classes are numbered as they come.
         class_ids: name of each class of the output → its id.
         database_rate: Hz, to which the server resamples a continuous annotation in the database.
+        remark: what the user should know of it; "" if nothing.
     """
 
-    description: host.Description
+    entry: Entry
     output: Output
     scheme_name: str = ""
     rate: float | None = None
@@ -84,32 +119,22 @@ class OutputRequest:
     scheme_classes: Mapping[str, Mapping[str, Any]] | None = None
     class_ids: Mapping[str, int] = field(default_factory=dict)
     database_rate: float | None = None
+    remark: str = ""
 
     @classmethod
     def of_file(cls, output: Output) -> OutputRequest:
         """The request of a file that we choose ourselves, for `output`."""
-        return cls({"id": output.id}, output, output.id, low=output.low, high=output.high)
+        return cls(Entry(output.id), output, output.id, low=output.low, high=output.high)
 
     @property
     def key(self) -> str:
         """The id that the request used, under which the host expects the result."""
-        return str(self.description["id"])
-
-    @property
-    def rescaled(self) -> str:
-        """The line that says so of scores that are stored in another range than the module's; "" if they are not."""
-        own = self.output.low, self.output.high
-        if self.database_rate is None or (self.low, self.high) == own:
-            return ""
-        return (
-            f"{self.key}: scores from {own[0]:g} to {own[1]:g} are stored as {self.low:g} to {self.high:g}, the range "
-            f"of the scheme {self.scheme_name!r}"
-        )
+        return self.entry.id
 
     @property
     def in_database(self) -> bool:
         """Whether it goes to the database, not to a file."""
-        return "src" in self.description and host.describe(self.description)[0] == "db"
+        return self.entry.origin == "db"
 
     def with_classes(self, names: Sequence[str]) -> OutputRequest:
         """A copy for a discrete annotation with these classes.

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
+from novaspeech.audio.channels import MIX, Channel
+from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.errors import NovaspeechError
-from novaspeech.hooks import Log, Progress, ignore_progress
+from novaspeech.audio.recording import Recording
+from novaspeech.errors import NovaspeechError, RecordingError
+from novaspeech.hooks import Log, Progress, ignore, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.models import hub
-from novaspeech.module.catalogue import standin_of
-from novaspeech.module.checks import refuse_too_many_scores, requested_outputs
+from novaspeech.module.catalogue import weights_of
+from novaspeech.module.checks import requested_outputs
 from novaspeech.module.options import Options
-from novaspeech.module.output import Output
+from novaspeech.module.output import Output, OutputRequest
 from novaspeech.module.results import build_outputs
-from novaspeech.module.session import Results, Session
-from novaspeech.server import host, progress
-from novaspeech.server.inputs import open_excerpt, open_labels, open_recording
+from novaspeech.module.session import Inputs, Results, Session
+from novaspeech.server import host
+from novaspeech.server.inputs import RequestInputs
+from novaspeech.server.progress import LogProgress, print_line
+from novaspeech.server.request import Request, Times
 
 
 @dataclass(frozen=True)
 class SessionResult:
     """One session's results, on their way from `process_data` to `to_output`."""
 
-    manager: Any
     session: Session
     results: Results
 
@@ -65,15 +71,16 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         """
         if log is None:
             host.defer_loading(self)
-        self.log = log or progress.log
+        self.log = log or print_line
         self.options: Options = self.options_class.parse(opts)
         if self.options.model == OWN_MODEL:
-            standin = standin_of(Path(inspect.getfile(type(self))).parent.name)
-            if standin and standin.small:
-                self.options = replace(self.options, model=str(standin.small))
+            weights = weights_of(Path(inspect.getfile(type(self))).parent.name)
+            if weights and weights.stand_in and weights.stand_in.small:
+                self.options = replace(self.options, model=str(weights.stand_in.small))
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
-        self._written: dict[str, Any] = {}
-        with hub.publishing(str(self.options_class.fields()["model"].default)):
+        self._last: Request | None = None
+        fields = self.options_class.fields()
+        with hub.publishing(str(fields["model"].default) if "model" in fields else ""):
             self.encoder = self.load_encoder()
         self.log(f"{self.options.model or 'published model'} on {self.encoder}")
 
@@ -97,10 +104,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         return dict(session.encode(session.asked))
 
     def run(self, session: Session) -> Results:
-        """`process`, with lines about the windows: which they are, and how many have no value."""
-        session.log(str(session.grid))
-        if session.grid.drift_ms > 1:
-            session.log(session.grid.drift_remark)
+        """`process`, with a line about how many windows have no value."""
         results = self.process(session)
         usable = next((value.usable for value in results.values() if isinstance(value, Windows)), None)
         if usable is not None and not usable.all():
@@ -114,6 +118,76 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         """The job's encoder at work."""
         return self.options.applied(Inference(self.encoder, log=log or self.log, progress=report))
 
+    def open(
+        self,
+        name: str,
+        inputs: Inputs,
+        requested: Callable[[float, int], Sequence[OutputRequest]],
+        times: Times,
+        end_ms: int = 0,
+        duration_ms: int = 0,
+        progress: Callable[[str], Progress] = lambda name: ignore_progress,
+    ) -> Session:
+        """A session, whoever asks for it: a server, Python, the command line.
+
+        Args:
+            name: how messages call it.
+            inputs: what it may listen to and read.
+            requested: gives the outputs wanted, from the rate of the windows in Hz and their end in ms.
+            times: of the windows.
+            end_ms: where they end; 0 at the end of the session.
+            duration_ms: of the session; 0 takes that of the recording.
+            progress: makes what is called with the windows done and their total, from the name.
+
+        Raises:
+            RequestError, RecordingError: something of it cannot be had.
+        """
+
+        def log(line: str) -> None:
+            self.log(f"{name}: {line}")
+
+        report = progress(name)
+        reading = report.reading if isinstance(report, LogProgress) else ignore_progress
+        # First: where it is missing, the outputs' folder often is, too.
+        recording = self.open_audio(inputs.audio, channel=self.options.channel, log=log, reading=reading)
+        duration_ms = duration_ms or recording.duration_ms
+        end_ms = min(end_ms or duration_ms, duration_ms)
+        requests = requested(1000 / max(1, times.stride), end_ms)
+        grid = WindowGrid.fit(*times, end_ms, recording.name)
+        remarks = [item.remark for item in requests] + [str(grid), grid.drift_remark if grid.drift_ms > 1 else ""]
+        for remark in filter(None, remarks):
+            self.log(f"{name}: {remark}")
+        inference = Inference(self.encoder, log=log, progress=report)
+        return Session(name, recording, inputs, grid, end_ms, requests, self.options.applied(inference))
+
+    def open_audio(
+        self,
+        audio: Audio,
+        name: str = "the recording",
+        channel: Channel = MIX,
+        log: Log = ignore,
+        reading: Progress = ignore_progress,
+    ) -> Recording:
+        """A recording from a file or from samples, at the model's rate; whatever a session hears is opened here.
+
+        Args:
+            name: how messages call samples.
+            channel: the one heard; the option is for a session's recording, further inputs are mixed.
+            log, reading: as of `Recording.open`.
+
+        Raises:
+            RecordingError: it cannot be read, or the samples are none.
+        """
+        if not isinstance(audio, tuple):
+            return Recording.open(Path(audio).expanduser(), self.encoder.sampling_rate, channel, log, reading)
+        samples, rate = np.asarray(audio[0]), int(audio[1])
+        if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] > samples.shape[0]) or rate <= 0:
+            raise RecordingError(
+                f"{name} has samples of shape {samples.shape} at {rate} Hz; (n,) or (n, channels) is needed, a row a "
+                f"sample"
+            )
+        return Recording.of_samples(samples, rate, name, self.encoder.sampling_rate, channel, log)
+
     def process_data(self, ds_manager: Any) -> SessionResult:
         """Runs one session.
 
@@ -124,54 +198,25 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             RequestError, RecordingError, ModelError: with the name of the session.
         """
         name = ds_manager.session_names[0]
-        # du-process keeps all sessions of a job, with what was written for each, until the job ends.
-        self._written.clear()
-        manager = ds_manager.sessions[name]["manager"]
-        self._written = manager.output_data_templates
+        if self._last:
+            self._last.forget()
         with naming(name):
-            session = self._open(name, ds_manager)
-            return SessionResult(manager, session, self.run(session))
+            request = self._last = Request.of(ds_manager)
+            times, meta = request.times, self.trainer
+            if not times.frame:  # the request names no windows: those of the trainer
+                frame = meta.meta_frame_step
+                left, right = times.left or meta.meta_left_ctx, times.right or meta.meta_right_ctx
+                times = Times(frame, times.stride or frame, left, right)
+            inputs = RequestInputs(request.audio, request, self.open_audio)
+            requested = partial(requested_outputs, request, self.outputs)
+            session = self.open(name, inputs, requested, times, request.end_ms, request.duration_ms, LogProgress)
+            if request.start_ms:
+                session.log(f"start={request.start_ms} ms is not used: output 0 is always the window at 0 ms")
+            return SessionResult(session, self.run(session))
 
     def to_output(self, data: SessionResult) -> dict[str, Any]:
         """The host's objects of one session, under the ids that the request used."""
-        return build_outputs(data.session, data.results, data.manager.session, data.manager.dataset)
-
-    def _open(self, name: str, request: Any) -> Session:
-        manager, info = (request.sessions[name][key] for key in ("manager", "info"))
-
-        def log(line: str) -> None:
-            self.log(f"{name}: {line}")
-
-        frame, stride, left, right = request.frame_size, request.stride, request.left_context, request.right_context
-        if not frame:  # the request names no windows: those of the trainer
-            frame = self.trainer.meta_frame_step
-            stride, left, right = (
-                stride or frame,
-                left or self.trainer.meta_left_ctx,
-                right or self.trainer.meta_right_ctx,
-            )
-        recording = open_recording(
-            manager, "audio", self.encoder.sampling_rate
-        )  # first: where it is missing, the outputs' folder often is, too
-        requests = requested_outputs(manager, self.outputs, 1000 / max(1, stride))
-        end_ms = min(request.end, int(info.duration if info and info.duration else recording.duration_ms))
-        refuse_too_many_scores(requests, end_ms)
-        for item in requests:
-            if item.rescaled:
-                log(item.rescaled)
-        if request.start:
-            log(f"start={request.start} ms is not used: output 0 is always the window at 0 ms")
-        return Session(
-            name,
-            recording,
-            WindowGrid.fit(frame, stride, left, right, end_ms, recording.name),
-            end_ms,
-            frozenset(item.output.id for item in requests),
-            partial(open_excerpt, manager, self.encoder.sampling_rate),
-            partial(open_labels, manager),
-            self.inference(log, progress.LogProgress(name)),
-            requests,
-        )
+        return build_outputs(data.session, data.results)
 
 
 @contextmanager

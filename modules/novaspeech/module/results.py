@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,37 +13,32 @@ from novaspeech.inference.engine import Windows
 from novaspeech.module.output import Output, OutputRequest
 from novaspeech.module.session import Results, Session, Value
 from novaspeech.segments import Segment
-from novaspeech.server import host, saving
+from novaspeech.server import host
 
 LOWEST_RATE = 0.001  # in Hz: the servers write three decimals, and readers divide by what they find
 
 
-def build_outputs(session: Session, results: Results, name: str, dataset: str) -> dict[str, Any]:
-    """The host's objects for one session, under the ids that the request used; it saves each whole or not at all.
-
-    Args:
-        name, dataset: the session's, at the host. Role and stream name are the request's.
-    """
-    place = {"session": name, "dataset": dataset}
-    return {
-        item.key: saving.saved_whole(build_output(item, results[item.output.id], session, place))
-        for item in session.requests
-    }
+def build_outputs(session: Session, results: Results) -> dict[str, Any]:
+    """The host's objects for one session, under the ids that the request used; it saves each whole or not at all."""
+    built = {item.key: build_output(item, results[item.output.id], session) for item in session.requests}
+    return {key: host.saved_whole(data) for key, data in built.items()}
 
 
-def build_output(item: OutputRequest, value: Value, session: Session, place: Mapping[str, Any]) -> Any:
-    """The host's object of one output."""
-    description = item.description
-    place = {"role": description.get("role"), "name": description.get("name"), **place}
+def build_output(item: OutputRequest, value: Value, session: Session) -> Any:
+    """The host's object of one output; role, name and annotator are the request's."""
+    entry, said = item.entry, item.entry.fields
+    place = {"role": said.get("role"), "name": said.get("name")}
+    if entry.session:
+        place |= {"session": entry.session, "dataset": entry.dataset}
     if isinstance(value, list):
-        annotator = description.get("annotator")
+        annotator = said.get("annotator")
         if item.output.subtype == "discrete":
             item = item.with_classes(session.classes.get(item.output.id, item.output.classes))
             return _discrete(value, item, annotator=annotator, **place)
         return _free(value, item, annotator=annotator, **place)
     if item.output.kind == "annotation":
         assert isinstance(value, Windows)
-        return _continuous(value, item, session.grid, annotator=description.get("annotator"), **place)
+        return _continuous(value, item, session.grid, annotator=said.get("annotator"), **place)
     rate, values = session.grid.rate, value.values if isinstance(value, Windows) else value[None]
     if item.output.whole:
         rate = max(LOWEST_RATE, 1000 / max(1, session.recording.duration_ms))

@@ -2,59 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from novaspeech.arrays import FloatArray
-from novaspeech.audio.excerpt import Excerpt
+from novaspeech.audio.excerpt import Audio, Excerpt, Opener
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
+from novaspeech.errors import OptionError, RequestError
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.inference.shared import Shared
 from novaspeech.module.output import OutputRequest
 from novaspeech.segments import Segment
+from novaspeech.server.inputs import parse_place
+from novaspeech.server.request import missing_input
 
 # Of an output over windows, of a recording as a whole (D,), of a discrete or free annotation.
 Value: TypeAlias = "Windows | FloatArray | list[Segment]"
 Results: TypeAlias = "dict[str, Value]"
 
 
+class Inputs(Protocol):
+    """What a session may listen to and read, whoever asks for it.
+
+    `excerpt` and `labels` take the name of an option that may say where something is, the option's value (empty means
+    the input), and the id of the input that holds it otherwise.
+    """
+
+    @property
+    def audio(self) -> Audio:
+        """The recording: a file, or samples and their rate."""
+
+    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
+        """Sound besides the recording. Raises OptionError, RequestError or RecordingError."""
+
+    def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]:
+        """What somebody wrote about the recording, a file or segments. Raises RequestError."""
+
+
 @dataclass(frozen=True)
 class Session:
-    """One recording of a job.
+    """One recording of a job, as `SpeechProcessor.open` makes it.
 
     Attributes:
         name: how messages call it.
         recording: the input `audio`.
+        inputs: where it is, and what else may be heard and read.
         grid: the windows.
         end_ms: where the request or the session ends.
-        asked: ids of the outputs wanted.
-        excerpt: opens sound that the module needs besides the recording, when it needs it: given the name of an option
-            that may say where it is, the option's value (empty means the input), and the id of the input that holds it
-            otherwise. Raises OptionError, RequestError or RecordingError.
-        labels: finds what somebody wrote about the recording, a file or segments, given the same.
+        requests: the outputs wanted, and what is said of each.
         inference: runs the job's encoder, and takes log lines and progress.
-        requests: what a server's request says of each output; none without a server.
         classes: id of each discrete output → names of its classes; see `name_classes`.
         shared: recordings that share passes with this one; None if it has its own.
     """
 
     name: str
     recording: Recording
+    inputs: Inputs
     grid: WindowGrid
     end_ms: int
-    asked: frozenset[str]
-    excerpt: Callable[[str, str, str], Excerpt]
-    labels: Callable[[str, str, str], Path | list[Segment]]
+    requests: Sequence[OutputRequest]
     inference: Inference
-    requests: Sequence[OutputRequest] = ()
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     shared: Shared | None = None
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """Ids of the outputs wanted."""
+        return frozenset(request.output.id for request in self.requests)
 
     @property
     def log(self) -> Log:
@@ -72,8 +91,9 @@ class Session:
             RequestError, RecordingError, ModelError: as `Inference.encode`.
         """
         inference = self.inference if encoder is None else replace(self.inference, encoder=encoder)
-        encode = inference.encode if self.shared is None else partial(self.shared.encode, inference)
-        return encode(self.recording, self.grid, names)
+        if self.shared is not None:
+            return self.shared.encode(inference, self.recording, self.grid, names)
+        return inference.encode(self.recording, self.grid, names)
 
     def scheme_classes(self, output_id: str) -> tuple[str, ...]:
         """Names of the classes of the scheme that the request chose for a discrete output; none if it chose none."""
@@ -90,3 +110,33 @@ class Session:
             if request.output.id == output_id:
                 request.with_classes(names)
         self.classes[output_id] = tuple(names)
+
+
+@dataclass(frozen=True)
+class GivenInputs:
+    """What a call from Python gives: files, or samples.
+
+    Attributes:
+        audio: the recording.
+        further: further inputs by id.
+        open_audio: opens them.
+        module: its name, for messages.
+    """
+
+    audio: Audio
+    further: Mapping[str, Audio]
+    open_audio: Opener
+    module: str
+
+    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
+        if place and parse_place(option, place) is not None:
+            raise OptionError(f"option {option!r} is {place!r}; sessions and labels are a server's; name a file here")
+        if not place and input_id not in self.further:
+            raise missing_input(input_id, ["audio", *self.further])
+        return Excerpt(self.open_audio(place or self.further[input_id], f"input {input_id!r}"))
+
+    def labels(self, option: str, place: str, input_id: str) -> Path:
+        file = place or self.further.get(input_id)
+        if not isinstance(file, (str, Path)):
+            raise RequestError(f"{self.module} needs the input {input_id!r}, a file; or its option {option!r}")
+        return Path(file).expanduser()

@@ -1,11 +1,11 @@
-"""Stand-ins: small models of the modules' real architectures, for demo and tests where the published ones are not."""
+"""Where a module's weights come from, and what stands in for them: each module's `standin.py` says it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -27,10 +27,8 @@ class StandIn:
     Its configuration files are those of the published model, only smaller.
 
     Attributes:
-        make: writes one to a place: a folder, with `uri` a file. Takes some speech (N,) at 16 kHz, too, on which random
-            weights can be centred.
-        published: id of the published model, if it is no Hub id that the option `model` has by default.
-        uri: id of the `<uri>` in the trainer that names the published file, if it is not on the Hub.
+        make: writes one to a place: a folder, or a file where the published one is a file. Takes some speech (N,) at
+            16 kHz, too, on which random weights can be centred.
         options: of a job on the demo's recording, with any model.
         own_options: with random weights only, of which the usual ones would show nothing.
         small: the module's own trained checkpoint, if there is one: what it says means something.
@@ -39,10 +37,28 @@ class StandIn:
     """
 
     make: Callable[[Path, torch.Tensor], None]
-    published: str = ""
-    uri: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     own_options: Mapping[str, str] = field(default_factory=dict)
     small: Path | None = None
     learnt_from: str = ""
     why_random: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a module's weights come from.
+
+    Attributes:
+        home: "hub", by the Hub id that the option `model` has by default; "uri", a file that a `<uri>` of the trainer
+            names; "folder", the module's own folder, so that they are always here.
+        stand_in: what takes their place where they cannot be had; None with weights that are always here.
+        name: what people call the published model; of one on the Hub its id.
+        uri: id of the `<uri>`.
+        place: the file or folder in the module's own.
+    """
+
+    home: Literal["hub", "uri", "folder"]
+    stand_in: StandIn | None = None
+    name: str = ""
+    uri: str = ""
+    place: Path | None = None

@@ -11,10 +11,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
+from novaspeech import saving
 from novaspeech.errors import RequestError, quoted
 from novaspeech.segments import Segment
+
+_Data = TypeVar("_Data")
 
 # A request's entry of "data": one input or output of a session.
 Description = Mapping[str, Any]
@@ -68,6 +72,8 @@ class FinalAnnotation(DiscreteAnnotation):  # type: ignore[misc]
             DiscreteAnnotation.data.fset(self, value)
 
 
+_DEFERS, _SAVES = "novaspeech_defers", "novaspeech_saves_whole"  # marks on what is patched, or saved whole
+_lock = threading.Lock()  # DISCOVER's debug backend runs several jobs in one process
 _this_thread = threading.local()  # .processor: weak reference to the processor of the job that runs in it
 
 
@@ -81,11 +87,8 @@ def defer_loading(processor: Any) -> None:
     """
     _this_thread.processor = weakref.ref(processor)
     iterator = module("data.provider.dataset_iterator").DatasetIterator
-    if not hasattr(iterator.load, _MARK):
+    if not hasattr(iterator.load, _DEFERS):
         iterator.load = _unless_deferred(iterator.load)
-
-
-_MARK = "novaspeech_defers"
 
 
 def _unless_deferred(load: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -93,12 +96,48 @@ def _unless_deferred(load: Callable[[Any], None]) -> Callable[[Any], None]:
         if getattr(_this_thread, "processor", _nobody)() is None:
             load(self)
 
-    setattr(load_unless_deferred, _MARK, True)
+    setattr(load_unless_deferred, _DEFERS, True)
     return load_unless_deferred
 
 
 def _nobody() -> None:
     """A reference to a processor that is not there."""
+
+
+def saved_whole(data: _Data) -> _Data:
+    """The same object of the host's, which the host's file handler from now on saves whole or not at all.
+
+    The handler is patched once in a process, and only looks for our mark: what other modules save, in other jobs or
+    in the same thread, it saves as ever.
+    """
+    setattr(data, _SAVES, True)
+    handler = module("data.handler.file_handler").FileHandler
+    with _lock:
+        if not hasattr(handler.save, _SAVES):
+            handler.save = _whole_if_marked(handler.save)
+    return data
+
+
+def _whole_if_marked(save_in_place: Callable[..., Any]) -> Callable[..., Any]:
+    def save_whole(self: Any, data: Any, fp: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> Any:
+        # Not to overwrite is for the host to see to, and there is nothing that could be lost.
+        if not getattr(data, _SAVES, False) or not overwrite:
+            return save_in_place(self, data, fp, overwrite, *args, **kwargs)
+        with saving.whole(Path(fp)) as partial:
+            saved = save_in_place(self, data, partial, overwrite, *args, **kwargs)
+            _refuse_part(data, partial)
+        return saved
+
+    setattr(save_whole, _SAVES, True)
+    return save_whole
+
+
+def _refuse_part(data: Any, file: Path) -> None:
+    """Raises OSError for a stream's data that are not all there: NumPy does not look whether the last block fits."""
+    if isinstance(data, SSIStream):
+        written, wanted = file.with_name(f"{file.name}~").stat().st_size, data.data.nbytes
+        if written != wanted:
+            raise OSError(f"{written} of {wanted} bytes written")
 
 
 def parse_time(value: object, name: str) -> int:
@@ -130,6 +169,23 @@ def describe(description: Description) -> tuple[str, str, str]:
             f"write for example file:stream:audio or db:annotation:continuous"
         ) from None
     return origin.value, kind.value, subtype.value if subtype else ""
+
+
+def file_path(description: Description, dataset: str, session: str) -> Path:
+    """The file that an entry of the origin "file" names.
+
+    Raises:
+        RequestError: it names none.
+    """
+    provider = module("data.provider.data_manager")
+    try:
+        if hasattr(provider, "resolve_file_uri"):
+            return Path(provider.resolve_file_uri(description, dataset, session))
+        # NOVA-Server loads from below its folder for temporary files, and saves below its working directory.
+        folder = provider.path_utils.get_tmp_dir() if description.get("type") == "input" else ""
+        return Path(folder, description["uri"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise RequestError(f"entry {description.get('id')!r} of the request names no file: {error}") from error
 
 
 def segments_of(annotation: Any, name: str) -> list[Segment]:

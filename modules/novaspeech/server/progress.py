@@ -14,7 +14,7 @@ from time import monotonic
 SECONDS_BETWEEN_REPORTS = 5.0
 
 
-def log(message: str) -> None:
+def print_line(message: str) -> None:
     """A line in the job's log, which is a server's standard output."""
     print(message, flush=True)
 
@@ -28,21 +28,32 @@ class LogProgress:
         self._post: Callable[[str], None] | None = _discover_field()
 
     def __call__(self, completed: int, total: int) -> None:
+        speed = completed / max(monotonic() - self._started, 1e-9)
+        left = (total - completed) / max(speed, 1e-9)
+        self._say(
+            completed >= total,
+            f"{completed} of {total} windows ({completed / total:.0%}), {speed:.1f} windows/s, "
+            f"{left // 60:.0f}:{left % 60:02.0f} left",
+            f"{completed / total:.0%}",
+        )
+
+    def reading(self, completed: int, total: int) -> None:
+        """The same of the milliseconds that are read before; a total of 0 is unknown."""
+        share = f" ({min(1, completed / total):.0%})" if total else ""
+        self._say(False, f"{completed / 1000:.0f} s are read{share}", f"reading{share}")
+        self._started = monotonic()
+
+    def _say(self, last: bool, line: str, field: str) -> None:
         now = monotonic()
-        if now - self._reported < SECONDS_BETWEEN_REPORTS and completed < total:
+        if now - self._reported < SECONDS_BETWEEN_REPORTS and not last:
             return
         self._reported = now
-        speed = completed / max(now - self._started, 1e-9)
-        left = (total - completed) / max(speed, 1e-9)
-        log(
-            f"{self._session}: {completed} of {total} windows ({completed / total:.0%}), "
-            f"{speed:.1f} windows/s, {left // 60:.0f}:{left % 60:02.0f} left"
-        )
+        print_line(f"{self._session}: {line}")
         if self._post:
             try:
-                self._post(f"{self._session} {completed / total:.0%}")
+                self._post(f"{self._session} {field}")
             except (OSError, HTTPException, ValueError) as error:
-                log(f"the server's progress field cannot be set ({error}); see this log instead")
+                print_line(f"the server's progress field cannot be set ({error}); see this log instead")
                 self._post = None
 
 

@@ -18,7 +18,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.colours import COLOURS
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Tracks
-from novaspeech.server.saving import whole
+from novaspeech.saving import whole
 from novaspeech.view.figures import build
 from novaspeech.view.sound import Sound
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
-from novaspeech.server.saving import whole
+from novaspeech.saving import whole
 from novaspeech.view.data import segment_rows
 from novaspeech.view.drawing import (
     are_unit_vectors,

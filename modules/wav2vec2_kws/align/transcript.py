@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import PackageError, RequestError, first_line
+from novaspeech.errors import RequestError, first_line, require
 from novaspeech.segments import Segment
 from novaspeech.server import host
 
@@ -86,10 +86,8 @@ def _text(path: Path) -> str:
 
 
 def _subtitles(path: Path) -> list[str]:
-    try:
+    with require("subtitles need pysubs2", "pysubs2"):
         import pysubs2
-    except ImportError as error:
-        raise PackageError("subtitles need pysubs2: pip install pysubs2") from error
     # pysubs2 would take WebVTT's notes and styles, which end with a blank line, and times within a cue for text.
     text = re.sub(r"(?m)^(NOTE|STYLE|REGION)\b.*\n(.+\n?)*", "", _text(path).replace("\r\n", "\n"))
     text = re.sub(r"<\d+:[\d:.]+>", "", text)
@@ -101,10 +99,8 @@ def _subtitles(path: Path) -> list[str]:
 
 
 def _textgrid(path: Path) -> list[str]:
-    try:
+    with require("TextGrids need praatio", "praatio"):
         from praatio.utilities.textgrid_io import parseTextgridStr  # praatio's openTextgrid refuses tiers of one name
-    except ImportError as error:
-        raise PackageError("TextGrids need praatio: pip install praatio") from error
     try:
         tiers: list[dict[str, Any]] = parseTextgridStr(_text(path))["tiers"]
         tiers = [tier for tier in tiers if tier["class"] == "IntervalTier"]

@@ -14,7 +14,7 @@ import numpy as np
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import RequestError, WeightsError, first_line, quoted
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
-from novaspeech.server.saving import whole
+from novaspeech.saving import whole
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit
 

@@ -78,7 +78,7 @@ def test_the_numbers_are_those_of_each_alone(
 
     monkeypatch.setattr(WindowBatch, "joined", spied)
     outputs = ["embeddings"] if module == "wav2vec2_sv" else None
-    found = model.together(clips, outputs)
+    found = model.many(clips, outputs)
     assert max(shared) >= 3  # in one pass
     for clip, result in zip(clips, found, strict=True):
         expected = alone(model, clip, outputs)
@@ -93,6 +93,6 @@ def test_the_numbers_are_those_of_each_alone(
 
 def test_one_recording_alone_has_its_very_bytes(small_emow2v: Path, clips: list[Any]) -> None:
     model = load("emow2v", model=str(small_emow2v), context="recording")
-    [result] = model.together(clips[:1])
+    [result] = model.many(clips[:1])
     assert isinstance(result, Result)
     np.testing.assert_array_equal(result["embedding"], model(clips[0])["embedding"])

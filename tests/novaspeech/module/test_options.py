@@ -7,11 +7,11 @@ import pytest
 
 from novaspeech.errors import OptionError
 from novaspeech.module.backend_options import FrameOptions
-from novaspeech.module.options import Options, option
+from novaspeech.module.options import ComputeOptions, Options, option
 
 
 @dataclass(frozen=True)
-class Example(Options):
+class Example(ComputeOptions):
     model: str = option("owner/name", text="a model")
     threshold: float = option(0.5, text="a number", minimum=-1, maximum=1)
     loud: bool = option(False, text="a switch")
@@ -19,7 +19,7 @@ class Example(Options):
 
 def test_defaults() -> None:
     for nothing in (None, {}, {"batch_size": None, "model": None}):
-        assert Example.parse(nothing) == Example("owner/name", "auto", "auto", 250, 0.5, False)
+        assert Example.parse(nothing) == Example("owner/name", "mix", "auto", "auto", 250, 0.5, False)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,10 @@ def test_defaults() -> None:
         ("loud", "True", True),
         ("loud", False, False),
         ("device", "cpu", "cpu"),
+        ("channel", "mix", "mix"),
+        ("channel", "2", 2),
+        ("channel", 1, 1),
+        ("channel", " 3", 3),
     ],
 )
 def test_values_as_the_servers_send_them(name: str, value: object, expected: object) -> None:
@@ -54,6 +58,11 @@ def test_values_as_the_servers_send_them(name: str, value: object, expected: obj
         ("threshold", float("nan"), "a number from -1 to 1"),
         ("loud", "perhaps", "True or False"),
         ("model", {}, "a text"),
+        ("channel", 0, "mix, or the number of a channel: 1, 2, …"),
+        ("channel", "-1", "mix, or the number of a channel: 1, 2, …"),
+        ("channel", 1.5, "mix, or the number of a channel: 1, 2, …"),
+        ("channel", True, "mix, or the number of a channel: 1, 2, …"),
+        ("channel", "left", "mix, or the number of a channel: 1, 2, …"),
         ("device", "tpu", "one of auto, cpu, cuda, mps"),
         ("precision", "float64", "one of auto, float32, bfloat16, float16"),
     ],
@@ -81,12 +90,18 @@ def test_unknown_option_lists_the_known() -> None:
         Example.parse({"speed": 2})
 
 
+def test_a_module_that_computes_with_no_model_speaks_of_none() -> None:
+    assert list(Options.fields()) == ["model", "channel"]
+    with pytest.raises(OptionError, match="unknown option 'batch_size'; this module's options are model, channel$"):
+        Options.parse({"batch_size": 1})
+
+
 @pytest.mark.parametrize("given", [[], ["model"], [["model", "a"]], 0, 7, False, "model=a", 1.5], ids=repr)
 def test_options_that_are_no_names_and_values(given: object) -> None:
     with pytest.raises(OptionError) as caught:
         Example.parse(given)
     assert str(caught.value) == (
-        f'the options are {given!r}; names and values are needed, for example {{"batch_size": 100}} in JSON'
+        f'the options are {given!r}; names and values are needed, for example {{"channel": 1}} in JSON'
     )
 
 
@@ -116,7 +131,7 @@ def test_of_what_is_quoted_two_hundred_characters_are_enough(given: object) -> N
 def test_novas_form_shows_the_modules_own_options_first() -> None:
     assert Example.optstr() == (
         "{model:STRING:owner/name};{threshold:STRING:0.5};{loud:BOOL:False};{device:LIST:auto,cpu,cuda,mps};"
-        "{precision:LIST:auto,float32,bfloat16,float16};{batch_size:STRING:250}"
+        "{precision:LIST:auto,float32,bfloat16,float16};{batch_size:STRING:250};{channel:STRING:mix}"
     )
 
 

@@ -18,6 +18,7 @@ from novaspeech.module.output import Output
 from novaspeech.module.results import build_outputs
 from novaspeech.module.session import Results, Session
 from novaspeech.segments import Segment
+from novaspeech.server.request import Request
 
 OUTPUTS = (
     Output("embeddings", aliases=("embedding",)),
@@ -49,13 +50,12 @@ def opened(session: SessionManager, recording_ms: int = 200, outputs: Sequence[O
     """A session of so many milliseconds; nothing is encoded."""
     recording = Recording.of_samples(np.zeros(recording_ms), 1000, "made")
     nothing: Any = None
-    requests = requested_outputs(session, outputs)
-    asked = frozenset(request.output.id for request in requests)
-    return Session("made", recording, GRID, 200, asked, nothing, nothing, nothing, requests)
+    requests = requested_outputs(Request(session), outputs, 25, 200)
+    return Session("made", recording, nothing, GRID, 200, requests, nothing)
 
 
 def build(session: SessionManager, recording_ms: int = 200) -> dict[str, Any]:
-    return build_outputs(opened(session, recording_ms), RESULTS, session.session, session.dataset)
+    return build_outputs(opened(session, recording_ms), RESULTS)
 
 
 def save_and_load(session: SessionManager, name: str, recording_ms: int = 200) -> Any:
@@ -149,12 +149,14 @@ def test_what_an_earlier_job_left_there_has_no_say(tmp_path: Path) -> None:
 )
 def test_requests_that_cannot_be_served(tmp_path: Path, entry: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        requested_outputs(manager(tmp_path, entry), OUTPUTS)
+        requested_outputs(Request(manager(tmp_path, entry)), OUTPUTS, 25, 200)
     assert message in str(caught.value)
 
 
 def test_an_annotation_without_a_subtype_is_understood(tmp_path: Path) -> None:
-    [request] = requested_outputs(manager(tmp_path, {"id": "valence", "src": "file:annotation"}), OUTPUTS)
+    [request] = requested_outputs(
+        Request(manager(tmp_path, {"id": "valence", "src": "file:annotation"})), OUTPUTS, 25, 200
+    )
     assert request.output.id == "valence"
 
 
@@ -168,7 +170,7 @@ def test_a_session_says_which_classes_it_has(tmp_path: Path) -> None:
     one = opened(session, outputs=KEYWORDS)
     one.name_classes("keywords", ["money", "thank you"])
     segments = [Segment(0, 40, "thank you", 0.5), Segment(80, 120, "money", 1.0)]
-    [built] = build_outputs(one, {"keywords": segments}, "session", "dataset").values()
+    [built] = build_outputs(one, {"keywords": segments}).values()
     assert [tuple(row) for row in built.data] == [(0, 40, 1, 0.5), (80, 120, 0, 1.0)]
     assert {key: entry["name"] for key, entry in built.annotation_scheme.classes.items()} == {
         "0": "money", "1": "thank you",
@@ -182,7 +184,7 @@ def test_texts_that_would_break_a_file(tmp_path: Path) -> None:
     one = opened(session, outputs=(Output("words", "annotation:Free"),))
     texts = ["well;", '"I', 'said"', "two\nlines", "it’s"]
     segments = [Segment(100 * place, 100 * place + 50, text, 0.5) for place, text in enumerate(texts)]
-    [built] = build_outputs(one, {"words": segments}, "session", "dataset").values()
+    [built] = build_outputs(one, {"words": segments}).values()
     FileHandler().save(built, tmp_path / "a.annotation")
     loaded = FileHandler().load(tmp_path / "a.annotation")
     assert loaded.data["name"].tolist() == ["well,", "'I", "said'", "two lines", "it’s"]
@@ -198,5 +200,5 @@ def test_classes_that_the_scheme_lacks_are_refused_when_they_are_named(tmp_path:
     with pytest.raises(RequestError, match="the class 'MONEY' is there twice, written in different ways"):
         one.name_classes("keywords", ["money", "MONEY"])
     one.name_classes("keywords", ["money"])
-    [built] = build_outputs(one, {"keywords": [Segment(0, 40, "money", 1.0)]}, "session", "dataset").values()
+    [built] = build_outputs(one, {"keywords": [Segment(0, 40, "money", 1.0)]}).values()
     assert built.data["id"].tolist() == [3]

@@ -15,9 +15,8 @@ from discover_utils.data.provider.dataset_iterator import DatasetIterator
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RecordingError, RequestError
 from novaspeech.module.catalogue import load_trainer
-from novaspeech.module.processor import open_recording
+from novaspeech.server.request import Request
 from tests.conftest import SPEECH, Job
-from tests.novaspeech.audio.sounds import signal_of
 from w2v_bert_2.w2v_bert_2 import W2VBert2
 
 Run = Callable[..., Job]
@@ -124,13 +123,13 @@ class ManagerOf:
     [
         ([], "none"),
         ([{"type": "input", "id": "sound", "src": "file:stream:audio"}], "'sound'"),
-        ([{"type": "output", "id": "audio", "src": "file:stream:audio"}], "none"),
+        ([{"type": "output", "id": "audio", "src": "file:stream:audio", "uri": "a.wav"}], "none"),
         ([{"type": "input", "id": "audio", "src": "file:annotation:free"}], "'audio'"),
     ],
 )
 def test_no_audio_input(entries: list[dict[str, str]], named: str) -> None:
     with pytest.raises(RequestError, match=f"needs an audio input with the id 'audio'; its inputs are: {named}"):
-        open_recording(ManagerOf(*entries), "audio")
+        print(Request(ManagerOf(*entries)).audio)
 
 
 def test_an_input_by_url_is_the_array_that_the_host_loads(tmp_path: Path) -> None:
@@ -141,12 +140,33 @@ def test_an_input_by_url_is_the_array_that_the_host_loads(tmp_path: Path) -> Non
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/a.wav"
         entry = {"type": "input", "id": "audio", "src": "url:stream:audio", "uri": url}
-        recording = open_recording(SessionManager("d", [entry], "s", {}), "audio", 8000)
+        audio = Request(SessionManager("d", [entry], "s", {})).audio
         server.shutdown()
-    assert recording.duration_ms == 1000
-    np.testing.assert_allclose(signal_of(recording), samples.mean(axis=1), atol=1e-6)
+    assert isinstance(audio, tuple)
+    assert audio[1] == 8000
+    np.testing.assert_allclose(audio[0], samples, atol=1e-6)
 
 
 def test_an_input_without_samples() -> None:
     with pytest.raises(RecordingError, match="input 'audio' holds no samples"):
         Recording.of_samples(np.zeros((0, 2)), 16000, "input 'audio'")
+
+
+def test_one_channel_of_a_recording(run_job: Run, mono: Callable[..., Path], tmp_path: Path) -> None:
+    """One person a channel: the second one's values are those of the second channel alone, by whichever way."""
+    voices = np.random.default_rng(0).normal(0, 0.1, (32000, 2)).astype(np.float32) * (0.2, 1.0)
+    soundfile.write(tmp_path / "two.wav", voices, 16000, subtype="FLOAT")
+    alone = [run_job(mono(f"{number}.wav", voices[:, number]), name=f"alone{number}").load().data for number in (0, 1)]
+    mixed = run_job(tmp_path / "two.wav", name="mixed").load().data
+    np.testing.assert_array_equal(run_job(tmp_path / "two.wav", {"channel": "mix"}, name="mix").load().data, mixed)
+    for number in (0, 1):
+        found = run_job(tmp_path / "two.wav", {"channel": number + 1}, name=f"one{number}").load().data
+        np.testing.assert_array_equal(found, alone[number])
+        assert not np.allclose(found, mixed, atol=1e-3)
+
+
+def test_a_channel_that_is_not_there(run_job: Run, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "two.wav", np.zeros((32000, 2), np.float32), 16000)
+    job = run_job(tmp_path / "two.wav", {"channel": "3"})
+    assert job.code == 1
+    assert "two.wav has 2 channels; option 'channel' is 3; it may be mix or 1 to 2" in job.printed

@@ -17,7 +17,7 @@ import soundfile
 from discover_utils.scripts import process
 
 from demo.standins import make_standin
-from novaspeech.given import open_audio
+from novaspeech.audio.recording import Recording
 from tests.conftest import ROOT, SPEECH
 from tests.novaspeech.audio.sounds import signal_of
 from tests.real_servers.nova_database import write_annotation
@@ -113,4 +113,4 @@ def speaker_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def voices() -> np.ndarray:
     """(N,) at 16 kHz: 14 s of the demo's first voice."""
     samples, rate = soundfile.read(SPEECH, dtype="float32")
-    return signal_of(open_audio((samples[: 14 * rate], rate), "voices"))
+    return signal_of(Recording.of_samples(samples[: 14 * rate], rate, "voices"))

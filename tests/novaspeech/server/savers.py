@@ -13,8 +13,8 @@ from novaspeech.inference.engine import Windows
 from novaspeech.module.output import Output
 from novaspeech.module.results import build_outputs
 from novaspeech.result import Result
+from tests.novaspeech.module.test_outputs import manager, opened
 from tests.novaspeech.server.conftest import DATASET, Nova, stream
-from tests.novaspeech.server.test_outputs import manager, opened
 
 STREAM, SCORES = Output("embeddings"), Output("valence", "annotation:Continuous")
 OLD, NEW = (3000, 0.25), (40_000, 0.75)  # rows, and the value in each
@@ -56,7 +56,7 @@ def through_host(session: SessionManager, output: Output, file: Path) -> Place:
     state = opened(session, outputs=[output])
 
     def save(rows: int, value: float) -> None:
-        session.output_data_templates.update(build_outputs(state, found(rows, value), "session", session.dataset))
+        session.output_data_templates.update(build_outputs(state, found(rows, value)))
         session.save()
 
     return Place(save, file)
@@ -66,7 +66,7 @@ def by_python(folder: Path, output: Output) -> Place:
     state = opened(manager(folder, {"id": output.id}), outputs=[output])
 
     def save(rows: int, value: float) -> None:
-        Result(state, found(rows, value), [output]).save(folder)
+        Result(state, found(rows, value)).save(folder)
 
     return Place(save, folder / f"made.{output.id}.{output.kind}")
 

@@ -11,7 +11,10 @@ from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
 import novaspeech
 from novaspeech.errors import RecordingError, RequestError
-from novaspeech.server import host, places
+from novaspeech.server import host
+from novaspeech.server.request import Request
+
+AUDIO = {"id": "audio", "type": "input", "src": "file:stream:audio"}
 
 
 def test_the_package_that_is_running_is_the_one_used() -> None:
@@ -122,11 +125,12 @@ def test_src_that_the_host_does_not_know(entry: dict[str, str]) -> None:
 
 
 def test_a_template_names_a_file_for_each_session() -> None:
-    manager = SessionManager("d", [], "s_1", {})
-    entry = {"id": "audio", "src": "file:stream:audio", "uri_template": "/data/{dataset}/{session}.wav"}
-    assert places.input_path(manager, entry) == Path("/data/d/s_1.wav")
-    with pytest.raises(RequestError, match="entry 'audio' of the request names no file"):
-        places.input_path(manager, {"id": "audio", "src": "file:stream:audio"})
+    entry = AUDIO | {"uri_template": "/data/{dataset}/{session}.wav"}
+    asked = Request(SessionManager("d", [entry, AUDIO | {"id": "nowhere"}], "s_1", {}))
+    assert asked.input_path(asked.inputs["audio"]) == Path("/data/d/s_1.wav")
+    assert asked.input_path(asked.inputs["audio"], "s_2") == Path("/data/d/s_2.wav")
+    with pytest.raises(RequestError, match="entry 'nowhere' of the request names no file"):
+        asked.input_path(asked.inputs["nowhere"])
 
 
 class NoSuchStream:
@@ -145,9 +149,9 @@ class NoSuchStream:
 def test_a_stream_that_the_database_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("discover_utils.data.handler.nova_db_handler.AnnotationHandler", NoSuchStream)
     NoSuchStream.client = {"d": {"Streams": NoSuchStream()}}
-    manager = SessionManager("d", [], "s", {"db": {}})
-    entry = {"id": "audio", "src": "db:stream:Audio", "role": "teacher", "name": "sound"}
+    entry = AUDIO | {"src": "db:stream:Audio", "role": "teacher", "name": "sound"}
+    asked = Request(SessionManager("d", [entry, entry | {"id": "other", "role": ""}], "s", {"db": {}}))
     with pytest.raises(RecordingError, match="the database has no stream 'sound' in dataset 'd'"):
-        places.input_path(manager, entry)
-    with pytest.raises(RequestError, match="input 'audio' needs a role"):
-        places.input_path(manager, entry | {"role": ""})
+        asked.input_path(asked.inputs["audio"])
+    with pytest.raises(RequestError, match="input 'other' needs a role"):
+        asked.input_path(asked.inputs["other"])

@@ -38,6 +38,24 @@ def test_a_line_every_few_seconds_and_one_at_the_end(
     ]
 
 
+def test_reading_is_the_first_part(
+    clock: Iterator[list[float]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISCOVER_JOB_KEY", raising=False)
+    [now] = clock
+    report = LogProgress("session_1")
+    for seconds, read, total in ((1, 60_000, 600_000), (6, 300_000, 600_000), (12, 900_000, 0)):
+        now[0] = 100 + seconds
+        report.reading(read, total)
+    now[0] = 122
+    report(100, 1000)
+    assert capsys.readouterr().out.splitlines() == [
+        "session_1: 300 s are read (50%)",
+        "session_1: 900 s are read",
+        "session_1: 100 of 1000 windows (10%), 10.0 windows/s, 1:30 left",
+    ]
+
+
 class Receiver(BaseHTTPRequestHandler):
     received: list[dict[str, str]]
 

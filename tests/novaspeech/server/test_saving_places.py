@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from discover_utils.data.stream import SSIStream
 
 from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.module.checks import requested_outputs
-from novaspeech.module.output import Output
+from novaspeech.module.output import Output, OutputRequest
 from novaspeech.result import Result
+from novaspeech.server.request import Request
+from tests.novaspeech.module.test_outputs import manager, opened
 from tests.novaspeech.server.conftest import DATASET, Nova, stream
 from tests.novaspeech.server.savers import NEW, OLD, STREAM, found, through_host, to_file
-from tests.novaspeech.server.test_outputs import manager, opened
 
 
 def test_an_output_that_is_protected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +39,7 @@ def test_an_output_that_is_protected(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(RequestError, match="output 'embeddings': .*embeddings.stream cannot be written"):
-        requested_outputs(manager(tmp_path, {"id": "embeddings"}), [STREAM])
+        requested_outputs(Request(manager(tmp_path, {"id": "embeddings"})), [STREAM], 25, 200)
     with pytest.raises(NovaspeechError, match=r"cannot be written \(Permission denied\): it or its folder may not be"):
         place.save(*NEW)
     assert place.state() == OLD
@@ -88,7 +90,7 @@ def test_a_name_too_long_is_said_before_the_work(tmp_path: Path, length: int, re
         assert place.state() == OLD
         return
     with pytest.raises(RequestError, match=r"output 'embeddings': the name of /.*\.stream is too long; give a shorter"):
-        requested_outputs(session, [STREAM])
+        requested_outputs(Request(session), [STREAM], 25, 200)
 
 
 def test_a_path_too_long_only_while_it_is_written(tmp_path: Path) -> None:
@@ -100,13 +102,15 @@ def test_a_path_too_long_only_while_it_is_written(tmp_path: Path) -> None:
     assert len(str(folder / "x.stream~")) == 4095, "the longest there is"
     (folder / "x.stream~").touch()
     with pytest.raises(RequestError, match="is too long"):
-        requested_outputs(manager(folder, {"id": "embeddings", "uri": str(folder / "x.stream")}), [STREAM])
+        requested_outputs(
+            Request(manager(folder, {"id": "embeddings", "uri": str(folder / "x.stream")})), [STREAM], 25, 200
+        )
 
 
 def test_the_databases_streams_are_checked_before_the_work(nova: Nova) -> None:
     def ask(name: str, **context: Any) -> None:
         asked = SessionManager(DATASET, [stream("embeddings", name)], "monday", {"db": context})
-        requested_outputs(asked, [STREAM])
+        requested_outputs(Request(asked), [STREAM], 25, 200)
 
     login = {"db_host": "x", "db_port": 1, "db_user": "x", "db_password": "x"}
     ask("e", data_dir=nova.data, **login)
@@ -120,9 +124,9 @@ def test_the_databases_streams_are_checked_before_the_work(nova: Nova) -> None:
 
 
 def test_a_recordings_name_too_long_is_said_before_any_file_is_written(tmp_path: Path) -> None:
-    state = opened(manager(tmp_path, {"id": "embeddings"}, {"id": "valence"}))
     outputs = [Output("v", "annotation:Continuous"), Output("e" * 250)]
-    result = Result(state, {output.id: found(*OLD)["valence"] for output in outputs}, outputs)
+    state = replace(opened(manager(tmp_path, {"id": "valence"})), requests=list(map(OutputRequest.of_file, outputs)))
+    result = Result(state, {output.id: found(*OLD)["valence"] for output in outputs})
     with pytest.raises(RequestError, match=r"the name of /.*\.stream is too long; give the recording or the folder"):
         result.save(tmp_path / "out" / "new")
     assert not (tmp_path / "out").exists()

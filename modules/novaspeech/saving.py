@@ -19,20 +19,16 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from novaspeech.errors import SavingError
-from novaspeech.server import host
 
 _PREFIX = ".novaspeech-"  # of the hidden folders; tempfile adds eight characters
 _ABANDONED_S = 24 * 3600  # a writer that was killed leaves its folder; nobody writes one output for a day
-_MARK = "novaspeech_saves_whole"
-_lock = threading.Lock()  # DISCOVER's debug backend runs several jobs in one process
-
-_Data = TypeVar("_Data")
+_lock = threading.Lock()  # several jobs may run in one process
 
 _FULL = "make room on the disk and run it again"
 _PART = "make room on the disk, or raise the limit for a file (ulimit -f), and run it again"
@@ -50,31 +46,6 @@ _REMEDIES = {
     errno.EISDIR: "there is a folder of that name; move it away",
     errno.ENAMETOOLONG: "give it a shorter name",
 }
-
-
-def saved_whole(data: _Data) -> _Data:
-    """The same object of the host's, which the host's file handler from now on saves whole or not at all.
-
-    The handler is patched once in a process, and only looks for our mark: what other modules save, in other jobs or
-    in the same thread, it saves as ever.
-    """
-    setattr(data, _MARK, True)
-    handler = _handler()
-    with _lock:
-        if not hasattr(handler.save, _MARK):
-            handler.save = _whole_if_marked(handler.save)
-    return data
-
-
-def save(data: Any, file: Path) -> None:
-    """Saves one of the host's objects as the host does, whole or not at all.
-
-    Raises:
-        SavingError: it cannot be written.
-    """
-    with whole(file) as partial:
-        _handler()().save(data, partial)
-        _refuse_part(data, partial)
 
 
 def save_json(content: Any, file: Path) -> None:
@@ -115,24 +86,6 @@ def takes_files(folder: Path) -> bool:
             return True
     except OSError:
         return False
-
-
-def _handler() -> Any:
-    return host.module("data.handler.file_handler").FileHandler
-
-
-def _whole_if_marked(save_in_place: Callable[..., Any]) -> Callable[..., Any]:
-    def save_whole(self: Any, data: Any, fp: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> Any:
-        # Not to overwrite is for the host to see to, and there is nothing that could be lost.
-        if not getattr(data, _MARK, False) or not overwrite:
-            return save_in_place(self, data, fp, overwrite, *args, **kwargs)
-        with whole(Path(fp)) as partial:
-            saved = save_in_place(self, data, partial, overwrite, *args, **kwargs)
-            _refuse_part(data, partial)
-        return saved
-
-    setattr(save_whole, _MARK, True)
-    return save_whole
 
 
 @contextmanager
@@ -197,14 +150,6 @@ def flush(file: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # network disks that cannot do it
                 raise
-
-
-def _refuse_part(data: Any, file: Path) -> None:
-    """Raises OSError for a stream's data that are not all there: NumPy does not look whether the last block fits."""
-    if isinstance(data, host.SSIStream):
-        written, wanted = file.with_name(f"{file.name}~").stat().st_size, data.data.nbytes
-        if written != wanted:
-            raise OSError(f"{written} of {wanted} bytes written")
 
 
 def _sweep(folder: Path) -> None:

@@ -1,0 +1,37 @@
+"""The `optstr` of trainer files, from which NOVA draws its form: what each module's options say.
+
+python -m novaspeech.module.trainers [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from novaspeech.module.catalogue import MODULES, load_trainer, module_names, processor_class
+
+
+def as_it_should_be(name: str) -> tuple[Path, str, str]:
+    """A module's trainer file, its text, and that text with the `optstr` that the module's options mean."""
+    file = MODULES / name / f"{name}.trainer"
+    text, optstr = file.read_text(encoding="utf-8"), processor_class(load_trainer(name)).options_class.optstr()
+    return file, text, re.sub(r'optstr="[^"]*"', lambda _: f'optstr="{optstr}"', text)
+
+
+def main() -> int:
+    """Lists the trainers that are behind their options, and writes them with --write; 1 if some still are."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--write", action="store_true", help="bring them up to date")
+    write, behind = parser.parse_args().write, False
+    for file, text, wanted in map(as_it_should_be, module_names()):
+        if text != wanted:
+            behind = True
+            print(file)
+            if write:
+                file.write_text(wanted, encoding="utf-8")
+    return int(behind and not write)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,98 @@
+"""A module that has neither weights to fetch nor the options of those that have: every command takes it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import novaspeech
+from novaspeech.command.main import main
+from novaspeech.errors import OptionError
+from novaspeech.module import catalogue
+from tests.conftest import SPEECH
+
+SCRIPT = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from novaspeech.inference.encoder import Encoder
+from novaspeech.module.options import Options
+from novaspeech.module.output import Output
+from novaspeech.module.processor import SpeechProcessor
+
+
+@dataclass(frozen=True)
+class LoudnessOptions(Options):
+    without: ClassVar[frozenset[str]] = frozenset({"model"})
+
+
+class LoudnessEncoder(Encoder):
+    def encode(self, batch, names):
+        return {"loudness": batch.windows.square().mean(dim=1, keepdim=True).sqrt()}
+
+
+class Loudness(SpeechProcessor):
+    options_class = LoudnessOptions
+    outputs = (Output("loudness"),)
+
+    def load_encoder(self):
+        return LoudnessEncoder(sampling_rate=16000, min_length=16, dimensions={"loudness": 1})
+"""
+TRAINER = """<?xml version="1.0" ?>
+<trainer ssi-v="5">
+    <info trained="true"/>
+    <meta backend="nova-server" category="Voice" frameStep="40ms" leftContext="0" rightContext="0"
+          description="How loud it is" is_iterable="True">
+        <io type="input" id="audio" data="stream:Audio" default_value="audio"/>
+        <io type="output" id="loudness" data="stream:SSIStream" default_value="loudness" default_active="True"/>
+    </meta>
+    <model create="Loudness" script="loudness.py" optstr="{channel:STRING:mix}"/>
+</trainer>
+"""
+
+
+@pytest.fixture
+def loudness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module without weights and without the option `model`."""
+    folder = tmp_path / "loudness"
+    folder.mkdir()
+    for name, content in (
+        ("__init__.py", ""),
+        ("loudness.py", SCRIPT),
+        ("version.py", '__version__ = "0.1.0"'),
+        ("loudness.trainer", TRAINER),
+    ):
+        (folder / name).write_text(content, encoding="utf-8")
+    monkeypatch.setattr(catalogue, "MODULES", tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.startswith("loudness")]:
+        monkeypatch.delitem(sys.modules, name)
+    return "loudness"
+
+
+def test_nothing_is_fetched(loudness: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["download", loudness]) == 0
+    assert f"{loudness}: {catalogue.MODULES / loudness}" in capsys.readouterr().out
+    assert catalogue.published_is_here(loudness)
+    assert catalogue.published_name(loudness) == ""
+
+
+def test_it_shows_only_what_it_uses(loudness: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["modules", loudness]) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "option " in line] == ["channel"]
+    for name in ("model", "device", "batch_size"):
+        with pytest.raises(OptionError, match=f"unknown option '{name}'; this module's options are channel$"):
+            novaspeech.load(loudness, **{name: "cpu"})
+
+
+def test_it_runs(loudness: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", loudness]) == 0
+    assert "works  " in capsys.readouterr().out
+    result = novaspeech.load(loudness)(SPEECH, end="1s")
+    assert result["loudness"].shape == (25, 1)
+    assert np.all(result["loudness"] > 0)
