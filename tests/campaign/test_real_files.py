@@ -26,9 +26,9 @@ def test_each_file_is_read_by_both(tmp_path: Path) -> None:
     cut, late_sound, plain = (Verdict(**one) for one in json.loads(found.read_text()))  # by name
     assert (cut.ours, cut.theirs) == ("refused", "refused")
     assert str(folder / "cut.m4a") in cut.message
-    assert late_sound.late
     for verdict in (late_sound, plain):
         assert (verdict.ours, verdict.theirs, verdict.noise) == ("read", "clean", 0), verdict
+        assert verdict.by == "placed"
         assert not verdict.off, verdict
         assert verdict.correlation > 0.99
     assert "3 files; ours: {'refused': 1, 'read': 2}" in printed
@@ -49,5 +49,6 @@ def test_what_differs_is_listed() -> None:
         ("clean and refused (0.00 %): 0", 0),
         ("clean and off by more than 20 ms: 1", 1),
         ("clean and of another sound: 1", 1),
+        ("clean and right only without FFmpeg's times: 0", 0),
         ("not clean and off: 0", 0),
     ]
