@@ -17,6 +17,7 @@ from novaspeech.audio import containers
 from novaspeech.audio.signal import BLOCK_SECONDS
 from novaspeech.audio.soundfile_source import check_rate
 from novaspeech.audio.timeline import Frame, Timeline
+from novaspeech.audio.wma import WmaClock
 from novaspeech.errors import RecordingError, shortened
 
 # Maximum seconds that a track may be shorter than stated: the longest packet of a common codec has 128 ms (AAC at
@@ -63,14 +64,15 @@ class AvSource:
         self.rate = int(codec.sample_rate)
         self.channels = int(codec.channels)
         check_rate(path, self.rate)
-        self._start = round((self._track.start_time or 0) * self._track.time_base * self.rate)
+        self._start: int = round((self._track.start_time or 0) * self._track.time_base * self.rate)
         self.zero = self._zero()
         self._has_length = self._container.duration is not None
         self._end = containers.stated_end(path, self._name, self._track, self._warned(_GUESSED))
         self.seconds = float(self._end or 0)
         self._pauses = containers.avi_pauses(path, self._track.index) if self._name == "avi" else []
         self._shape: tuple[str, str, int] | None = None  # format, layout and rate of the previous frame
-        self._lost_until = 0  # end of the last undecodable packet, in samples
+        self._wma = WmaClock(self._start, self.rate, codec.name == "wmalossless") if self._name == "asf" else None
+        self._lost_until = self._skipped = 0  # samples; the latter at the begin, and in the stated length
         self._lost: list[tuple[int, str]] = []  # begin of each undecodable packet, in samples, and why
 
     def _opened(self, reason: str) -> Any:
@@ -109,7 +111,7 @@ class AvSource:
         Raises:
             RecordingError: the file is shorter than stated, or nothing tells how much sound is missing.
         """
-        given = self._next = 0  # samples so far, and the time of a next frame without timestamp
+        given, self._next = 0, self._start  # samples so far, and the time of a next frame without timestamp
         begin, end = None, 0
         with _captured() as messages, self._container:
             for packet in self._packets():
@@ -130,15 +132,18 @@ class AvSource:
         taken = 0  # bytes
         with contextlib.suppress(av.FFmpegError):
             for packet in self._container.demux(self._track):
-                if not taken and self._name in _BARE:
-                    taken = packet.pos or 0
+                if not taken:
+                    self._skipped = max(0, self._start - max(0, self._time(packet.pts, packet.time_base)))
+                    taken = (packet.pos or 0) if self._name in _BARE else 0
                     self._check_begin(taken)
                 taken += packet.size
-                yield packet
+                if self._name not in _BARE or not bytes(packet).startswith(_TAGS):
+                    yield packet
         if self._name == "aac" and taken < containers.size_without_tag(self._path):
             self._lost.append((self._start, "bytes between its packets are none"))
 
     def _decoded(self, packet: Any, given: int) -> Iterator[Frame]:
+        is_first = packet.pts == self._track.start_time
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
@@ -151,17 +156,24 @@ class AvSource:
             return
         for frame in frames:
             for piece in self._packed(frame):
-                yield Frame(self._time(piece.pts, piece.time_base), piece.to_ndarray().reshape(piece.samples, -1))
+                at = self._time(piece.pts, piece.time_base)
+                if self._wma and (piece.pts is not None or not given):
+                    at = self._wma.place(at, self._next, is_first)
+                yield Frame(at, piece.to_ndarray().reshape(piece.samples, -1))
+                given += piece.samples
 
     def _packed(self, frame: Any) -> list[Any]:
         """The frame at the track's rate with interleaved channels: planar frames of 8 channels crash PyAV 18."""
         shape = frame.format.name, frame.layout.name, frame.rate
-        if shape != self._shape:
-            if self._shape is None:
-                self._layout = frame.layout
-            self._shape, self._resampler = shape, av.AudioResampler("flt", self._layout, self.rate)
-        packed: list[Any] = self._resampler.resample(frame)
-        return packed
+        try:
+            if shape != self._shape:
+                if self._shape is None:
+                    self._layout = frame.layout
+                self._shape, self._resampler = shape, av.AudioResampler("flt", self._layout, self.rate)
+            return list(self._resampler.resample(frame))
+        except (av.FFmpegError, ValueError) as error:
+            what = f"{frame.layout.nb_channels} channels at {frame.rate} Hz from {self._next / self.rate:.3f} s on"
+            raise RecordingError(f"{self._path} has {what}, which FFmpeg cannot mix; convert it to WAV") from error
 
     def _time(self, timestamp: int | None, tick: Fraction) -> int:
         """A timestamp in samples; None means the end of the previous frame."""
@@ -188,7 +200,8 @@ class AvSource:
         """Compares what was decoded with what the file states."""
         stated = None if self._end is None else round(self._end * self.rate)
         zero = begin if self.zero is None else min(self.zero, begin)
-        if not given or (stated is not None and end < stated - SHORT_BY_SECONDS * self.rate):
+        unseen = self._skipped + ((self._wma and self._wma.behind) or 0)
+        if not given or (stated is not None and end + unseen < stated - SHORT_BY_SECONDS * self.rate):
             states = f"states {max(0, stated - zero) / self.rate:.3f} s of sound" if stated else "has an audio track"
             what = f"only {(end - zero) / self.rate:.3f} s" if given else "nothing"
             raise self._damaged(f"it {states}, but {what} of it could be read{self._complaint}")

@@ -94,7 +94,12 @@ def stated_end(path: Path, name: str, audio: Any, guessed: bool) -> Fraction | N
         return audio.frames * tick if 0 < audio.frames < _UNKNOWN_FRAMES else None
     if name == "asf":
         return _asf_end(path)
-    return None if audio.duration is None or guessed else Fraction(((audio.start_time or 0) + audio.duration) * tick)
+    if audio.duration is None or guessed:
+        return None
+    head = audio.codec_context.extradata or b""
+    if name == "ogg" and head.startswith(b"OpusHead"):  # whose last page's time FFmpeg takes for a length
+        return Fraction((audio.duration - int.from_bytes(head[10:12], "little")) * tick)
+    return Fraction(((audio.start_time or 0) + audio.duration) * tick)
 
 
 def _asf_end(path: Path) -> Fraction | None:

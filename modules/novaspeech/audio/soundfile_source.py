@@ -42,6 +42,10 @@ class SoundfileSource:
         with soundfile.SoundFile(path) as file:
             if file.format not in _EXACT or "MPEG" in file.subtype or file.frames == _UNKNOWN_FRAMES:
                 raise ValueError("it only guesses the length")
+            if file.subtype == "GSM610":
+                raise ValueError("it takes the byte that fills up the data for a block more")
+            if file.format == "W64" and "IEEE float" in file.extra_info and file.subtype.startswith("PCM"):
+                raise ValueError("it takes floats for whole numbers")
             self.rate: int = file.samplerate
             self.channels: int = file.channels
             self.samples: int = file.frames
