@@ -37,7 +37,7 @@ class BYOLSEncoder(Encoder):
         compute = compute or Compute()
         self.network = network.for_inference().to(device=compute.device, dtype=compute.dtype)
         self.log_mel = LogMel(compute.device)
-        self._known: tuple[Recording, Statistics] | None = None  # of the recording before
+        self._known: tuple[Recording, Statistics] | None = None  # the last recording, and its statistics
         super().__init__(
             sampling_rate=SAMPLE_RATE,
             min_length=shortest_signal(network),

@@ -70,7 +70,7 @@ class LogMel30Seconds:
         return samples
 
     def statistics_of(self, signal: Signal) -> Statistics:
-        """Nothing: chunks are taken as windows."""
+        """No statistics: chunks are taken as windows."""
         return ()
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:

@@ -88,7 +88,7 @@ def _unique_rows(text: Sequence[str], length: int) -> dict[tuple[str, ...], int]
 
 def _longest_rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The longest subsequence of pairs in which second values rise; first values rise in all pairs."""
-    # For each length: lowest second value that a rising sequence ends with, and the index of that pair.
+    # Each length has the lowest second value that a rising sequence ends with, and the index of that pair.
     lowest, ends, before = list[int](), list[int](), list[int]()
     for index, (_, second) in enumerate(pairs):
         length = bisect.bisect_left(lowest, second)

@@ -36,7 +36,7 @@ class ExampleDetector:
 
     Args:
         name: the keyword's name.
-        example: its hidden states (M, D).
+        example: hidden states (M, D) of the example.
     """
 
     reads = HIDDEN
