@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 
 from novaspeech.errors import RequestError
+from tests.novaspeech.view.test_pictures import piled
+from wav2vec2_sv import trials
 from wav2vec2_sv.trials import draw_det, equal_error_rate, error_rates, read_trials
 
 
@@ -82,3 +87,18 @@ def test_a_list_as_voxceleb_has_them(tmp_path: Path) -> None:
         read_trials(file)
     with pytest.raises(RequestError, match="there is no list of trials"):
         read_trials(tmp_path)
+
+
+def test_labels_of_a_det_curve_do_not_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Figure] = []
+
+    class Kept(Figure):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            FigureCanvasAgg(self)
+            made.append(self)
+
+    monkeypatch.setattr(trials, "Figure", Kept)
+    shares = np.linspace(0, 1, 50)
+    draw_det(shares, 1 - shares, 0.5, tmp_path / "det.png")
+    assert piled(made[0]) == []

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from discover_utils.data.annotation import FreeAnnotation, FreeAnnotationScheme
 from discover_utils.data.handler.file_handler import FileHandler
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -24,7 +23,6 @@ from novaspeech.segments import Segment
 from novaspeech.view import pictures
 from novaspeech.view.drawing import column_means, draw_colours
 from novaspeech.view.pictures import _tick_seconds, draw_picture, format_time
-from wav2vec2_sv import trials
 
 Speech = Callable[..., Path]
 SECONDS = 160
@@ -284,18 +282,3 @@ def test_times_of_a_person(seconds: float, text: str) -> None:
 def test_ticks_are_those_of_a_clock(duration: float, step: float) -> None:
     assert _tick_seconds(duration) == step
     assert duration / step <= 12
-
-
-def test_labels_of_a_det_curve_do_not_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Figure] = []
-
-    class Kept(Figure):
-        def __init__(self, *arguments: Any, **more: Any) -> None:
-            super().__init__(*arguments, **more)
-            FigureCanvasAgg(self)
-            made.append(self)
-
-    monkeypatch.setattr(trials, "Figure", Kept)
-    shares = np.linspace(0, 1, 50)
-    trials.draw_det(shares, 1 - shares, 0.5, tmp_path / "det.png")
-    assert piled(made[0]) == []
