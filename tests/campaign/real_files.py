@@ -152,7 +152,8 @@ def examine(path: Path) -> Verdict:
         verdict = read_by_us(path, Path(folder))
         theirs, verdict.warning = read_by_ffmpeg(path.resolve(), Path(folder))
         verdict.theirs = "refused" if not theirs else "warned" if verdict.warning else "clean"
-        for verdict.by, signal in theirs.items() if verdict.ours == "read" else ():
+        for way, signal in theirs.items() if verdict.ours == "read" else ():
+            verdict.by = way
             compare(verdict, np.load(Path(folder) / "ours.npy"), signal)
             if not verdict.off:
                 break

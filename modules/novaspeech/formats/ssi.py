@@ -97,10 +97,11 @@ def read_tracks(name: str, audio: Path | None, files: Sequence[Path]) -> Tracks:
         if track.id in tracks:
             raise RequestError(f"{file} and another file would both be {name}.{track.id}.*; rename one")
         tracks[track.id] = track
+    recording = None if audio is None else Recording.open(audio)
     duration = max((track.times.max(initial=0) for track in tracks.values()), default=0.0)
-    if audio is not None:
-        duration = Recording.open(audio).duration_ms / 1000
-    return Tracks(name, str(audio or name), audio, float(duration), tuple(tracks.values()))
+    if recording:
+        duration = recording.duration_ms / 1000
+    return Tracks(name, str(audio or name), audio, float(duration), tuple(tracks.values()), recording)
 
 
 def _track(file: Path, own: str) -> Track:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from novaspeech.arrays import FloatArray
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RequestError, quoted
 from novaspeech.segments import Segment
 
@@ -75,6 +76,7 @@ class Tracks:
         audio: the recording, if it is a file that can be linked to.
         duration: duration of the recording in seconds.
         tracks: the outputs; each has its own id.
+        opened: the recording's sound, if somebody has opened it.
     """
 
     name: str
@@ -82,6 +84,16 @@ class Tracks:
     audio: Path | None
     duration: float
     tracks: tuple[Track, ...]
+    opened: Recording | None = None
+
+    @property
+    def recording(self) -> Recording | None:
+        """The recording's sound; None if there is no `audio`.
+
+        Raises:
+            RecordingError: the recording cannot be read.
+        """
+        return self.opened or (Recording.open(self.audio) if self.audio else None)
 
     def of_kind(self, kind: Kind) -> list[Track]:
         """The tracks of one kind."""

@@ -15,6 +15,7 @@ from bokeh.layouts import column
 from bokeh.resources import Resources
 
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.signal import Signal
 from novaspeech.colours import COLOURS
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Tracks
@@ -41,7 +42,8 @@ def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None =
         RecordingError: the recording cannot be read.
         SavingError: the page cannot be written.
     """
-    sound = Sound.of(Recording.open(tracks.audio)) if tracks.audio else None
+    recording = tracks.recording
+    sound = Sound.of(recording) if recording else None
     panels = build(tracks, sound, thresholds or {})
     if not panels.time:
         raise RequestError(f"{tracks.name} has nothing to draw over time: each output stands for the whole recording")
@@ -56,7 +58,7 @@ def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None =
         title=_escaped(tracks.name),
         bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
         style=(_PARTS / "page.css").read_text(encoding="utf-8"),
-        player=_player(tracks.audio, file),
+        player=_player(tracks.audio, recording, file),
         times=divisions["times"],
         maps=divisions.get("maps", ""),
         hidden="" if panels.maps else "hidden",
@@ -68,19 +70,18 @@ def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None =
         partial.write_text(page, encoding="utf-8")
 
 
-def _player(audio: Path | None, file: Path) -> str:
-    if audio is None:
+def _player(audio: Path | None, recording: Recording | None, file: Path) -> str:
+    if audio is None or recording is None:
         return "<p>The recording is not beside these results: there is nothing to hear.</p>"
     if audio.suffix.lower() not in _PLAYED:
-        audio = _playable(audio, file.with_suffix(".flac"))
+        audio = _playable(recording.signal, file.with_suffix(".flac"))
     kind = "video" if audio.suffix.lower() in _VIDEO else "audio"
     place = Path(os.path.relpath(audio.resolve(), file.parent.resolve())).as_posix()
     return f'<{kind} id="player" controls preload="metadata" src="{quote(place)}"></{kind}>'
 
 
-def _playable(audio: Path, target: Path) -> Path:
+def _playable(signal: Signal, target: Path) -> Path:
     """The sound of a recording in a form that browsers play; its times are those of the recording."""
-    signal = Recording.open(audio).signal
     with whole(target) as partial, soundfile.SoundFile(partial, "w", signal.rate, 1, "PCM_16") as flac:
         for block in signal.blocks():
             flac.write(np.nan_to_num(block))

@@ -11,7 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from novaspeech.audio.recording import Recording
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.saving import whole
@@ -113,8 +112,8 @@ def _drawn(panels: list[Panel], span: tuple[float, float], title: str) -> Figure
 
 def _panels(tracks: Tracks, start: float, end: float, thresholds: Mapping[str, float]) -> list[Panel]:
     panels: list[Panel] = []
-    if tracks.audio:
-        recording = Recording.open(tracks.audio)
+    recording = tracks.recording
+    if recording:
         if (start, end) != (0.0, recording.duration_ms / 1000):
             recording = recording.excerpt([(round(1000 * start), round(1000 * end))])
         sound = Sound.of(recording)

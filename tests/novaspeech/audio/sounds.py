@@ -17,7 +17,8 @@ LONG = 12
 
 def noise(seconds: int = SECONDS) -> np.ndarray:
     """Noise of speech's bandwidth, (n,) at 48 kHz: it looks like no other part of itself."""
-    return 0.1 * soxr.resample(np.random.default_rng(0).standard_normal(8000 * seconds), 8000, RATE)
+    made: np.ndarray = soxr.resample(np.random.default_rng(0).standard_normal(8000 * seconds), 8000, RATE)
+    return 0.1 * made
 
 
 def run(*words: object) -> None:
