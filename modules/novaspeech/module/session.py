@@ -29,19 +29,20 @@ Results: TypeAlias = "dict[str, Value]"
 class Inputs(Protocol):
     """What a session may listen to and read, whoever asks for it.
 
-    `excerpt` and `labels` take the name of an option that may say where something is, the option's value (empty means
-    the input), and the id of the input that holds it otherwise.
+    `excerpt` gives sound besides the recording, `labels` what somebody wrote about it. Both take the name of an option
+    that may say where it is, the option's value (empty means the input), and the id of the input that holds it
+    otherwise. They raise OptionError, RequestError or RecordingError.
+
+    Attributes:
+        audio: the recording: a file, or samples and their rate.
     """
 
     @property
-    def audio(self) -> Audio:
-        """The recording: a file, or samples and their rate."""
+    def audio(self) -> Audio: ...
 
-    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
-        """Sound besides the recording. Raises OptionError, RequestError or RecordingError."""
+    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt: ...
 
-    def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]:
-        """What somebody wrote about the recording, a file or segments. Raises RequestError."""
+    def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]: ...
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,16 @@ def as_it_should_be(name: str) -> tuple[Path, str, str]:
 
 
 def main() -> int:
-    """Lists the trainers that are behind their options, and writes them with --write; 1 if some still are."""
+    """Lists the trainers that are behind their options, or with --write brings them up to date; 1 if some still are."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--write", action="store_true", help="bring them up to date")
-    write, behind = parser.parse_args().write, False
-    for file, text, wanted in map(as_it_should_be, module_names()):
-        if text != wanted:
-            behind = True
-            print(file)
-            if write:
-                file.write_text(wanted, encoding="utf-8")
-    return int(behind and not write)
+    parser.add_argument("--write", action="store_true")
+    write = parser.parse_args().write
+    behind = [(file, wanted) for file, text, wanted in map(as_it_should_be, module_names()) if text != wanted]
+    for file, wanted in behind:
+        print(file)
+        if write:
+            file.write_text(wanted, encoding="utf-8")
+    return int(bool(behind) and not write)
 
 
 if __name__ == "__main__":
