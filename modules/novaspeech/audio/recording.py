@@ -187,7 +187,7 @@ class _Array:
     """Samples that the caller already holds."""
 
     def __init__(self, samples: npt.NDArray[Any], rate: int) -> None:
-        self._samples, self.rate = samples.reshape(len(samples), -1), rate
+        self._samples, self.rate = samples[:, None] if samples.ndim == 1 else samples, rate
         self.channels, self.seconds = self._samples.shape[1], len(samples) / rate
 
     def blocks(self) -> Iterator[FloatArray]:
