@@ -23,7 +23,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(
             ROOT / name, folder / name, ignore=shutil.ignore_patterns("small", "data", "pictures", "__pycache__")
         )
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt", "tasks.py"):
         shutil.copy(ROOT / name, folder / name)
     assert main(["new-module", "own_model", "--out", str(folder / "modules")]) == 0
     return folder
