@@ -1,4 +1,4 @@
-"""What a field day brings: damaged recordings, kills, full disks, many jobs at once, spoilt weights; run by hand.
+"""What a field day brings: damaged recordings, kills, full disks, many jobs at once; run by hand.
 
     python -m tests.campaign [--only recordings kills …] [--minutes 30] [--seed 0]
     python -m tests.campaign --only recordings --seed 0 --trial 137   # one trial again
@@ -28,7 +28,6 @@ from tests.campaign.kills import Kills
 from tests.campaign.many import Many
 from tests.campaign.recordings import Recordings
 from tests.campaign.servers import Servers
-from tests.campaign.weights import Weights
 
 # Section → its share of the time that is left, among the sections that are left.
 SECTIONS: dict[str, tuple[type[Section], float]] = {
@@ -40,7 +39,6 @@ SECTIONS: dict[str, tuple[type[Section], float]] = {
         (Servers, 2),
         (Disk, 1),
         (Jobs, 3),
-        (Weights, 3),
     )
 }
 
