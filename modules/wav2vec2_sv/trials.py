@@ -99,9 +99,8 @@ def draw_det(misses: Array, alarms: Array, rate: float, picture: Path) -> None:
     display = DetCurveDisplay(fpr=shown[0], fnr=shown[1]).plot(ax=figure.subplots(), color=COLOURS[0])
     lowest, middle = (NormalDist().inv_cdf(float(share)) for share in (TINIEST, shown[2]))
     display.ax_.plot(middle, middle, "o", color=COLOURS[1], label=f"equal error rate {100 * rate:.2f} %")
-    display.ax_.set(
-        xlabel="false alarms", ylabel="misses", xlim=(lowest, 0.1), ylim=(lowest, 0.1)
-    )  # the axes end at 54 %
+    view = (lowest, 0.1)  # from 0.01 to 54 %
+    display.ax_.set(xlabel="false alarms", ylabel="misses", xlim=view, ylim=view)
     display.ax_.grid(color="#dddddd")
     display.ax_.legend()
     figure.savefig(picture, dpi=110)
