@@ -209,7 +209,7 @@ def test_a_recording_of_one_chunk_is_one_forward_pass(folders: dict[str, Path], 
     samples = speech(7.3)
     recording, grid = Recording.of_samples(samples, 16000, "made"), WindowGrid.fit(40, 40, 960, 0, 7000)
     encoder = SpeechEncoder(folders[model], pooling=pooling)
-    found = Inference(encoder, once=True).encode(recording, grid, ["embeddings"])["embeddings"]
+    found = Inference(encoder, context="recording").encode(recording, grid, ["embeddings"])["embeddings"]
     hidden = chosen(reference(folders[model], samples), "-1")
     expected = [POOLED[pooling](part) for part in pooled(hidden, encoder.frame_hop, encoder.frame_length, grid)]
     assert_close(found.values, np.stack(expected))
@@ -218,11 +218,11 @@ def test_a_recording_of_one_chunk_is_one_forward_pass(folders: dict[str, Path], 
 
 @pytest.mark.parametrize("model", ["hubert-large", "data2vec-audio", "unispeech-sat-base", "whisper"])
 def test_an_export_of_each_kind(folders: dict[str, Path], exported: Callable[..., Path], model: str) -> None:
-    recording = Recording.of_samples(speech(7.3), 16000, "made")
+    recording, grid = Recording.of_samples(speech(7.3), 16000, "made"), WindowGrid.fit(600, 600, 400, 0, 7000)
     onnx = SpeechEncoder(exported("speech_encoder", folders[model]), compute=onnx_compute("cpu", "float32"))
-    for once in (False, True):
+    for context in ("window", "recording"):
         rows = [
-            Inference(encoder, once=once).encode(recording, WindowGrid.fit(600, 600, 400, 0, 7000), ["embeddings"])
+            Inference(encoder, context=context).encode(recording, grid, ["embeddings"])
             for encoder in (onnx, SpeechEncoder(folders[model]))
         ]
         assert_close(rows[0]["embeddings"].values, rows[1]["embeddings"].values)
@@ -242,7 +242,7 @@ def test_what_a_model_takes_from_the_whole_is_that_of_the_recording(folders: dic
 @pytest.mark.parametrize("model", ["wavlm-base-plus", "w2v-bert-2.0"])
 def test_one_nan_costs_the_windows_that_hear_it(folders: dict[str, Path], model: str) -> None:
     samples, grid, encoder = speech(20), WindowGrid.fit(40, 40, 960, 0, 20_000), SpeechEncoder(folders[model])
-    inference = Inference(encoder, once=True)
+    inference = Inference(encoder, context="recording")
     intact = inference.encode(Recording.of_samples(samples.copy(), 16000, "a"), grid, ["embeddings"])["embeddings"]
     samples[160_000] = np.nan
     found = inference.encode(Recording.of_samples(samples, 16000, "b"), grid, ["embeddings"])["embeddings"]

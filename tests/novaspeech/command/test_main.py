@@ -65,7 +65,7 @@ def test_a_broken_recording_is_named_and_the_others_are_done(
     assert novaspeech("run", "w2v_bert_2", tmp_path / "text.wav", tmp_path / "missing.wav", speech("good.wav")) == 1
     problems = problems_of(capsys.readouterr().err)
     assert len(problems) == 2
-    assert problems[0].startswith(f"novaspeech: {tmp_path}/text.wav is not audio that libsndfile or ffmpeg can read")
+    assert problems[0].startswith(f"novaspeech: {tmp_path}/text.wav is not audio that libsndfile or FFmpeg can read")
     assert problems[1].startswith(f"novaspeech: {tmp_path}/missing.wav does not exist")
     assert (tmp_path / "good.embeddings.stream").is_file()
 
@@ -113,7 +113,7 @@ def test_modules_come_from_the_trainers(novaspeech: Callable[..., int], capsys: 
     assert novaspeech("modules") == 0
     printed = capsys.readouterr().out
     for line in (
-        "w2v_bert_2 0.2.0",
+        "w2v_bert_2 0.3.0",
         "  windows  frame 40 ms, left 960 ms, right 0 ms",
         "  input    audio (stream:Audio)",
         "  output   embeddings (stream:SSIStream)",
