@@ -24,7 +24,7 @@ def decoded(path: Path) -> tuple[np.ndarray, int]:
 def cut_windows(path: Path, grid: WindowGrid) -> list[np.ndarray]:
     """The windows of a grid at 16 kHz, edges padded."""
     samples, rate = decoded(path)
-    mono = samples.mean(axis=1)
+    mono = samples[:, samples.any(axis=0)].mean(axis=1)  # a channel that is silent throughout does not count
     signal = mono if rate == 16000 else soxr.resample(mono, rate, 16000, quality="HQ")
     padded = np.pad(signal, (16 * grid.left_ms, 16 * (grid.frame_ms + grid.right_ms)), mode="edge")
     starts = 16 * grid.stride_ms * np.arange(grid.count)

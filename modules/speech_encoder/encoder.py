@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
-
-import torch
 
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.models.compute import Compute
@@ -41,6 +38,3 @@ class SpeechEncoder(FrameEncoder):
         self.layers = range(last + 1) if chosen is None else (chosen,)
         if chosen is not None:
             model.network.keep(chosen)
-
-    def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return {"embeddings": pooled}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
-
-import torch
 
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.models.compute import Compute
@@ -27,6 +24,3 @@ class W2VBert2Encoder(FrameEncoder):
         compute = compute or Compute()
         model = load_wav2vec2_bert(folder, compute)
         super().__init__(model, {"embeddings": model.width}, compute)
-
-    def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return {"embeddings": pooled}

@@ -76,9 +76,6 @@ class KeywordEncoder(FrameEncoder):
             given[LETTERS] = self._letters(states[END].to(self.compute.dtype)).float().log_softmax(dim=-1)
         return given
 
-    def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
-        return {"embeddings": pooled}
-
 
 def hidden_states(recording: Recording, inference: Inference) -> FloatArray:
     """Hidden states (F, D) of a short recording; all of them are in memory."""

@@ -95,7 +95,7 @@ class Encoder(SpeechModel, ABC):
         return ()
 
 
-class _Framewise(SpeechModel, ABC):
+class _Framewise(SpeechModel):
     """A model that gives a frame every `frame_hop` samples, from which windows are pooled.
 
     Attributes:
@@ -113,9 +113,9 @@ class _Framewise(SpeechModel, ABC):
         """Seconds from one frame to the next."""
         return self.frame_hop / self.sampling_rate
 
-    @abstractmethod
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
-        """Outputs (B, D) from the pooled frames `HIDDEN` (B, D) float32."""
+        """Outputs (B, D) from the pooled frames `HIDDEN` (B, D) float32; here these themselves, as the only output."""
+        return dict.fromkeys(self.dimensions, pooled)
 
 
 class FrameEncoder(_Framewise, Encoder):
@@ -165,7 +165,7 @@ class FrameEncoder(_Framewise, Encoder):
         return str(self.model.network)
 
 
-class Hearer(_Framewise):
+class Hearer(_Framewise, ABC):
     """A model that hears a recording in one pass and carries state from step to step, as a recurrent network does.
 
     `Inference.frames` gives its frames, and `Inference.encode` pools them for windows.

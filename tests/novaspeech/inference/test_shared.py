@@ -79,7 +79,8 @@ def test_the_numbers_are_those_of_each_alone(
     monkeypatch.setattr(WindowBatch, "joined", spied)
     outputs = ["embeddings"] if module == "wav2vec2_sv" else None
     found = model.many(clips, outputs)
-    assert max(shared) >= 3  # in one pass
+    # In one pass; of byols' windows, of which a CPU takes 16 at once, a clip has more.
+    assert max(shared) >= (1 if module == "byols" else 3)
     for clip, result in zip(clips, found, strict=True):
         expected = alone(model, clip, outputs)
         assert type(result) is type(expected)
