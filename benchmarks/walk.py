@@ -1,8 +1,7 @@
 """The way of a recording through the code: which files it passes, and how often it returns to one that it left.
 
-A run, by a server's request and from Python, is watched from `SpeechProcessor.process_data` or `Model.__call__` on. The
-first call of each function of novaspeech and of the module is noted, in order. Neighbours of one file are one station;
-a return is a station in a file that was left before. Fewer of both are easier to follow.
+The first call of each function of novaspeech and of the module is noted, in order, from `SpeechProcessor.process_data`
+or `Model.__call__` on. Neighbours of one file are one station; a return is a station in a file that was left before.
 
     python -m benchmarks.walk [--module emow2v] [--context window]
 """
@@ -38,8 +37,8 @@ def stations(begin: str, run: Callable[[], object]) -> list[str]:
 
     def note(frame: FrameType, event: str, _: object) -> None:
         file = Path(frame.f_code.co_filename)
-        if frame.f_code.co_name.startswith("<"):  # lambdas and comprehensions, which newer Pythons do not call
-            return
+        if frame.f_code.co_name.startswith("<"):
+            return  # lambdas and comprehensions, which newer Pythons do not call
         if not inside and event == "call" and frame.f_code.co_name == begin and file.is_relative_to(MODULES):
             inside.append(frame)
         if event == "call" and len(inside) == 1 and file.is_relative_to(MODULES):
@@ -71,11 +70,11 @@ def ways(module: str, context: str, folder: Path) -> Iterator[tuple[str, list[st
         {"src": f"file:{kind}", "type": "output", "id": output, "uri": str(folder / f"a.{kind.split(':')[0]}")},
     ]
     words = ["--trainer_file_path", f"{module}\\{module}.trainer", "--cml_dir", str(MODULES)]
-    words += ["--data", json.dumps(data), "--options", json.dumps(options)]
+    words += ["--data", json.dumps(data), "--options", json.dumps(options, default=str)]
     words += ["--cache_dir", str(folder), "--tmp_dir", str(folder)]
     with contextlib.redirect_stdout(io.StringIO()):
-        by_request = stations("process_data", lambda: process.main(words))
-    yield "SpeechProcessor.process_data", by_request
+        request = stations("process_data", lambda: process.main(words))
+    yield "SpeechProcessor.process_data", request
     model = novaspeech.load(module, **options)
     yield "Model.__call__", stations("__call__", lambda: model(SPEECH, [output]))
 
