@@ -44,7 +44,7 @@ class Mixer:
         self._taken = self.blank = 0
 
     def mix(self, block: FloatArray) -> FloatArray:
-        """The next block (n, channels) as one signal (n,)."""
+        """The next block (n, channels) as one signal (n,): the sum of its channels, which `divisor` makes their mean."""
         if self._alone:
             return np.ascontiguousarray(block[:, 0 if self._channel == MIX else int(self._channel) - 1])
         finite = np.isfinite(block)
@@ -55,31 +55,30 @@ class Mixer:
         self._taken += len(block)
         if not finite.all():
             block = np.where(finite | self._finite, block, 0)  # a channel of nothing but NaN so far is silent
-        mixed = np.asarray(block.mean(axis=1), np.float32)
+        mixed = np.asarray(block.sum(axis=1), np.float32)
         sound = np.where(finite, block, 0) if not finite.all() else block
         self._sounds |= sound.any(axis=0)
         self._energies += np.einsum("nc,nc->c", sound, sound, dtype=np.float64)
         self._energy += float(np.square(mixed, dtype=np.float64)[np.isfinite(mixed)].sum())
         return mixed
 
-    def factor(self, log: Log) -> float:
-        """Factor from the mean of all channels to the mean of those with sound.
+    def divisor(self, log: Log) -> int:
+        """Number of channels with sound, of which the sum of all becomes the mean.
 
         Args:
             log: takes a line if mixing cancels most of what the channels hold.
         """
         count = int(self._sounds.sum())
         if self._alone or not count:
-            return 1.0
-        factor = len(self._sounds) / count
-        held, kept = float(self._energies.sum()) / count, self._energy * factor**2
+            return 1
+        held, kept = float(self._energies.sum()) / count, self._energy / count**2
         if count > 1 and kept < held * 10 ** (-CANCELLED_DB / 10):
             lost = f"{10 * math.log10(held / kept):.0f} dB of what they hold" if kept else "all that they hold"
             log(
                 f"{self._name}: mixing its {len(self._sounds)} channels cancels {lost}, as if one were another turned "
                 "over; take one of them: channel=1"
             )
-        return factor
+        return count
 
     @property
     def nothing(self) -> bool:

@@ -149,7 +149,7 @@ class Recording:
             raise RecordingError(f"{name} holds no samples; it needs at least one window of audio")
         if mixer.blank or mixer.nothing:  # the mixer learns only at the end which channels count
             signal.blank(signal.samples if mixer.nothing else mixer.blank * rate // source.rate)
-        signal.scale(mixer.factor(log))
+        signal.divide(mixer.divisor(log))
         return cls(name, signal, taken, source.rate, path)
 
     @property

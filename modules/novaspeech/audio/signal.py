@@ -37,7 +37,7 @@ class Signal:
     """
 
     def __init__(self, rate: int, pieces: Iterable[FloatArray], name: str = "signal") -> None:
-        self.rate, self.samples, self._scale = rate, 0, np.float32(1)
+        self.rate, self.samples, self._divisor = rate, 0, np.float32(1)
         self._file: IO[bytes] | None = None
         self._lock = threading.Lock()
         held: list[FloatArray] = []
@@ -52,12 +52,12 @@ class Signal:
     def read(self, start: int, stop: int) -> FloatArray:
         """A copy of samples [start, stop), (stop - start,) float32; both lie within the signal."""
         if self._file is None:
-            return self._memory[start:stop] * self._scale
+            return self._memory[start:stop] / self._divisor
         samples = np.empty(max(0, stop - start), np.float32)
         with self._lock:  # threads share the file's position
             self._file.seek(_BYTES * start)
             self._file.readinto(samples)  # type: ignore[attr-defined]
-        samples *= self._scale
+        samples /= self._divisor
         return samples
 
     def blocks(self) -> Iterator[FloatArray]:
@@ -66,9 +66,9 @@ class Signal:
         for start in range(0, self.samples, size):
             yield self.read(start, min(start + size, self.samples))
 
-    def scale(self, factor: float) -> None:
-        """Multiplies all samples by a factor, as they are read."""
-        self._scale = np.float32(factor)
+    def divide(self, divisor: int) -> None:
+        """Divides all samples by a number, as they are read."""
+        self._divisor = np.float32(divisor)
 
     def blank(self, samples: int) -> None:
         """Makes the first samples NaN."""

@@ -37,11 +37,11 @@ def test_what_is_read_is_the_callers_own(signal: Signal) -> None:
     np.testing.assert_array_equal(signal.read(0, 10), SAMPLES[:10])
 
 
-def test_a_begin_can_be_blanked_and_all_be_scaled(signal: Signal) -> None:
+def test_a_begin_can_be_blanked_and_all_be_divided(signal: Signal) -> None:
     signal.blank(100)
-    signal.scale(2.0)
+    signal.divide(2)
     assert np.isnan(signal.read(0, 100)).all()
-    np.testing.assert_array_equal(signal.read(100, 300), 2 * SAMPLES[100:300])
+    np.testing.assert_array_equal(signal.read(100, 300), SAMPLES[100:300] / 2)
 
 
 def test_threads_do_not_disturb_each_other(signal: Signal) -> None:
