@@ -44,22 +44,25 @@ class Mixer:
         self._taken = self.blank = 0
 
     def mix(self, block: FloatArray) -> FloatArray:
-        """The next block (n, channels) as one signal (n,): the sum of its channels, which `divisor` makes their mean."""
+        """The sum (n,) of the channels of the next block (n, channels), which `divisor` makes their mean."""
         if self._alone:
             return np.ascontiguousarray(block[:, 0 if self._channel == MIX else int(self._channel) - 1])
-        finite = np.isfinite(block)
-        begins = finite.any(axis=0) & ~self._finite
+        rows = np.ascontiguousarray(block.T)  # NumPy adds long rows ten times as fast as short ones
+        finite = np.isfinite(rows)
+        sound = rows if finite.all() else np.where(finite, rows, 0)
+        begins = finite.any(axis=1) & ~self._finite
         if begins.any():
             self._finite |= begins
             self.blank = self._taken
         self._taken += len(block)
-        if not finite.all():
-            block = np.where(finite | self._finite, block, 0)  # a channel of nothing but NaN so far is silent
-        mixed = np.asarray(block.sum(axis=1), np.float32)
-        sound = np.where(finite, block, 0) if not finite.all() else block
-        self._sounds |= sound.any(axis=0)
-        self._energies += np.einsum("nc,nc->c", sound, sound, dtype=np.float64)
-        self._energy += float(np.square(mixed, dtype=np.float64)[np.isfinite(mixed)].sum())
+        # A channel of nothing but NaN so far is silent.
+        mixed: FloatArray = np.add.reduce(
+            np.where(self._finite[:, None], rows, 0) if sound is not rows else rows, axis=0
+        )
+        self._sounds |= sound.any(axis=1)
+        self._energies += np.einsum("cn,cn->c", sound, sound, dtype=np.float64)
+        intact = np.nan_to_num(mixed, nan=0.0, posinf=0.0, neginf=0.0)
+        self._energy += float(np.einsum("n,n->", intact, intact, dtype=np.float64))
         return mixed
 
     def divisor(self, log: Log) -> int:

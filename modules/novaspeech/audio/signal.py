@@ -14,7 +14,7 @@ import numpy as np
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import RecordingError
 
-SECONDS_IN_MEMORY = 300  # maximum seconds of signal in memory; 19 MB at 16 kHz
+SECONDS_IN_MEMORY = 120  # maximum seconds of signal in memory; 8 MB at 16 kHz
 BLOCK_SECONDS = 5
 _BYTES = 4  # bytes of a float32 sample
 
