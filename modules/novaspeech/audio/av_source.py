@@ -61,8 +61,7 @@ class AvSource:
         if codec is None or not codec.sample_rate or not codec.channels:
             raise self._no_sound("no decoder, rate or channels" if audio else "no audio track", reason)
         self._track = audio[0]
-        self.rate = int(codec.sample_rate)
-        self.channels = int(codec.channels)
+        self.rate, self.channels = int(codec.sample_rate), int(codec.channels)
         check_rate(path, self.rate)
         self._start: int = round((self._track.start_time or 0) * self._track.time_base * self.rate)
         self.zero = self._zero()

@@ -57,11 +57,16 @@ def has_times(container: str) -> bool:
 
 
 def size_without_tag(path: Path) -> int:
-    """Bytes of a file, without an ID3v1 tag at its end."""
+    """Bytes of a file, without the tags (ID3v1, APE) that a player may have put at its end."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - 128))
-        return size - 128 if file.read(3) == b"TAG" else size
+        size -= 128 if file.read(3) == b"TAG" else 0
+        file.seek(max(0, size - 32))
+        foot = file.read(32)
+    if foot.startswith(b"APETAGEX"):  # size without the header, of which a bit of the flags tells
+        size -= int.from_bytes(foot[12:16], "little") + 32 * (foot[23] >> 7)
+    return size
 
 
 def earliest_start(streams: Any, audio: Any) -> Fraction | None:

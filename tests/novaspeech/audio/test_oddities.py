@@ -80,6 +80,13 @@ def test_a_tag_before_the_first_frame_is_no_lost_sound(folder: Path, codec: str)
     assert lag_ms(found, noise()) == pytest.approx(0, abs=12)
 
 
+def test_a_tag_behind_the_last_frame_is_no_lost_sound(folder: Path) -> None:
+    run("-i", folder / "base.wav", folder / "plain.aac")
+    head, foot = (b"APETAGEX" + bytes([208, 7, 0, 0, 32, *bytes(10), flags, *bytes(8)]) for flags in (0xA0, 0x80))
+    (folder / "tagged.aac").write_bytes((folder / "plain.aac").read_bytes() + head + foot)
+    np.testing.assert_array_equal(heard(folder / "tagged.aac"), heard(folder / "plain.aac"))
+
+
 def test_more_channels_than_ffmpeg_mixes_are_refused(folder: Path) -> None:
     soundfile.write(folder / "many.wav", np.zeros((4800, 80)), RATE)
     run("-i", folder / "many.wav", "-c", "copy", folder / "many.mka")
