@@ -16,7 +16,7 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio import containers
 from novaspeech.audio.signal import BLOCK_SECONDS
 from novaspeech.audio.soundfile_source import check_rate
-from novaspeech.audio.timeline import Frame, Timeline
+from novaspeech.audio.timeline import Frame, Timeline, without_padding
 from novaspeech.audio.wma import WmaClock
 from novaspeech.errors import RecordingError, shortened
 
@@ -95,7 +95,8 @@ class AvSource:
             RecordingError: the file is damaged (see `frames`), or its times are impossible.
         """
         held, count = list[FloatArray](), 0
-        for piece in Timeline(str(self._path), self.rate, self.zero).place(self.frames()):
+        frames = without_padding(self.frames(), self._last_sample, round(SHORT_BY_SECONDS * self.rate))
+        for piece in Timeline(str(self._path), self.rate, self.zero).place(frames):
             held.append(piece)
             count += len(piece)
             if count >= BLOCK_SECONDS * self.rate:
@@ -103,6 +104,10 @@ class AvSource:
                 held, count = [], 0
         if held:
             yield np.concatenate(held)
+
+    def _last_sample(self) -> int | None:
+        """End of an MP4's sound, which it states to the sample."""
+        return round(self._end * self.rate) - self._skipped if self._end and self._name.startswith("mov") else None
 
     def frames(self) -> Iterator[Frame]:
         """Decoded frames, (n, channels) float32; an empty one marks undecodable packets at the begin or the end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,28 @@ class Frame:
 
     time: int
     samples: FloatArray
+
+
+def without_padding(frames: Iterable[Frame], end: Callable[[], int | None], most: int) -> Iterator[Frame]:
+    """Frames up to the end that a file states: its encoder filled the last packet with silence.
+
+    Args:
+        end: gives that end in samples, once frames come; None where it is not stated to the sample.
+        most: maximum samples of such silence; a file that goes on for longer is wrong about its end, and kept whole.
+    """
+    beyond: list[Frame] = []
+    stated = True
+    for frame in frames:
+        last = end() if stated else None
+        after = frame.time + len(frame.samples)
+        beyond.append(frame)
+        if last is None or not last < after <= last + most:
+            stated = stated and (last is None or after <= last)
+            yield from beyond
+            beyond = []
+    for frame in beyond:
+        last = end() or 0
+        yield Frame(min(frame.time, last), frame.samples[: max(0, last - frame.time)])
 
 
 class Timeline:
