@@ -50,7 +50,7 @@ class Material:
 
     def command(self, place: str, out: str, *more: str) -> list[str]:
         """The command over recordings at a place."""
-        words = [sys.executable, "-m", "novaspeech", "corpus", "emow2v", place, "--out", out, "--output", "arousal"]
+        words = [sys.executable, "-m", "novaspeech", "run", "emow2v", place, "--out", out, "--output", "arousal"]
         return [*words, "--set", f"model={self.model}", *self.options, *more]
 
 
@@ -107,6 +107,6 @@ class Family:
 
 def results_in(out: Path) -> dict[str, bytes]:
     """Of the files of a place those that have to be the same, however they came about."""
-    ours = (".corpus/ended/", ".corpus/job.json", "report.", "status.")
+    ours = ("emow2v.json", ".jsonl", "status.json")
     files = {file.relative_to(out).as_posix(): file for file in out.rglob("*") if file.is_file()}
-    return {name: file.read_bytes() for name, file in files.items() if not name.startswith(ours)}
+    return {name: file.read_bytes() for name, file in files.items() if not name.endswith(ours)}

@@ -23,7 +23,6 @@ ROOMS = (
     "module",
     "formats",
     "api",
-    "batch",
     "corpus",
     "view",
     "terminal",

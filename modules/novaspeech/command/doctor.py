@@ -68,7 +68,7 @@ def _print(title: str, lines: Iterator[tuple[str, str]]) -> None:
 
 
 def _machine() -> Iterator[tuple[str, str]]:
-    from novaspeech.batch.workers import cores
+    from novaspeech.corpus.processes import cores
 
     yield "system", platform.platform()
     yield "python", f"{platform.python_version()} ({sys.executable})"

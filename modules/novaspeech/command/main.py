@@ -12,7 +12,6 @@ import novaspeech
 from novaspeech.command import (
     completion,
     convert,
-    corpus,
     doctor,
     download,
     export,
@@ -64,7 +63,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"novaspeech {novaspeech.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add_command(commands)
-    corpus.add_command(commands)
     convert.add_command(commands)
     plot.add_command(commands)
     view.add_command(commands)

@@ -1,111 +1,199 @@
-"""A corpus from its rows to its report; who hands out the work is given."""
+"""Recordings from rows to report; who hands out the work is given."""
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Protocol
 
-from novaspeech.batch.order import Order
-from novaspeech.corpus.job import Job, shard_of
-from novaspeech.corpus.ledger import Ended, Ledger
-from novaspeech.corpus.progress import Counted, StatusFile, write_report
-from novaspeech.corpus.rows import Row, read_rows
-from novaspeech.corpus.store import store_at
-from novaspeech.corpus.worker import Worker
-from novaspeech.hooks import Log
+from novaspeech.audio.recording import Recording
+from novaspeech.corpus.plan import Plan
+from novaspeech.corpus.record import Ended, Record
+from novaspeech.corpus.report import Counted, as_lines
+from novaspeech.corpus.rows import Row
+from novaspeech.corpus.store import is_url
+from novaspeech.corpus.worker import Events
+from novaspeech.errors import ModelError, RecordingError, RequestError, first_line
 
-# Has rows done, and gives what became of each, in any order.
-Engine = Callable[[Sequence[Row], Job, Log], Generator[Ended, None, None]]
+_STATUS_EVERY_S = 5.0
+_AT_ONCE = 16  # reads of small files
+_FAULTS = 3  # recordings in a row that come to no end by no fault of their own: then it is the machine's
+
+# Has rows done, and gives what became of each, in any order; of those that are tried again, each time.
+Engine = Callable[[Sequence[Row], Plan, Events], Generator[Ended, None, None]]
 
 
-class Corpus:
-    """A corpus that is to be done, or is done in part.
+class Watcher(Events, Protocol):
+    """Who is told all."""
+
+    def began(self, counted: Counted) -> None:
+        """The work begins."""
+
+    def ended(self, ended: Ended) -> None:
+        """A recording has ended."""
+
+
+class Driver:
+    """Recordings that are to be done, or are done in part.
 
     Args:
-        entries: as `read_rows` takes them.
-        out: folder or URL of the results.
-        log: takes lines about what is wrong with no recording.
-        shard: "I/N" for one part of N, "" for all.
-        together: the most short recordings that share passes.
+        plan: checked.
+        anew: makes also what is there already.
+        retry_failed: does again what failed before.
+        shard: "I/N" if `rows` are one part of N.
 
     Attributes:
-        rows: its recordings, the longest first.
-        todo: those that have not ended.
+        todo: recordings that have not ended.
+        skipped: how many have.
 
     Raises:
-        RequestError, OptionError: something is wrong with what is asked for, or another job's results are at `out`.
-        PackageError: a package for a URL's kind is missing.
+        RequestError: below `plan.out` are results that were made in another way.
     """
 
     def __init__(
-        self, entries: Sequence[str], order: Order, out: str, log: Log, *, shard: str = "", together: int = 1
+        self,
+        rows: Sequence[Row],
+        plan: Plan,
+        watcher: Watcher,
+        *,
+        anew: bool = False,
+        retry_failed: bool = False,
+        shard: str = "",
     ) -> None:
-        rows = read_rows(entries, log)
-        self._job, self._shard = Job.of(order, out, together, log), shard
-        self.rows = shard_of(rows, shard) if shard else rows
-        self._store = store_at(out)
-        self._ledger = Ledger(self._store)
-        self._job.check(self._store)
-        self._ended = self._ledger.ended_ids()
-        self._again: set[str] = set()
-        self._told: dict[str, Ended] = {}
+        self._rows, self._plan, self._watcher, self._anew, self._shard = rows, plan, watcher, anew, shard
+        self._store = plan.store()
+        if plan.many:
+            plan.check(self._store, anew=anew)
+        self._known: dict[str, Ended] = {}
+        self._forgotten: list[Row] = []
+        for record, ended in self._looked_up(rows):
+            left = record.tried and not plan.many  # by a run that was killed
+            failed = ended and ended.status == "failed" and (retry_failed or not plan.many)
+            if left or failed or (ended and anew):
+                self._forgotten.append(record.row)
+            elif ended:
+                self._known[ended.id] = ended
+        self.todo = [row for row in rows if row.id not in self._known]
+        self.skipped = len(rows) - len(self.todo)
 
-    @property
-    def todo(self) -> list[Row]:
-        left_out = self._ended - self._again
-        return [row for row in self.rows if row.id not in left_out]
-
-    def retry_failed(self) -> None:
-        """Takes what failed before among what is to be done."""
-        mine = [row.id for row in self.rows if row.id in self._ended]
-        self._again = {ended.id for ended in self._ledger.all_ended(mine) if ended.status == "failed"}
-
-    def run(self, engine: Engine, log: Log) -> Iterator[Counted]:
-        """Does what is to be done; gives how far it is after each recording.
+    def run(self, engine: Engine) -> bool:
+        """Does what is to be done; gives whether somebody stopped it by Ctrl-C or SIGTERM.
 
         Raises:
-            Exception: what is no fault of a recording.
+            OptionError, WeightsError: the model cannot be had.
+            ModelError: several recordings in a row came to no end by no fault of their own.
         """
-        self._job.claim(self._store)
-        self._store.sweep()
-        self._ledger.tidy(self._ended)
-        self._ledger.forget(self._again)
-        todo = self.todo
-        counted = Counted(todo, len(self.rows) - len(todo))
-        status = StatusFile(self._store, counted, self._shard)
-        status.write("running")
+        if self._plan.many:
+            self._plan.check(self._store, claims=True, anew=self._anew)
+        for row in self._forgotten:
+            Record(row, self._plan, self._store).forget(results=self._anew)
+        counted = Counted(self.todo, self.skipped)
+        self._watcher.began(counted)
         try:
-            with closing(engine(todo, self._job, log)) as ended:
-                for one in ended:
-                    counted.add(one)
-                    self._told[one.id] = one
-                    status.show()
-                    yield counted
-        except (KeyboardInterrupt, GeneratorExit):
-            self._ledger.take_back(self._job.run)
-            raise
+            with _stopped_by_signals():
+                self._sweep(counted, "running")
+                possible = [row for row in self.todo if self._is_possible(row)]
+                if possible:
+                    with closing(engine(possible, self._plan, self._watcher)) as ended:
+                        self._follow(ended, counted)
+        except KeyboardInterrupt:
+            return True
         finally:
-            self._store.sweep()
-            status.write("ended" if counted.complete else "stopped")
+            for record, _ in self._looked_up([row for row in self.todo if not self._is_settled(row)]):
+                record.take_back()
+                if not self._plan.many:
+                    record.forget()
+            self._sweep(counted, "ended" if len(counted.told) == len(self.todo) else "stopped")
+        return False
 
     def report(self) -> list[Ended]:
-        """Writes `report.jsonl` and gives what it says, a line a row."""
-        return write_report(self.rows, self._told, self._ledger, self._store, self._shard)
+        """What became of each recording, those included that somebody else has done; written where many are done."""
+        looked_up = self._looked_up([row for row in self._rows if row.id not in self._known])
+        known = {**{ended.id: ended for _, ended in looked_up if ended}, **self._known}
+        report = [known.get(row.id) or Ended(row.id, row.place, "not begun") for row in self._rows]
+        if self._plan.many:
+            self._store.write(self._name("report", "jsonl"), as_lines(report))
+        return report
 
     def close(self) -> None:
         """Removes what is on its way."""
         self._store.close()
 
+    def _looked_up(self, rows: Sequence[Row]) -> Iterator[tuple[Record, Ended | None]]:
+        """Records of recordings, and what became of those that have ended."""
+        if not rows:
+            return
+        size = self._store.sizes()
 
-def run_here(rows: Sequence[Row], job: Job, log: Log) -> Generator[Ended, None, None]:
-    """Does rows one after the other, or some together, in this process.
+        def look_up(row: Row) -> tuple[Record, Ended | None]:
+            record = Record(row, self._plan, self._store, size)
+            return record, record.ended()
 
-    Raises:
-        Exception: what is no fault of a recording; it ends the run, and the next one goes on.
-    """
-    worker = Worker(job, log)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            yield from threads.map(look_up, rows)
+
+    def _is_settled(self, row: Row) -> bool:
+        """Whether the record of a recording tells all that is to stay."""
+        known = self._known.get(row.id)
+        return known is not None and (known.status == "done" or self._plan.many)
+
+    def _sweep(self, counted: Counted, state: str) -> None:
+        """Removes what killed processes left on its way, and says how far it is."""
+        self._store.sweep()
+        self._write_status(counted, state)
+
+    def _is_possible(self, row: Row) -> bool:
+        """Says what cannot be done before the model is loaded; never written down, since somebody may mend it."""
+        try:
+            self._plan.file_names(row)
+            if not is_url(row.place) and not Path(row.place).exists():
+                Recording.open(Path(row.place))
+        except (RecordingError, RequestError) as error:
+            self._tell(Ended(row.id, row.place, reason=first_line(error), again=True))
+            return False
+        return True
+
+    def _follow(self, ended: Iterator[Ended], counted: Counted) -> None:
+        faults: set[str] = set()
+        told = time.monotonic()
+        for one in ended:
+            self._tell(one)
+            if time.monotonic() - told >= _STATUS_EVERY_S:
+                told = time.monotonic()
+                self._write_status(counted, "running")
+            faults = faults | {one.id} if one.again else set()
+            if len(faults) == _FAULTS:
+                raise ModelError(
+                    f"{_FAULTS} recordings in a row came to no end, which is no fault of theirs; mend what is said of "
+                    f"the last one, and the same command goes on: {one.reason}"
+                )
+
+    def _tell(self, ended: Ended) -> None:
+        self._known[ended.id] = ended
+        self._watcher.ended(ended)
+
+    def _write_status(self, counted: Counted, state: str) -> None:
+        if self._plan.many:
+            self._store.write(self._name("status", "json"), counted.status(state))
+
+    def _name(self, what: str, ending: str) -> str:
+        part = f".{self._shard.replace('/', '-of-')}" if self._shard else ""
+        return f"{self._plan.module}.{what}{part}.{ending}"
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Inside, SIGTERM, which schedulers send before SIGKILL, does what Ctrl-C does."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
-        for group in job.groups(rows):
-            yield from worker.run(group)
+        yield
     finally:
-        worker.close()
+        signal.signal(signal.SIGTERM, before)

@@ -1,36 +1,32 @@
-"""Which recordings a corpus has: folders, patterns, lists and manifests, on this machine or at URLs."""
+"""Which recordings a command means: files, folders, patterns, lists and manifests, on this machine or at URLs."""
 
 from __future__ import annotations
 
-import csv
-import itertools
-import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
-
 from novaspeech.audio.recording import ENDINGS
-from novaspeech.batch.inputs import find_recordings
-from novaspeech.errors import PackageError, RequestError, first_line, require
+from novaspeech.corpus.manifest import MANIFESTS, listed_in
+from novaspeech.corpus.store import is_url, opened
+from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
 
-_MANIFESTS = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet")
-# Where a row says which recording it means: NeMo, the Hub's audio folders, audformat, Common Voice.
-_PLACES = ("audio_filepath", "file_name", "file", "path")
 _BYTES_PER_SECOND = 32_000  # of 16-bit sound at 16 kHz: makes sizes comparable with a manifest's durations
+_MAGIC = "*?["
+_SHOWN = 4  # endings of files that a folder's search leaves out
 
 
 @dataclass(frozen=True)
 class Row:
-    """A recording of a corpus.
+    """A recording that is meant.
 
     Attributes:
-        id: names it and its results; a relative path with "/".
-        place: its file or URL.
+        id: where its results go and what they are called, without endings: a path with "/", below --out a relative one.
+        place: its file, an absolute path, or its URL.
         size: how long it will take in comparison with others: its seconds if a manifest says so, else guessed from its
             bytes; 0 if nobody knows.
     """
@@ -39,91 +35,137 @@ class Row:
     place: str
     size: float = 0.0
 
+    @property
+    def folder(self) -> str:
+        """Where its results go."""
+        return posixpath.dirname(self.id)
 
-def read_rows(entries: Sequence[str], log: Log) -> list[Row]:
-    """The recordings that entries of a command name, the longest first.
+    @property
+    def name(self) -> str:
+        """What its results are called."""
+        return posixpath.basename(self.id)
+
+
+def read_rows(entries: Sequence[str], log: Log, *, beside: bool = False) -> list[Row]:
+    """The recordings that entries of a command name, each once, the longest first.
 
     Args:
-        entries: what `find_recordings` takes; URLs that fsspec knows of files, folders and patterns; manifests, here or
-            at URLs: JSON lines of NeMo (`audio_filepath`) or lhotse (`sources`), CSV (`file_name`, `file`, `path`),
-            Parquet, audformat's tables. A relative path in a manifest begins at its folder.
+        entries: files; folders, which are searched with all folders in them; patterns with `*`, `?`, `[…]` or `**`;
+            URLs of these that fsspec knows; manifests, as `listed_in` takes them; `@FILE` for a text file with an entry
+            a line.
         log: takes a line for each folder: what was left out in it.
+        beside: whether results go beside each recording, and not into a tree like the one that it was found in.
 
     Raises:
-        RequestError: an entry or a row of a manifest is of no use, or two recordings have one id.
+        RequestError: an entry or a row of a manifest is of no use, or two recordings would give the same files.
         PackageError: a package for the URL's kind or for Parquet is missing.
     """
-    rows: dict[str, Row] = {}
+    by_id: dict[str, Row] = {}
+    places: set[str] = set()
     for entry in entries:
         for row in _of_entry(entry, log):
-            other = rows.setdefault(row.id, row)
-            if other is not row and other.place != row.place:
-                raise RequestError(
-                    f"{other.place} and {row.place} have one id, {row.id!r}, and would give the same files; name "
-                    f"ids in a manifest, or run them apart"
-                )
+            if row.place in places:
+                if entry.lower().endswith(MANIFESTS):
+                    raise RequestError(f"{row.place} is named twice; a manifest with a row a recording is needed")
+                continue
+            places.add(row.place)
+            if beside:
+                row = replace(row, id=_beside(row.place))
+            other = by_id.setdefault(row.id, row)
             if other is not row:
-                raise RequestError(f"{row.place} is named twice; a corpus has each recording once")
-    return sorted(rows.values(), key=lambda row: (-row.size, row.id))
+                raise RequestError(
+                    f"{other.place} and {row.place} would both write {row.id}.*; rename one, name ids in a manifest, "
+                    f"or run them apart"
+                )
+    return sorted(by_id.values(), key=lambda row: (-row.size, row.id))
 
 
-def is_url(place: str) -> bool:
-    """Whether a place is fsspec's to open, and not a path of this machine."""
-    return "://" in place
+def part_of(rows: Sequence[Row], shard: str) -> list[Row]:
+    """The I-th of N parts of rows that are sorted by size, so that parts take about as long; `shard` is "I/N"."""
+    index, _, count = shard.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise RequestError(f"--shard is {shard!r}; it must be I/N with I from 1 to N, as 3/16")
+    return list(rows[int(index) - 1 :: int(count)])
 
 
-def _of_entry(entry: str, log: Log) -> Iterator[Row]:
-    if entry.lower().endswith(_MANIFESTS):
-        yield from _in_manifest(entry)
-    elif is_url(entry):
-        yield from _at_url(entry, log)
+def _beside(place: str) -> str:
+    if is_url(place):
+        raise RequestError(f"{place} is at a URL; say by --out where its results go")
+    return posixpath.splitext(Path(place).as_posix())[0]
+
+
+def _of_entry(entry: str, log: Log, listed: str = "") -> Iterator[Row]:
+    here = not is_url(entry)
+    if here and entry.startswith("@") and not listed and not Path(entry).exists():
+        for line in _lines(entry[1:]):
+            yield from _of_entry(line, log, entry)
+    elif entry.lower().endswith(MANIFESTS):
+        for name, place, seconds in listed_in(entry):
+            yield Row(_checked(name, entry), place, seconds or _size_of(place))
     else:
-        for found in find_recordings([entry], log):
-            file = str(found.file.absolute())
-            yield Row(_checked_id((found.below / found.file.stem).as_posix(), entry), file, _size_of(file))
+        files, root = opened(entry)
+        for name, place, size in _found(entry, files, root, log):
+            yield Row(name, str(Path(place)) if here else files.unstrip_protocol(place), size / _BYTES_PER_SECOND)
 
 
-def _at_url(entry: str, log: Log) -> Iterator[Row]:
-    """A file, the recordings below a folder, or what matches a pattern."""
-    filesystem, root = opened(entry)
+def _lines(file: str) -> list[str]:
     try:
-        if any(sign in root for sign in "*?["):
-            found = filesystem.glob(root, detail=True)
-            root = root[: min(root.find(sign) for sign in "*?[" if sign in root)].rpartition("/")[0]
-        elif filesystem.isdir(root):
-            found = filesystem.find(root, detail=True)
+        text = Path(file).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"the list {file} cannot be read ({error}); a text file in UTF-8 is needed") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _found(entry: str, files: Any, root: str, log: Log) -> Iterator[tuple[str, str, float]]:
+    """Id, place and bytes of a file; of the recordings below a folder; of what a pattern matches."""
+    there = files.exists(root)
+    if there and files.isdir(root):
+        yield from _in_folder(entry, files, root, root, log)
+    elif not there and any(sign in root for sign in _MAGIC):
+        fixed = root[: min(root.find(sign) for sign in _MAGIC if sign in root)].rpartition("/")[0]
+        matches = sorted(files.glob(root, detail=True).items())
+        if not matches:
+            raise RequestError(f"nothing matches {entry}; {fixed} is where it was looked for")
+        for path, about in matches:
+            if _is_hidden(path, fixed) and "/." not in root[len(fixed) :]:
+                continue
+            if about["type"] != "directory":
+                yield _id_of(path, fixed), path, about.get("size") or 0
+            elif "**" not in root:  # which matches the files in its folders, too
+                yield from _in_folder(path, files, path, fixed, log)
+    elif there or not is_url(entry):  # what is missing here fails when it is its turn, and the others are done
+        yield _id_of(root, posixpath.dirname(root)), root, files.info(root).get("size") or 0 if there else 0
+    else:
+        raise RequestError(f"there is no {entry}")
+
+
+def _in_folder(entry: str, files: Any, folder: str, root: str, log: Log) -> Iterator[tuple[str, str, float]]:
+    """The recordings in a folder and those in it, known by their names' endings; hidden ones are left out."""
+    kept, others = 0, Counter[str]()
+    for path, about in sorted(files.find(folder, detail=True).items()):
+        ending = PurePosixPath(path).suffix.lower()
+        if _is_hidden(path, folder):
+            others["hidden"] += 1
+        elif ending in ENDINGS:
+            kept += 1
+            yield _id_of(path, root), path, about.get("size") or 0
         else:
-            found, root = {root: filesystem.info(root)}, posixpath.dirname(root)
-    except FileNotFoundError as error:
-        raise RequestError(f"there is no {entry}") from error
-    files = {path: about for path, about in found.items() if about["type"] == "file"}
-    kept = {path: about for path, about in files.items() if PurePosixPath(path).suffix.lower() in ENDINGS}
+            others[ending or "without ending"] += 1
     if not kept:
         raise RequestError(f"{entry} holds no recordings; they are known by their endings, as .wav or .mp4")
-    if len(kept) < len(files):
-        log(f"{entry}: {len(kept)} recordings; left out {len(files) - len(kept)} others")
-    for path, about in sorted(kept.items()):
-        name = posixpath.splitext(posixpath.relpath(path, root))[0]
-        size = (about.get("size") or 0) / _BYTES_PER_SECOND
-        yield Row(_checked_id(name, entry), filesystem.unstrip_protocol(path), size)
+    left = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    if left:
+        shown = ", ".join(f"{number} {ending}" for ending, number in left[:_SHOWN])
+        more = sum(number for _, number in left[_SHOWN:])
+        log(f"{entry}: {kept} recordings; left out {shown}{f' and {more} others' if more else ''}")
 
 
-def _in_manifest(manifest: str) -> Iterator[Row]:
-    listed = list(_listed(manifest))
-    if not listed:
-        raise RequestError(f"{manifest} lists no recordings")
-    absolute = {place for _, place, _ in listed if is_url(place) or Path(place).is_absolute()}
-    shared = _shared_folders(absolute)
-    for given, place, seconds in listed:
-        parts = _parts(place)[shared if place in absolute else 0 :]
-        name = given or posixpath.splitext("/".join(parts))[0]
-        if is_url(place):
-            whole = place
-        elif is_url(manifest):
-            whole = posixpath.join(posixpath.dirname(manifest), place)
-        else:
-            whole = str(Path(manifest).expanduser().absolute().parent / Path(place).expanduser())
-        yield Row(_checked_id(name, manifest), whole, seconds or _size_of(whole))
+def _is_hidden(path: str, root: str) -> bool:
+    return "/." in f"/{posixpath.relpath(path, root)}"
+
+
+def _id_of(path: str, root: str) -> str:
+    return posixpath.splitext(posixpath.relpath(path, root))[0]
 
 
 def _size_of(place: str) -> float:
@@ -131,97 +173,8 @@ def _size_of(place: str) -> float:
     return Path(place).stat().st_size / _BYTES_PER_SECOND if not is_url(place) and Path(place).is_file() else 0.0
 
 
-def _listed(manifest: str) -> Iterator[tuple[str, str, float]]:
-    """Id, place and seconds of each row, "" and 0 where it says nothing."""
-    for number, row in enumerate(_rows_of(manifest), 1):
-        sources = row.get("sources")
-        found = next((row[key] for key in _PLACES if row.get(key)), None)
-        if isinstance(sources, list):  # lhotse
-            only = len(sources) == 1 and isinstance(sources[0], Mapping) and sources[0].get("type", "file") != "memory"
-            found = sources[0].get("source") if only else None
-        if not isinstance(found, str) or not found.strip():
-            raise RequestError(
-                f"row {number} of {manifest} names no recording; it has {', '.join(map(str, row)) or 'nothing'}, and "
-                f"needs one of {', '.join(_PLACES)}, or one file in lhotse's sources"
-            )
-        try:
-            seconds = float(row.get("duration") or 0)
-        except (TypeError, ValueError):
-            seconds = 0.0
-        yield str(row.get("id") or "").strip(), found.strip(), seconds if 0 < seconds < float("inf") else 0.0
-
-
-def _rows_of(manifest: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of a manifest as they stand.
-
-    Raises:
-        RequestError: it cannot be read.
-    """
-    ending = manifest.lower().removesuffix(".gz").rpartition(".")[2]
-    try:
-        if ending == "parquet":
-            yield from _rows_of_parquet(manifest)
-            return
-        with fsspec.open(manifest, "rt", encoding="utf-8-sig", newline="", compression="infer") as lines:
-            if ending == "jsonl":
-                yield from _rows_of_json(lines, manifest)
-            else:
-                yield from csv.DictReader(lines, delimiter="\t" if ending == "tsv" else ",")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(f"the manifest {manifest} cannot be read: {first_line(error)}") from error
-
-
-def _rows_of_json(lines: Iterable[str], manifest: str) -> Iterator[Mapping[str, Any]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise RequestError(f"line {number} of {manifest} is no JSON: {first_line(error)}") from error
-        if not isinstance(row, dict):
-            raise RequestError(f"line {number} of {manifest} is no JSON object, as {{'audio_filepath': 'a.wav'}} is")
-        yield row
-
-
-def _rows_of_parquet(manifest: str) -> Iterator[Mapping[str, Any]]:
-    with require("Parquet needs pyarrow", "novaspeech[formats]"):
-        from pyarrow import ArrowInvalid, parquet
-    try:
-        with fsspec.open(manifest, "rb") as content:
-            yield from parquet.read_table(content).to_pylist()
-    except ArrowInvalid as error:
-        raise RequestError(f"the manifest {manifest} cannot be read: {first_line(error)}") from error
-
-
-def _shared_folders(places: Iterable[str]) -> int:
-    """How many folders, from the first, all of these are in."""
-    folders = zip(*(_parts(place)[:-1] for place in places), strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda names: len(set(names)) == 1, folders))
-
-
-def _parts(place: str) -> list[str]:
-    return (place if is_url(place) else Path(place).as_posix()).split("/")
-
-
-def _checked_id(name: str, where: str) -> str:
+def _checked(name: str, manifest: str) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
-        raise RequestError(f"{where} has the id {name!r}; a relative path is needed, as session1/anna")
+        raise RequestError(f"{manifest} has the id {name!r}; a relative path is needed, as session1/anna")
     return str(PurePosixPath(name))
-
-
-def opened(url: str) -> tuple[Any, str]:
-    """The file system of a URL or path, and the path in it.
-
-    Raises:
-        PackageError: a package for its kind is missing.
-        RequestError: there is no such kind.
-    """
-    try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise PackageError(f"{url} needs a package more: {first_line(error)}") from error
-    except ValueError as error:
-        raise RequestError(f"{url} cannot be opened: {first_line(error)}") from error
-    return filesystem, path

@@ -1,4 +1,4 @@
-"""Where a corpus's results go: files below a folder or a URL, each there whole or not at all."""
+"""Where results go: files below a folder or a URL, each there whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,49 +7,90 @@ import posixpath
 import secrets
 import shutil
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import fsspec
 from filelock import FileLock, Timeout
 
-from novaspeech.corpus.rows import is_url, opened
-from novaspeech.saving import flush
+from novaspeech.errors import PackageError, RequestError, first_line
+from novaspeech.saving import flush, whole
 
+BOOKS = ".corpus"  # the folder of what is no result
+DATA = "~"  # ends the name of an output's second file, which holds its data
 # Stores in which an upload appears when it is complete. In others a file is written beside its place and renamed.
 _WHOLE_BY_THEMSELVES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
-BOOKS = ".corpus"  # the folder, in a store, of what is no result
-SCRATCH = f"{BOOKS}/scratch"
 _PREFIX = "novaspeech-"
 
+Write = Callable[[Path], "list[Path]"]  # writes results into a folder and gives their paths, without those of data
+Size = Callable[[str], "int | None"]  # bytes of a file; None if it is not there
 
-class Store(ABC):
-    """Files by their names, relative paths with "/".
 
-    Args:
-        home: the folder of this machine for what is on its way.
+def is_url(place: str) -> bool:
+    """Whether a place is fsspec's to open, and not a path of this machine."""
+    return "://" in place
+
+
+def opened(place: str) -> tuple[Any, str]:
+    """The file system of a path or URL, and the path in it.
+
+    Raises:
+        PackageError: a package for its kind is missing.
+        RequestError: there is no such kind.
+    """
+    if not is_url(place):  # fsspec would take "::" in it for its own
+        whole_path = os.path.abspath(Path(place).expanduser())  # noqa: PTH100 - without ".." in it
+        return fsspec.filesystem("file"), Path(whole_path).as_posix()
+    try:
+        filesystem, path = fsspec.core.url_to_fs(place)
+    except ImportError as error:
+        raise PackageError(f"{place} needs a package more: {first_line(error)}") from error
+    except ValueError as error:
+        raise RequestError(f"{place} cannot be opened: {first_line(error)}") from error
+    return filesystem, path
+
+
+class Store:
+    """A folder or URL of many results; files go by their paths in it, with "/".
+
+    What is on its way lies below a folder, since only there a file can be renamed, else in the temporary folder.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, place: str) -> None:
+        self._files, self._root = opened(place)
+        self._here, protocol = not is_url(place), self._files.protocol
+        self._renames = not _WHOLE_BY_THEMSELVES.intersection([protocol] if isinstance(protocol, str) else protocol)
+        self._home = Path(self._root, BOOKS, "scratch") if self._here else Path(tempfile.gettempdir())
         self._own: tuple[Path, FileLock] | None = None
 
-    @abstractmethod
-    def put(self, file: Path, name: str) -> None:
-        """Moves a file of the scratch to its place. Raises OSError if it cannot."""
-
-    @abstractmethod
     def read(self, name: str) -> bytes | None:
         """What a file holds; None if it is not there."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            content: bytes = self._files.cat_file(self._place(name))
+            return content
+        return None
 
-    @abstractmethod
     def remove(self, name: str) -> None:
         """Removes a file if it is there."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self._files.rm_file(self._place(name))
 
-    @abstractmethod
-    def names(self, folder: str) -> Iterator[str]:
-        """Names, relative to a folder, of all files below it."""
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; None if it is not there."""
+        self._files.invalidate_cache()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return int(self._files.info(self._place(name))["size"])
+        return None
+
+    def sizes(self) -> Size:
+        """What tells the sizes of many files, as they are now."""
+        if self._here:
+            return self.size
+        self._files.invalidate_cache()  # one question, where a file each would take a day
+        found = self._files.find(self._root, detail=True)
+        return {posixpath.relpath(path, self._root): about["size"] for path, about in found.items()}.get
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a small file. Raises OSError if it cannot."""
@@ -57,7 +98,20 @@ class Store(ABC):
             file = folder / "file"
             file.write_bytes(content)
             flush(file)
-            self.put(file, name)
+            self._put(file, name)
+
+    def save(self, folder: str, write: Write) -> dict[str, int]:
+        """Puts results into a folder, a header after its data, an older header removed before; gives name → bytes."""
+        with self.scratch() as scratch:
+            write(scratch)
+            files = sorted(scratch.iterdir(), key=lambda file: (not file.name.endswith(DATA), file.name))
+            sizes = {file.name: file.stat().st_size for file in files}
+            for name in sizes:
+                if f"{name}{DATA}" in sizes:
+                    self.remove(posixpath.join(folder, name))
+            for file in files:
+                self._put(file, posixpath.join(folder, file.name))
+        return sizes
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -84,6 +138,23 @@ class Store(ABC):
             lock.release()
             self._own = None
 
+    def _place(self, name: str) -> str:
+        return Path(self._root, name).as_posix() if self._here else posixpath.join(self._root, name)
+
+    def _put(self, file: Path, name: str) -> None:
+        """Moves a file of the scratch to its place."""
+        target = self._place(name)
+        if not self._renames:
+            self._files.put_file(str(file), target)
+            return
+        self._files.makedirs(posixpath.dirname(target), exist_ok=True)
+        if self._here:
+            file.replace(target)
+        else:
+            unfinished = f"{posixpath.dirname(target)}/.{secrets.token_hex(4)}.partial"
+            self._files.put_file(str(file), unfinished)
+            self._files.mv(unfinished, target)
+
     def _locked(self) -> Path:
         """A folder of this process, as long as it lives."""
         while self._own is None:
@@ -97,76 +168,20 @@ class Store(ABC):
         return self._own[0]
 
 
-def store_at(place: str) -> Store:
-    """The store at a folder or URL.
+class PlainStore(Store):
+    """A folder in which nothing but results is ever made. Files may lie elsewhere, too, by their absolute paths."""
 
-    Raises:
-        PackageError: a package for the URL's kind is missing.
-        RequestError: there is no such kind.
-    """
-    return UrlStore(place) if is_url(place) else FolderStore(Path(place).expanduser())
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self._home = Path(tempfile.gettempdir())
 
+    def write(self, name: str, content: bytes) -> None:
+        file = Path(self._place(name))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with whole(file) as partial:
+            partial.write_bytes(content)
 
-class FolderStore(Store):
-    """A folder of this machine, or of a disk that several share.
-
-    What is on its way lies in it, too, since only there a file can be renamed.
-    """
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root / SCRATCH)
-        self._root = root
-
-    def put(self, file: Path, name: str) -> None:
-        target = self._root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(target)
-
-    def read(self, name: str) -> bytes | None:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            return (self._root / name).read_bytes()
-        return None
-
-    def remove(self, name: str) -> None:
-        (self._root / name).unlink(missing_ok=True)
-
-    def names(self, folder: str) -> Iterator[str]:
-        root = self._root / folder
-        for place, _, files in os.walk(root):
-            yield from (Path(place, file).relative_to(root).as_posix() for file in files)
-
-
-class UrlStore(Store):
-    """A place that fsspec knows, such as a bucket."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(Path(tempfile.gettempdir()))
-        self._files, self._root = opened(url)
-        protocol = self._files.protocol
-        protocols = {protocol} if isinstance(protocol, str) else set(protocol)
-        self._renames = not protocols & _WHOLE_BY_THEMSELVES
-
-    def put(self, file: Path, name: str) -> None:
-        target = posixpath.join(self._root, name)
-        if not self._renames:
-            self._files.put_file(str(file), target)
-            return
-        self._files.makedirs(posixpath.dirname(target), exist_ok=True)
-        partial = f"{posixpath.dirname(target)}/.{secrets.token_hex(4)}.partial"
-        self._files.put_file(str(file), partial)
-        self._files.mv(partial, target)
-
-    def read(self, name: str) -> bytes | None:
-        with suppress(FileNotFoundError):
-            content: bytes = self._files.cat_file(posixpath.join(self._root, name))
-            return content
-        return None
-
-    def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            self._files.rm_file(posixpath.join(self._root, name))
-
-    def names(self, folder: str) -> Iterator[str]:
-        self._files.invalidate_cache()
-        root = posixpath.join(self._root, folder)
-        yield from (posixpath.relpath(path, root) for path in self._files.find(root))
+    def save(self, folder: str, write: Write) -> dict[str, int]:
+        files = write(Path(self._place(folder)))
+        files += [data for file in files if (data := file.with_name(f"{file.name}{DATA}")).exists()]
+        return {file.name: file.stat().st_size for file in files}

@@ -3,133 +3,143 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from novaspeech.api import Model
-from novaspeech.corpus.job import Job
-from novaspeech.corpus.ledger import MOST_ATTEMPTS, Attempts, Ended, Ledger
-from novaspeech.corpus.rows import Row, is_url, opened
-from novaspeech.corpus.store import store_at
-from novaspeech.corpus.weights import at_hand, one_at_a_time
-from novaspeech.errors import ModelError, NovaspeechError, RecordingError, RequestError, first_line
-from novaspeech.hooks import Log
+from novaspeech.corpus.fetched import one_at_a_time
+from novaspeech.corpus.plan import Plan
+from novaspeech.corpus.record import Ended, Record
+from novaspeech.corpus.rows import Row
+from novaspeech.corpus.store import is_url, opened
+from novaspeech.errors import NovaspeechError, RecordingError, RequestError, first_line
 from novaspeech.result import Result
 
-# What is wrong with the recording, or with what is asked of it, and would be so anywhere. Whatever else is raised is
-# wrong with the machine, the model or the program: it ends the process, so that these cannot fail one recording after
-# the other.
-_FAULTS = (RecordingError, RequestError)
+# What is wrong with the recording, or with what is asked of it, and would be so anywhere. Whatever else is raised may
+# be wrong with the machine, the model or the program: another attempt may do better.
+_FAILURES = (RecordingError, RequestError)
+
+
+class Events(Protocol):
+    """Who is told how far the work is."""
+
+    def log(self, line: str) -> None:
+        """Takes a line for people."""
+
+    def progress(self, row_id: str, share: float) -> None:
+        """So much of a recording is done, 0 to 1."""
+
+
+class Silent:
+    """Events that nobody watches."""
+
+    def log(self, line: str) -> None:
+        pass
+
+    def progress(self, row_id: str, share: float) -> None:
+        pass
 
 
 class Worker:
-    """Does recordings of a job, one after the other; the model is loaded for the first that needs it.
+    """Does recordings of a plan, one after the other; the model is loaded for the first that needs it."""
 
-    Args:
-        log: takes a line about what happens at loading.
-    """
-
-    def __init__(self, job: Job, log: Log = lambda line: None) -> None:
-        self._job, self._log = job, log
-        self._store = store_at(job.out)
-        self._ledger = Ledger(self._store)
+    def __init__(self, plan: Plan, events: Events) -> None:
+        self._plan, self._events, self._store = plan, events, plan.store()
         self._model: Model | None = None
 
     def load(self) -> Model:
-        """The module with its model, loaded once.
-
-        Raises:
-            OptionError, WeightsError: it cannot be had.
-        """
+        """The module with its model, loaded once. Raises OptionError or WeightsError if it cannot be had."""
         if self._model is None:
-            with one_at_a_time(self._job.order.module):
-                self._model = at_hand(self._job.order).load(self._log)
-            self._model.processor.log = lambda line: None  # of each recording there would be some
+            with one_at_a_time(self._plan.module):
+                self._model = self._plan.load(self._events.log)
+            if not self._plan.many:  # where the model is not pinned, it may only now be known which one that is
+                self._plan.origin["files"].update(self._plan.stamped({}).origin["files"])
         return self._model
 
-    def run(self, rows: Sequence[Row]) -> list[Ended]:
-        """What became of recordings; nothing is done of those that have ended. Several share passes.
+    def run(self, rows: Sequence[Row]) -> Iterator[Ended]:
+        """What becomes of recordings; nothing is done of those that have ended. Several share passes.
+
+        What is no fault of a recording's own is a failure, too, but its record counts it as an attempt only.
 
         Raises:
-            NovaspeechError, OSError: what is no fault of a recording. The attempts are counted, and this process is to
-                end.
+            OptionError, WeightsError: the model cannot be had.
         """
-        found = {row.id: known for row in rows if (known := self._ledger.ended(row.id))}
-        tried = {row.id: self._ledger.attempts(row.id) for row in rows if row.id not in found}
-        fresh = [row for row in rows if row.id in tried and not tried[row.id]]
+        fresh, before = list[Record](), list[Record]()
+        for row in rows:
+            record = Record(row, self._plan, self._store)
+            if known := record.ended() or record.given_up():
+                yield known
+            else:
+                (before if record.tried else fresh).append(record)
         # One of those that were tried may have killed its process: each alone.
-        for group in (fresh, *([row] for row in rows if tried.get(row.id))):
-            for ended in self._tried(group, tried):
-                found[ended.id] = ended
-        return [found[row.id] for row in rows]
+        for group in ([fresh] if fresh else []) + [[record] for record in before]:
+            yield from self._tried(group)
 
     def close(self) -> None:
         """Removes what is on its way."""
         self._store.close()
 
-    def _tried(self, group: Sequence[Row], tried: Mapping[str, Attempts]) -> Iterator[Ended]:
-        """Does recordings that are to be done at once, if they were not tried too often."""
-        waiting = {row.id: row for row in group}
-        for row in group:
-            if len(tried[row.id]) >= MOST_ATTEMPTS:
-                reason = _given_up(tried[row.id])
-                del waiting[row.id]
-                yield self._end(Ended(row.id, row.place, "failed", reason, attempts=len(tried[row.id])))
-            else:
-                self._ledger.begin(row, tried[row.id], self._job.run)
+    def _tried(self, group: Sequence[Record]) -> Iterator[Ended]:
+        """Does recordings at once; where that comes to no end, each alone."""
+        self.load()
+        waiting = {record.row.id: record for record in group}
+        for record in group:
+            record.begin()
         try:
-            for ended in self._done(list(waiting.values()), tried):
+            for ended in self._done(group):
                 del waiting[ended.id]
-                yield self._end(ended)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            for row in waiting.values():
-                self._ledger.fault(row, reason)
-            if isinstance(error, (NovaspeechError, OSError)):
-                raise
-            raise ModelError(f"{', '.join(row.place for row in waiting.values())}: {reason}") from error
+                yield ended
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are to be done
+            if len(group) > 1:
+                for record in waiting.values():
+                    record.take_back()
+                    yield from self._tried([record])
+                return
+            known, [record] = isinstance(error, NovaspeechError), group
+            reason = first_line(error) if known else f"{type(error).__name__}: {first_line(error)}"
+            record.fault(reason)
+            reason = reason if known else f"{record.row.place}: {reason}"
+            yield replace(_failed(record, reason), again=True, trace=traceback.format_exc())
 
-    def _end(self, ended: Ended) -> Ended:
-        self._ledger.end(ended)
-        return ended
-
-    def _done(self, rows: Sequence[Row], tried: Mapping[str, Attempts]) -> Iterator[Ended]:
+    def _done(self, group: Sequence[Record]) -> Iterator[Ended]:
         """What becomes of recordings as their results are in their places."""
         began = time.monotonic()
         with ExitStack() as stack:
             files: dict[str, Path] = {}
             results: dict[str, Result | NovaspeechError] = {}
-            for row in rows:
+            for row in (record.row for record in group):
                 try:
                     files[row.id] = stack.enter_context(self._at_hand(row))
                 except RecordingError as error:
                     results[row.id] = error
             results |= zip(files, self._results(files), strict=True)
-            shared = (time.monotonic() - began) / max(1, len(rows))
-            for row in rows:
-                began, result = time.monotonic(), results[row.id]
-                ended = Ended(row.id, row.place, "failed", attempts=len(tried[row.id]) + 1)
+            for record in group:
                 try:
-                    if isinstance(result, NovaspeechError):
-                        raise result
-                    ended = replace(
-                        ended,
-                        status="done",
-                        files=self._saved(result, row),
-                        shapes=_shapes(result),
-                        rate=result.rate,
-                        seconds=result.seconds,
-                    )
-                except _FAULTS as error:
-                    ended = replace(ended, reason=first_line(error))
-                yield replace(ended, took=round(shared + time.monotonic() - began, 3))
+                    ended = self._saved(results[record.row.id], record, (time.monotonic() - began) / len(group))
+                except _FAILURES as error:
+                    failed = replace(_failed(record, first_line(error)), trace=traceback.format_exc())
+                    ended = record.fail(replace(failed, took=round((time.monotonic() - began) / len(group), 3)))
+                yield ended
 
     def _results(self, files: Mapping[str, Path]) -> list[Result | NovaspeechError]:
         """Of each file, named by its id: what the model found, or what is wrong."""
-        order, names = self._job.order, [PurePosixPath(row_id).name for row_id in files]
-        return self.load().many(list(files.values()), order.outputs, inputs=order.inputs, end=order.end, names=names)
+        plan, model = self._plan, self.load()
+        names = [PurePosixPath(row_id).name for row_id in files]
+        if len(files) != 1:
+            return model.many(list(files.values()), plan.outputs, inputs=plan.inputs, end=plan.end, names=names)
+        [(row_id, file)] = files.items()
+
+        def progress(completed: int, total: int) -> None:
+            self._events.progress(row_id, completed / max(1, total))
+
+        try:
+            return [model(file, plan.outputs, inputs=plan.inputs, end=plan.end, name=names[0], progress=progress)]
+        except NovaspeechError as error:
+            return [error]
 
     @contextmanager
     def _at_hand(self, row: Row) -> Iterator[Path]:
@@ -146,23 +156,16 @@ class Worker:
                 raise RecordingError(f"there is no {row.place}") from error
             yield file
 
-    def _saved(self, result: Result, row: Row) -> tuple[str, ...]:
-        """Writes results to their place, a header after its data; gives their names."""
-        order, place = self._job.order, PurePosixPath(row.id).parent
-        with self._store.scratch() as folder:
-            result.save(folder, order.formats, order.dtype)
-            files = sorted(folder.iterdir(), key=lambda file: (not file.name.endswith("~"), file.name))
-            for file in files:
-                self._store.put(file, str(place / file.name))
-        return tuple(sorted(str(place / file.name) for file in files))
+    def _saved(self, result: Result | NovaspeechError, record: Record, took: float) -> Ended:
+        if isinstance(result, NovaspeechError):
+            raise result
+        plan, values = self._plan, {name: result[name] for name in result}
+        shapes = {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
+        ended = replace(_failed(record, ""), status="done", shapes=shapes, took=round(took, 3))
+        ended = replace(ended, rate=result.rate, seconds=result.seconds)
+        threshold = self.load().processor.threshold
+        return record.save(lambda folder: result.save(folder, plan.formats, plan.dtype), ended, threshold)
 
 
-def _shapes(result: Result) -> dict[str, tuple[int, ...]]:
-    values = {name: result[name] for name in result}
-    return {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
-
-
-def _given_up(attempts: Attempts) -> str:
-    last = attempts[-1]
-    why = last.get("reason", "it was killed, or its machine was lost")
-    return f"given up: {len(attempts)} processes ended over it, the last one on {last['on']}: {why}"
+def _failed(record: Record, reason: str) -> Ended:
+    return Ended(record.row.id, record.row.place, "failed", reason, attempts=len(record.tried))

@@ -13,7 +13,7 @@ from novaspeech.errors import RequestError
 
 if TYPE_CHECKING:
     from novaspeech.api import Model
-    from novaspeech.batch.order import Order
+    from novaspeech.corpus.plan import Plan
 
 _TIMES = {
     "frame": "time that one output stands for (default: the trainer's)",
@@ -57,35 +57,48 @@ def add_model_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
-def add_order_arguments(command: argparse.ArgumentParser) -> None:
-    """The arguments `module`, windows, options, inputs and outputs, as `order_of` takes them."""
-    command.add_argument("module", help="its name, as `novaspeech modules` lists it")
+def add_plan_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments of what to do with recordings, as `plan_of` takes them."""
+    add = command.add_argument
+    add("module", help="its name, as `novaspeech modules` lists it")
     for name, text in _TIMES.items():
-        command.add_argument(f"--{name}", metavar="TIME", help=f"{text}, as 40ms or 1.5s")
-    command.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
-    command.add_argument(
-        "--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input"
+        add(f"--{name}", metavar="TIME", help=f"{text}, as 40ms or 1.5s")
+    add("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
+    add("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
+    add("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
+    add("--out", default="", metavar="DIR|URL", help="where results go (default: beside each recording)")
+    add(
+        "--format",
+        action="append",
+        metavar="FORMAT",
+        dest="formats",
+        help="ssi (default), csv, parquet, npz, npy, textgrid, eaf, srt, vtt",
     )
-    command.add_argument("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
+    add("--dtype", choices=["float32", "float16"], default="float32", help="of the numbers in npy (float32)")
+    add(
+        "--together", type=int, default=1, metavar="N", help="short recordings that share passes, which rounds anew (1)"
+    )
 
 
-def order_of(given: argparse.Namespace, formats: Sequence[str], dtype: str = "float32") -> Order:
-    """What the arguments of `add_order_arguments` ask for, in these formats.
+def plan_of(given: argparse.Namespace) -> Plan:
+    """What the arguments of `add_plan_arguments` ask for.
 
     Raises:
         RequestError: an option or input that is no pair.
     """
-    from novaspeech.batch.order import Order
+    from novaspeech.corpus.plan import Plan
 
-    return Order(
+    return Plan(
         given.module,
-        pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100"),
-        {name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
-        given.output,
-        pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
-        given.end,
-        tuple(dict.fromkeys(formats)),
-        dtype,
+        options=pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100"),
+        windows={name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
+        outputs=given.output,
+        inputs=pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
+        end=given.end,
+        formats=tuple(dict.fromkeys(given.formats or ["ssi"])),
+        dtype=given.dtype,
+        out=given.out,
+        together=given.together,
     )
 
 

@@ -48,7 +48,7 @@ def read_recordings(
     Raises:
         RequestError, RecordingError: an output or a recording cannot be read.
     """
-    from novaspeech.batch.record import Remembered
+    from novaspeech.corpus.record import Remembered
     from novaspeech.formats.ssi import read_tracks
 
     for (folder, name), (beside, files) in groups.items():

@@ -177,7 +177,7 @@ def test_the_bar_counts_windows(capsys: pytest.CaptureFixture[str]) -> None:
 
 FAILING = """
 import sys
-from novaspeech.batch import order
+from novaspeech.corpus import plan
 from novaspeech.command.main import main
 from novaspeech.errors import RecordingError
 
@@ -189,7 +189,7 @@ class Model:
         self.log("a line")
         raise RecordingError(f"{recording.name} is broken")
 
-order.Model = Model
+plan.Model = Model
 sys.exit(main(["run", "w2v_bert_2", *sys.argv[1:]]))
 """
 
@@ -212,6 +212,6 @@ def test_lines_stand_above_the_bar(speech: Speech) -> None:
     shown = [line.split("\r")[-1] for line in lines if line]
     assert shown.pop(4).startswith("2/2 b.wav: 100%|")
     assert shown == [
-        "a line", "novaspeech: a.wav is broken", "a line", "novaspeech: b.wav is broken", "failed         2",
+        "a line", "novaspeech: a.wav is broken", "a line", "novaspeech: b.wav is broken", "failed           2",
         "  a.wav is broken", "  b.wav is broken",
     ]  # fmt: skip

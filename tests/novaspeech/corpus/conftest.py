@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import json
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo.standins import make_standin
 from novaspeech.command.main import main
+
+Run = Callable[..., int]
+OUTPUTS = ("--output", "arousal", "--output", "embedding")
+DONE = {"a": "done", "b": "done", "sub/c": "done", "sub/d ü": "done", "e": "done", "cut": "failed"}
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +35,48 @@ def talks(speech: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def corpus(model: Path, talks: Path) -> Callable[..., int]:
-    def corpus(*more: object, inputs: Sequence[object] = ("talks",), out: object = "out") -> int:
-        words = ["corpus", "emow2v", *inputs, "--out", out, "--output", "arousal", "--output", "embedding"]
-        return main([*map(str, words), "--set", f"model={model}", *map(str, more)])
+def run(model: Path, talks: Path) -> Run:
+    def run(*more: object, inputs: Sequence[object] = ("talks",), out: object = "out") -> int:
+        words = ["run", "emow2v", *inputs, *(["--out", out] if out else []), "--set", f"model={model}", *more]
+        return main([*map(str, words), *(() if "--output" in more else OUTPUTS)])
 
-    return corpus
+    return run
 
 
 def content(folder: Path | str = "out") -> dict[str, bytes]:
-    """What is in a tree, by its place in it, but for status, report and what is known of the work."""
+    """What is in a tree, by its place in it, but for records, status, report, claim and failures."""
     files = [file for file in Path(folder).rglob("*") if file.is_file()]
     names = {file.relative_to(folder).as_posix(): file for file in files}
-    ours = (".corpus/ended/", ".corpus/job.json", "report", "status")
-    return {name: file.read_bytes() for name, file in names.items() if not name.startswith(ours)}
+    ours = (".emow2v.json", ".jsonl", ".corpus/emow2v.json")
+    return {
+        name: file.read_bytes() for name, file in names.items() if not name.endswith(ours) and ".status" not in name
+    }
+
+
+def done(folder: str = "out") -> int:
+    """How many recordings are done so far."""
+    return sum(b'"made"' in file.read_bytes() for file in Path(folder).glob("*.emow2v.json"))
+
+
+def report(file: str = "out/emow2v.report.jsonl") -> dict[str, dict[str, Any]]:
+    """What the report says of each id, which stands there once."""
+    rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows)
+    return {row["id"]: row for row in rows}
+
+
+def statuses(file: str = "out/emow2v.report.jsonl") -> dict[str, str]:
+    return {row_id: row["status"] for row_id, row in report(file).items()}
+
+
+def command(model: Path, *more: str, inputs: Sequence[str] = ("talks",), out: str = "out") -> list[str]:
+    """The same for a process of its own."""
+    words = [sys.executable, "-m", "novaspeech", "run", "emow2v", *inputs, "--out", out, "--set", f"model={model}"]
+    return [*words, *OUTPUTS, *more]
+
+
+def until(reached: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "it did not come to it"
+        time.sleep(0.01)

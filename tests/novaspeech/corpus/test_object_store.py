@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +11,8 @@ import fsspec
 import pytest
 
 from tests.conftest import ROOT
-from tests.novaspeech.corpus.conftest import content
+from tests.novaspeech.corpus.conftest import DONE, Run, command, content, statuses, until
 from tests.novaspeech.corpus.flaky_s3 import Flaky, flaky_s3
-from tests.novaspeech.corpus.test_corpus import DONE, Command, statuses
 
 
 @pytest.fixture
@@ -36,24 +33,21 @@ def s3(monkeypatch: pytest.MonkeyPatch, talks: Path) -> Iterator[tuple[fsspec.Ab
 
 
 def test_from_a_bucket_to_a_bucket_the_results_are_the_same(
-    s3: tuple[fsspec.AbstractFileSystem, Flaky], corpus: Command, model: Path
+    s3: tuple[fsspec.AbstractFileSystem, Flaky], run: Run, model: Path
 ) -> None:
     """Killed in the middle, too, while a twentieth of the answers fail."""
     files, server = s3
-    corpus(out="whole")
+    run(out="whole")
     server.share = 0.05
-    command = [sys.executable, "-m", "novaspeech", "corpus", "emow2v", "s3://lab/talks", "--out", "s3://lab/out"]
-    command += ["--output", "arousal", "--output", "embedding", "--set", f"model={model}"]
+    words = command(model, inputs=["s3://lab/talks"], out="s3://lab/out")
     environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "TMPDIR": str(Path.cwd())}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env=environment)
     try:
-        end = time.monotonic() + 60
-        while not files.find("lab/out/.corpus/ended", refresh=True) and time.monotonic() < end:
-            time.sleep(0.05)
+        until(lambda: bool(files.glob("lab/out/*.stream", refresh=True)), 60)
     finally:
         process.kill()
         process.wait()
-    assert subprocess.run(command, stderr=subprocess.DEVNULL, env=environment).returncode == 1
+    assert subprocess.run(words, stderr=subprocess.DEVNULL, env=environment).returncode == 1
     server.share, failed = 0.0, server.failed
     files.get("lab/out", "out", recursive=True)
     assert content() == content("whole")
@@ -62,17 +56,15 @@ def test_from_a_bucket_to_a_bucket_the_results_are_the_same(
     assert not list(Path.cwd().glob("novaspeech-*")), "what was on its way is gone"
 
 
-def test_a_recording_that_is_gone_fails_and_no_more(
-    s3: tuple[fsspec.AbstractFileSystem, Flaky], corpus: Command
-) -> None:
+def test_a_recording_that_is_gone_fails_and_no_more(s3: tuple[fsspec.AbstractFileSystem, Flaky], run: Run) -> None:
     s3[0].pipe_file("lab/m.csv", b"file_name\ntalks/e.wav\ntalks/gone.wav\n")
-    assert corpus(inputs=["s3://lab/m.csv"]) == 1
+    assert run(inputs=["s3://lab/m.csv"]) == 1
     assert statuses() == {"talks/e": "done", "talks/gone": "failed"}
 
 
 def test_a_model_in_a_bucket_is_brought_here_once_and_known_again(
     s3: tuple[fsspec.AbstractFileSystem, Flaky],
-    corpus: Command,
+    run: Run,
     model: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -81,14 +73,14 @@ def test_a_model_in_a_bucket_is_brought_here_once_and_known_again(
     monkeypatch.setenv("HF_ASSETS_CACHE", str(Path("cache").absolute()))
     files.put(str(model), "lab/models/emow2v", recursive=True)
     told = ["--set", "model=s3://lab/models/emow2v"]
-    assert corpus(*told, inputs=["talks/e.wav", "talks/a.wav"]) == 0
-    corpus(out="whole", inputs=["talks/e.wav", "talks/a.wav"])
+    assert run(*told, inputs=["talks/e.wav", "talks/a.wav"]) == 0
+    run(out="whole", inputs=["talks/e.wav", "talks/a.wav"])
     assert content() == content("whole")
     [brought] = [folder.stat().st_mtime_ns for folder in Path("cache").rglob("emow2v")]
-    assert corpus(*told, inputs=["talks/b.flac"]) == 0
+    assert run(*told, inputs=["talks/a.wav", "talks/b.flac"]) == 0
     assert [folder.stat().st_mtime_ns for folder in Path("cache").rglob("emow2v")] == [brought]
     files.pipe_file("lab/models/emow2v/config.json", (model / "config.json").read_bytes() + b" ")
-    assert corpus(*told, inputs=["talks/b.flac"]) == 1
+    assert run(*told, inputs=["talks/a.wav", "talks/b.flac"]) == 1
     assert "differs in files.s3://lab/models/emow2v (" in capsys.readouterr().err
-    assert corpus("--set", "model=s3://lab/models/nothing", out="other") == 1
+    assert run("--set", "model=s3://lab/models/nothing", out="other") == 1
     assert "s3://lab/models/nothing cannot be fetched" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Models that each machine of a cluster needs: the same ones everywhere, brought to each once."""
+"""Models that each machine needs: the same ones everywhere, brought to each once."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock
 
-from novaspeech.batch.order import Order
-from novaspeech.corpus.rows import is_url, opened
+from novaspeech.corpus.store import is_url, opened
 from novaspeech.errors import WeightsError, first_line
 from novaspeech.models.hub import asset_cache, pinned
 from novaspeech.models.weights import HUB_ID
 from novaspeech.module.catalogue import published_is_here
+from novaspeech.module.options import Options
 
 
-def settled(order: Order) -> tuple[Order, dict[str, str]]:
-    """The same order with models of the Hub at the commits that they have now, and what stands for files at URLs.
+def settled(parsed: Options, given: Mapping[str, str], *, pin: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """The given options, and what stands for the files that they name at URLs.
+
+    Args:
+        pin: whether a model of the Hub is named with the commit that it has now, so that all machines have the same.
 
     Returns:
-        the order, and URL → digits that change when what lies there does.
+        the options, and URL → digits that change when what lies there does.
 
     Raises:
-        OptionError: an unknown option, or a wrong value.
         WeightsError: a model cannot be had.
     """
-    parsed = order.parsed_options(order.trainer)
-    options, stamps = dict(order.options), {}
+    options, stamps = dict(given), {}
+    pin = pin and not getattr(parsed, "exported", False)  # an export has a place of its own
     for name, field in parsed.fields().items():
         value = str(getattr(parsed, name))
         if field.metadata["file"] and is_url(value):
             stamps[value] = _listing(value)[0]
-        elif name == "model" and HUB_ID.fullmatch(value) and not Path(value).expanduser().exists():
+        elif name == "model" and pin and HUB_ID.fullmatch(value) and not Path(value).expanduser().exists():
             options[name] = pinned(value)
-    return replace(order, options=options), stamps
+    return options, stamps
 
 
-def at_hand(order: Order) -> Order:
-    """The same order with the files of its options on this machine.
+def at_hand(parsed: Options, given: Mapping[str, str]) -> dict[str, str]:
+    """The given options with the files that they name at URLs on this machine.
 
     Raises:
         WeightsError: one cannot be had.
     """
-    fields = order.parsed_options(order.trainer).fields()
-    options = {
-        name: str(_brought(value)) if fields[name].metadata["file"] and is_url(str(value)) else value
-        for name, value in order.options.items()
+    fields = parsed.fields()
+    return {
+        name: str(_brought(value)) if fields[name].metadata["file"] and is_url(value) else value
+        for name, value in given.items()
     }
-    return replace(order, options=options)
 
 
 @contextmanager

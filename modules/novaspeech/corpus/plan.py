@@ -1,0 +1,210 @@
+"""What is to be done with recordings, and where the results go: the same for each process that works on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import novaspeech
+from novaspeech.api import Model, window_times
+from novaspeech.audio.recording import Recording
+from novaspeech.corpus.fetched import at_hand, settled
+from novaspeech.corpus.rows import Row
+from novaspeech.corpus.store import BOOKS, PlainStore, Store, is_url
+from novaspeech.errors import RecordingError, RequestError, quoted
+from novaspeech.formats.files import NPY, SSI, check_formats, left_out
+from novaspeech.hooks import Log
+from novaspeech.models.hub import cached_revision
+from novaspeech.module.catalogue import Trainer, load_trainer, processor_class
+from novaspeech.module.options import Options
+from novaspeech.module.output import Output, chosen_outputs
+from novaspeech.result import files_for, kind_of
+from novaspeech.server import host
+
+_AUDIO = "stream:Audio"  # what a trainer says of an input that is a recording
+_SHORT_S = 15.0  # recordings up to here may share passes; longer ones fill them
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compute of recordings, the same for each.
+
+    Attributes:
+        module: its name.
+        options: its options.
+        windows: any of frame, stride, left, right, as text.
+        outputs: ids or aliases; None takes those that the trainer ticks.
+        inputs: further inputs by id.
+        end: time at which to stop; None is the recording's end.
+        formats: of the files, as `Result.save` takes them.
+        dtype: of the numbers in npy.
+        out: folder or URL of the results; "" is beside each recording.
+        together: the most short recordings that share passes.
+        many: whether a corpus is worked on below `out`, that is gone on with whoever dies.
+        origin: what decides the numbers, but for the recording: versions, options, windows, the files that they name.
+        run: tells the attempts of this run from those of others.
+    """
+
+    module: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    windows: Mapping[str, str] = field(default_factory=dict)
+    outputs: Sequence[str] | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    end: str | None = None
+    formats: Sequence[str] = (SSI,)
+    dtype: str = "float32"
+    out: str = ""
+    together: int = 1
+    many: bool = False
+    origin: dict[str, Any] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def trainer(self) -> Trainer:
+        """The module's. Raises RequestError if there is no such module."""
+        return load_trainer(self.module)
+
+    @property
+    def parsed_options(self) -> Options:
+        """Options with the defaults of what is not given. Raises OptionError for an unknown or a wrong one."""
+        return processor_class(self.trainer).options_class.parse(self.options)
+
+    @property
+    def chosen(self) -> list[Output]:
+        """Outputs that are meant. Raises RequestError for an unknown one, or an input that none uses."""
+        return _chosen(self.module, None if self.outputs is None else tuple(self.outputs), tuple(self.inputs))
+
+    def checked(self, log: Log) -> Plan:
+        """The same plan with its model settled and its origin; all that can be wrong is found here, without the model.
+
+        Args:
+            log: takes a line for each format that leaves something out.
+
+        Raises:
+            RequestError: no such module, output or input, an input that no output uses or cannot be read, a time that
+                is none.
+            OptionError: an unknown option or format, or a wrong value.
+            WeightsError: there is no such model.
+        """
+        kinds = {output.id: kind_of(output) for output in self.chosen}
+        check_formats(self.formats, kinds)
+        if self.dtype != "float32" and set(self.formats) != {NPY}:
+            raise RequestError(f"--dtype {self.dtype} is for --format npy; NOVA's streams hold float32")
+        settled_options, stamps = settled(self.parsed_options, self.options, pin=self.many)
+        self._check_inputs()
+        for form in self.formats:
+            if lost := left_out(kinds, form):
+                log(f"the format {form} leaves out {', '.join(lost)}; csv, parquet, npz and ssi hold all")
+        return replace(self, options=settled_options).stamped(stamps)
+
+    def stamped(self, stamps: Mapping[str, str]) -> Plan:
+        """The same plan with its origin as it is now; `stamps` tell what lies at the URLs that it names."""
+        parsed = self.parsed_options
+        named = [str(getattr(parsed, name)) for name, entry in parsed.fields().items() if entry.metadata["file"]]
+        places = [place for place in (*named, *self.inputs.values()) if place]
+        origin = {
+            "novaspeech": novaspeech.__version__,
+            "module": self.module,
+            "version": self.trainer.version,
+            "options": dataclasses.asdict(parsed),
+            "milliseconds": {**window_times(self.trainer, self.windows), "end": host.parse_time(self.end, "end")},
+            "inputs": dict(self.inputs),
+            "files": {place: stamp for place in places if (stamp := stamps.get(place) or _stamp(place))},
+            "dtype": self.dtype,
+        }
+        return replace(self, origin=json.loads(json.dumps(origin)))
+
+    def load(self, log: Log) -> Model:
+        """The module with its model. Raises OptionError or WeightsError if it cannot be had."""
+        return Model(self.module, at_hand(self.parsed_options, self.options), self.windows, log)
+
+    def store(self) -> Store:
+        """Where the results go."""
+        return Store(self.out) if self.many or is_url(self.out) else PlainStore(self.out)
+
+    def file_names(self, row: Row) -> list[str]:
+        """Names of the files that a recording gives, without those of data. Raises RequestError for a too long one."""
+        folder = Path(self.out if not is_url(self.out) else "", row.folder).expanduser()
+        return [file.name for file in files_for(row.name, self.chosen, folder, self.formats)]
+
+    def check(self, store: Store, *, claims: bool = False, anew: bool = False) -> None:
+        """Raises RequestError if the module has results below `out` that were made in another way.
+
+        Args:
+            claims: whether from now on only results that are made in this way are to be there.
+            anew: whether it does not matter what is there.
+        """
+        name = f"{BOOKS}/{self.module}.json"
+        content = store.read(name)
+        if claims and (anew or content is None):
+            store.write(name, json.dumps(self.origin, indent=1).encode())
+            content = store.read(name)  # of two that come at once, the later one's is there
+        try:
+            there = self.origin if content is None or (anew and not claims) else json.loads(content)
+        except ValueError as error:
+            raise RequestError(f"{self.out}/{name} is no JSON; take another --out, or --anew") from error
+        if differing := list(_differences(there, self.origin)):
+            raise RequestError(
+                f"{self.out} holds results of {self.module} that were made in another way, which differs in "
+                f"{'; '.join(differing)}; take another --out, the same options, or --anew to make all of them anew"
+            )
+
+    def groups(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """Rows as they are worked on: each alone, of short neighbours `together`."""
+        waiting: list[Row] = []
+        for row in rows:
+            short = self.together > 1 and 0 < row.size <= _SHORT_S
+            if waiting and not (short and len(waiting) < self.together):
+                yield waiting
+                waiting = []
+            if short:
+                waiting.append(row)
+            else:
+                yield [row]
+        if waiting:
+            yield waiting
+
+    def _check_inputs(self) -> None:
+        recordings = {entry.io_id for entry in self.trainer.inputs if entry.io_data == _AUDIO}
+        for name, place in self.inputs.items():
+            file = Path(place).expanduser()
+            if not file.is_file():
+                raise RequestError(f"--input {name}={place}: there is no such file")
+            if name in recordings:  # one that cannot be read would fail each recording
+                try:
+                    Recording.open(file)
+                except RecordingError as error:
+                    raise RequestError(f"--input {name}={place}: {error}") from error
+
+
+@lru_cache  # of each recording it is asked
+def _chosen(module: str, outputs: tuple[str, ...] | None, inputs: tuple[str, ...]) -> list[Output]:
+    trainer = load_trainer(module)
+    return chosen_outputs(trainer, processor_class(trainer).outputs, outputs, inputs)
+
+
+def _differences(there: Any, mine: Any, name: str = "") -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(mine, dict):
+        for key in [*there, *(key for key in mine if key not in there)]:
+            yield from _differences(there.get(key), mine.get(key), f"{name}.{key}" if name else key)
+    elif there != mine:
+        yield f"{name} ({quoted(str(there))} there, {quoted(str(mine))} here)"
+
+
+def _stamp(place: str) -> str:
+    """What tells a file, a folder or a model of the Hub from what else may have its name; "" if it is none of these."""
+    with suppress(OSError, RuntimeError):  # a text that is no path
+        path = Path(place).expanduser()
+        if path.is_file() or path.is_dir():
+            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+            stats = [(file.name, file.stat().st_size, int(file.stat().st_mtime)) for file in files]
+            return hashlib.blake2b(json.dumps(stats).encode(), digest_size=8).hexdigest()
+    return cached_revision(place)

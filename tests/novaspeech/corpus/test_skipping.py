@@ -1,0 +1,147 @@
+"""What `novaspeech run` makes again, what not, and what one recording leaves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from novaspeech.command.main import main
+from novaspeech.corpus.plan import Plan
+from tests.conftest import SPELLER
+from tests.novaspeech.corpus.conftest import Run, statuses
+
+ONE = ["talks/a.wav"]
+
+
+def stamps(folder: str = "out") -> dict[str, int]:
+    """When each result was written, by its place."""
+    files = [file for file in Path(folder).rglob("*~") if file.is_file()]
+    return {file.relative_to(folder).as_posix(): file.stat().st_mtime_ns for file in files}
+
+
+def test_one_recording_leaves_its_results_and_what_made_them_and_is_not_made_again(
+    run: Run, talks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(inputs=ONE, out="") == 0
+    names = ["a.arousal.annotation", "a.embedding.stream"]
+    made = sorted([*names, *(f"{name}~" for name in names), "a.emow2v.json", "a.wav"])
+    assert sorted(file.name for file in talks.glob("a.*")) == made
+    before = stamps("talks")
+    capsys.readouterr()
+    assert run(inputs=ONE, out="") == 0
+    assert stamps("talks") == before
+    assert " on cpu" not in capsys.readouterr().err, "the model was loaded for nothing"
+    assert run("--anew", inputs=ONE, out="") == 0
+    assert stamps("talks") != before
+    (talks / "no.wav").write_text("no audio")
+    assert run(inputs=["talks/no.wav"], out="") == 1
+    assert not list(talks.glob("no.*.json"))
+    assert not list(Path.cwd().rglob(".*")), "nothing hidden is left"
+
+
+def forget(talks: Path) -> None:
+    Path("out/b.emow2v.json").unlink()
+
+
+def spoil(talks: Path) -> None:
+    Path("out/b.arousal.annotation~").write_bytes(b"1;1\n")
+
+
+def lose(talks: Path) -> None:
+    Path("out/b.arousal.annotation~").unlink()
+
+
+def change(talks: Path) -> None:
+    shutil.copy(talks / "a.wav", talks / "a.tmp")
+    (talks / "a.tmp").replace(talks / "b.flac")
+
+
+def garble(talks: Path) -> None:
+    Path("out/b.emow2v.json").write_text('{"made": 3, "from": []}')
+
+
+@pytest.mark.parametrize("harm", [forget, spoil, lose, change, garble])
+def test_what_is_not_whole_or_not_of_this_recording_is_made_again(
+    run: Run, talks: Path, harm: Callable[[Path], None]
+) -> None:
+    both = ["talks/e.wav", "talks/b.flac"]
+    assert run(inputs=both) == 0
+    before = stamps()
+    harm(talks)
+    assert run(inputs=both) == 0
+    changed = {name for name, stamp in stamps().items() if stamp != before.get(name)}
+    assert changed == {"b.arousal.annotation~", "b.embedding.stream~"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [("--set", "batch_size=3"), ("--stride", "80ms"), ("--end", "1s"), ("--set", "context=recording")],
+    ids=lambda more: more[1],
+)
+def test_another_way_computes_anew_and_tells_of_nothing_older(run: Run, more: tuple[str, str]) -> None:
+    valence, arousal = ("--output", "valence"), ("--output", "arousal")
+    assert run(*valence, inputs=ONE) == 0
+    before = stamps()
+    assert run(*more, *arousal, inputs=ONE) == 0
+    assert {name: stamps()[name] for name in before} == before
+    assert run(*more, *valence, inputs=ONE) == 0
+    assert stamps()["a.valence.annotation~"] != before["a.valence.annotation~"]
+
+
+def test_other_outputs_and_formats_are_added_to_what_is_known(run: Run) -> None:
+    for more in ((), ("--output", "valence"), ("--format", "csv")):
+        assert run(*more, inputs=ONE) == 0
+    before = stamps(), Path("out/a.arousal.csv").stat().st_mtime_ns
+    assert run("--output", "valence", "--output", "arousal", "--skip-existing", inputs=ONE) == 0
+    assert run("--format", "csv", inputs=ONE) == 0
+    assert (stamps(), Path("out/a.arousal.csv").stat().st_mtime_ns) == before
+
+
+def test_a_keyword_that_is_a_folder_here_is_a_keyword(talks: Path) -> None:
+    """Only options that may name files are taken for such: the folder changes with each run."""
+    Path("money").mkdir()
+    command = ["run", "wav2vec2_kws", "talks/a.wav", "--set", f"model={SPELLER}", "--set", "keywords=money"]
+    made = []
+    for number in (1, 2):
+        Path("money", str(number)).touch()
+        assert main(command) == 0
+        made.append(stamps("talks"))
+    assert made[0] == made[1]
+
+
+def test_another_model_at_the_same_place_computes_anew(run: Run, tmp_path: Path, model: Path) -> None:
+    own = shutil.copytree(model, tmp_path / "own")
+    made = []
+    for change in (False, False, True):
+        if change:
+            os.utime(own / "model.safetensors", (1, 1))
+        assert run("--set", f"model={own}", inputs=ONE) == 0
+        made.append(stamps())
+    assert made[0] == made[1] != made[2]
+
+
+def test_several_beside_each_other_are_done_without_a_report_or_what_is_hidden(run: Run, talks: Path) -> None:
+    assert run("--report", "r.jsonl", out="") == 1
+    assert sorted(statuses("r.jsonl").values()) == ["done"] * 5 + ["failed"]
+    assert len(list(talks.rglob("*.emow2v.json"))) == 5
+    assert not [file for file in talks.rglob("*") if file.name.startswith(".") or "report" in file.name]
+    before = stamps("talks")
+    assert run("--report", "r.jsonl", out="") == 1
+    assert stamps("talks") == before
+
+
+def test_inputs_that_no_chosen_output_uses_or_that_are_no_recordings(speech: Callable[..., Path]) -> None:
+    with pytest.raises(
+        ValueError, match=r"^the input 'reference' is for the outputs similarity, same_speaker, and onl"
+    ):
+        Plan("wav2vec2_sv", outputs=["embeddings"], inputs={"reference": __file__}).checked(print)
+    with pytest.raises(ValueError, match=r"^--input reference=no\.wav: there is no such file"):
+        Plan("wav2vec2_sv", outputs=["similarity"], inputs={"reference": "no.wav"}).checked(print)
+    with pytest.raises(ValueError, match=rf"^--input reference={__file__}: .*{Path(__file__).name}"):
+        Plan("wav2vec2_sv", outputs=["similarity"], inputs={"reference": __file__}).checked(print)
+    voice = str(speech("voice.wav", seconds=1))
+    assert Plan("wav2vec2_sv", outputs=["similarity"], inputs={"reference": voice}).checked(print).origin
