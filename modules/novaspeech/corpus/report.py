@@ -26,6 +26,8 @@ class Counted:
         rows: those to be done.
         skipped: how many had ended before.
         told: what became of those that have ended, by their ids.
+        failed: how many of them have failed.
+        seconds: of audio done.
     """
 
     rows: Sequence[Row]
@@ -37,6 +39,7 @@ class Counted:
         self._sizes = {row.id: row.size or 1.0 for row in self.rows}
         self._shares: dict[str, float] = {}
         self._done, self._whole = 0.0, sum(self._sizes.values())
+        self.failed, self.seconds = 0, 0.0
 
     def progress(self, row_id: str, share: float) -> None:
         """So much of a recording is done, 0 to 1."""
@@ -45,6 +48,9 @@ class Counted:
 
     def add(self, ended: Ended) -> None:
         """A recording has ended; one that is tried again may end again."""
+        before = self.told.get(ended.id)
+        self.failed += (ended.status == "failed") - (before is not None and before.status == "failed")
+        self.seconds += ended.seconds - (before.seconds if before else 0.0)
         self.told[ended.id] = ended
         self.progress(ended.id, 1.0)
 
@@ -54,11 +60,6 @@ class Counted:
         return len(self.rows) + self.skipped
 
     @property
-    def failed(self) -> int:
-        """Recordings that have failed."""
-        return sum(ended.status == "failed" for ended in self.told.values())
-
-    @property
     def share(self) -> float:
         """Of the work that is done, 0 to 1."""
         return min(1.0, self._done / self._whole) if self._whole else 1.0
@@ -66,8 +67,7 @@ class Counted:
     @property
     def speed(self) -> float:
         """Hours of audio per hour."""
-        seconds = sum(ended.seconds for ended in self.told.values())
-        return seconds / max(1e-9, time.monotonic() - self.began)
+        return self.seconds / max(1e-9, time.monotonic() - self.began)
 
     @property
     def left(self) -> float | None:
@@ -76,15 +76,15 @@ class Counted:
 
     def status(self, state: str) -> bytes:
         """What `status.json` holds."""
-        left, failed = self.left, self.failed
+        left = self.left
         content: dict[str, Any] = {
             "state": state,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "recordings": self.count,
             "ended_before": self.skipped,
-            "done": len(self.told) - failed,
-            "failed": failed,
-            "hours": round(sum(ended.seconds for ended in self.told.values()) / 3600, 3),
+            "done": len(self.told) - self.failed,
+            "failed": self.failed,
+            "hours": round(self.seconds / 3600, 3),
             "hours_per_hour": round(self.speed, 1),
             "seconds_left": None if left is None else round(left),
         }
