@@ -85,7 +85,6 @@ class Section(ABC):
     Attributes:
         name: as --only has it.
         count: trials that are asked for if nobody says how many.
-        notes: lines that belong under the table.
     """
 
     name = ""
@@ -95,7 +94,6 @@ class Section(ABC):
         self.world = world
         self.folder = world.folder / self.name
         self.folder.mkdir()
-        self.notes: list[str] = []
 
     def __enter__(self) -> Section:
         return self
@@ -108,10 +106,6 @@ class Section(ABC):
     @abstractmethod
     def try_one(self, index: int) -> list[Problem]:
         """What falls short in one trial."""
-
-    def finish(self, tried: int) -> list[Problem]:
-        """What shows only when all trials are done."""
-        return []
 
 
 def age(path: Path) -> None:

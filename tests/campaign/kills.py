@@ -22,7 +22,6 @@ class Kills(Section):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._works = Works(world, self.folder)
-        self._stayed = self._while_saving = 0
 
     def try_one(self, index: int) -> list[Problem]:
         work = self._works[MODULES[index % len(MODULES)]]
@@ -43,11 +42,13 @@ class Kills(Section):
         label = f"{work.module} killed after {ended.seconds:.2f} s"
         problems = [Problem(found.kind, f"{label}: {found.text}") for found in work.judge(out, may_be_absent=True)]
         problems += [found for found in ended.problems(label) if found.kind is Kind.LEFT and "process" in found.text]
-        self._while_saving += bool(work.strangers(out))
         return problems + self._run_again(work, words, out, label)
 
     def _run_again(self, work: Work, words: list[str], out: Path, label: str) -> list[Problem]:
-        """What is wrong with the next run, and with one two days later."""
+        """What is wrong with the next run, and with one two days later.
+
+        Another run cannot know whether a writer on another machine still lives, and leaves its folder for a day.
+        """
         problems = []
         for days in (0, 2):
             ended = run_child(command, words, str(self.folder), folder=self.folder / "again", limit=120)
@@ -58,17 +59,8 @@ class Kills(Section):
             strangers = work.strangers(out)
             if not strangers:
                 break
-            self._stayed += days == 0
             if days:
                 problems.append(Problem(Kind.LEFT, f"{label}: two days and a run later there still is {strangers}"))
             for name in strangers:
                 age(out / name)
         return problems
-
-    def finish(self, tried: int) -> list[Problem]:
-        # Another run cannot know whether a writer on another machine still lives, and leaves its folder for a day.
-        self.notes.append(
-            f"kills: {self._while_saving} of {tried} met a run that had begun to save; of {self._stayed} the hidden "
-            f"folder was there until a run two days later"
-        )
-        return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -20,11 +19,11 @@ MODULE = "emow2v"
 LIMIT = 120.0  # seconds for a job
 
 
-def start_server(folder: Path, *, backend: str = "debug", environment: Mapping[str, str] | None = None) -> Server:
+def start_server(folder: Path) -> Server:
     """A server with a folder of its own for everything, not started yet."""
     (folder / "TMPDIR").mkdir(parents=True, exist_ok=True)
     places = {"HF_HOME": str(folder / "hf"), "TMPDIR": str(folder / "TMPDIR"), "HF_HUB_OFFLINE": "1"}
-    return Server(folder, ROOT, backend=backend, environment={**places, **(environment or {})})
+    return Server(folder, ROOT, environment=places)
 
 
 def process_of(server: Server) -> psutil.Process:
@@ -55,7 +54,6 @@ class Servers(Section):
         super().__init__(world)
         self._server: Server | None = None
         self._work: Work | None = None
-        self._stayed = 0
 
     def __exit__(self, *error: object) -> None:
         if self._server:
@@ -85,12 +83,7 @@ class Servers(Section):
             same = "right" if work.is_new(out) else "wrong"
             said = server.output[-1:]
             problems.append(Problem(Kind.WRONG, f"{label}: the next job is {status.name}, its outputs {same}: {said}"))
-        self._stayed += bool(work.strangers(out))
         return problems
-
-    def finish(self, tried: int) -> list[Problem]:
-        self.notes.append(f"servers: of {self._stayed} of {tried} the hidden folder stays for a day")
-        return []
 
     def _start(self) -> Server:
         self._server = start_server(self.folder / "server").__enter__()
