@@ -56,17 +56,6 @@ def test_embeddings_are_those_of_each_window_alone(
     assert_close(stream.data, expected(speech("b.wav"), checkpoints[encoder]))
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [("a.flac", ["-ar", "44100"]), ("a.m4a", ["-ac", "2"]), ("a.wav", ["-ar", "8000"]), ("a.mp3", [])],
-)
-def test_other_formats(
-    run_byols: Run, speech: Write, checkpoints: dict[str, Path], name: str, arguments: list[str]
-) -> None:
-    path = speech(name, *arguments, seconds=1.5)
-    assert_close(run_byols(path).load().data, expected(path, checkpoints["default"]))
-
-
 @pytest.mark.parametrize("batch_size", [1, 7, 250])
 @pytest.mark.parametrize(("frame", "stride", "left", "right"), [(200, 25, 100, 0), (1000, 500, 0, 0), (80, 73, 7, 0)])
 def test_other_windows_in_other_batches(
@@ -130,13 +119,6 @@ def test_a_scene_does_not_need_windows_that_the_encoder_could_take(run_byols: Ru
     np.testing.assert_array_equal(found, usual)
 
 
-def test_the_scene_is_not_ticked() -> None:
-    assert {entry.io_id: entry.io_default_active for entry in load_trainer("byols").outputs} == {
-        "embeddings": True,
-        "scene": False,
-    }
-
-
 def test_windows_with_nan_are_zeros_the_rest_as_if_it_were_not_there(run_byols: Run, mono: Write) -> None:
     signal = 0.1 * np.random.default_rng(0).standard_normal(48000).astype(np.float32)
     signal[20000] = np.nan
@@ -149,21 +131,6 @@ def test_windows_with_nan_are_zeros_the_rest_as_if_it_were_not_there(run_byols: 
     assert not job.load("scene").data.any()
     assert "20 of 60 windows have no usable audio" in job.printed
     assert "nan.wav holds NaN or infinite samples: zeros in scene, which is of the whole recording" in job.printed
-
-
-@pytest.mark.parametrize("level", [0.0, 0.25])
-def test_silence_has_an_embedding(run_byols: Run, mono: Write, level: float) -> None:
-    job = run_byols(mono("silence.wav", np.full(32000, level, np.float32)), outputs=("embeddings", "scene"))
-    for output in ("embeddings", "scene"):
-        data = job.load(output).data
-        assert np.isfinite(data).all()
-        assert data.any(axis=1).all()
-
-
-def test_nothing_but_nan_is_zeros(run_byols: Run, mono: Write) -> None:
-    job = run_byols(mono("nan.wav", np.full(32000, np.nan, np.float32)), outputs=("embeddings", "scene"))
-    assert not job.load().data.any()
-    assert "40 of 40 windows have no usable audio" in job.printed
 
 
 @pytest.mark.parametrize(
@@ -227,14 +194,6 @@ def test_clstm_needs_a_checkpoint_and_says_so(run_module: Run, speech: Write) ->
     message = "no published checkpoint of encoder 'clstm'; name yours in the option 'model', or choose one of default, "
     with pytest.raises(OptionError, match=message):
         run_module("byols", speech("a.wav"), {"encoder": "clstm"}, ["embeddings"], "out")
-
-
-def test_checkpoints_of_another_encoder(run_module: Run, speech: Write, checkpoints: dict[str, Path]) -> None:
-    options = {"encoder": "cvt", "model": str(checkpoints["default"])}
-    with pytest.raises(WeightsError, match="does not fit the encoder 'cvt', .* it looks like one of encoder 'default'"):
-        run_module("byols", speech("a.wav"), options, ["embeddings"], "out")
-    with pytest.raises(OptionError, match="option 'encoder' is 'vit'; it must be one of default, resnetish34"):
-        run_module("byols", speech("a.wav"), {"encoder": "vit"}, ["embeddings"], "out")
 
 
 @pytest.mark.parametrize("name", ["default", None])

@@ -32,28 +32,20 @@ def clip(seconds: float, seed: int, loudness: float = 0.1) -> torch.Tensor:
 CLIPS = [clip(1.3, 1), clip(0.7, 2, 0.01), clip(2.011, 3, 0.3)]
 
 
-@pytest.mark.parametrize("name", ["default", "cvt"])
-def test_hears_own_validator(checkpoints: dict[str, Path], tmp_path: Path, name: str) -> None:
-    """It asks for the API's form, which is that of all encoders; the other two take half a minute each.
+def test_hears_own_validator(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    """It asks for the API's form, which is that of all encoders.
 
     The validator also imports TensorFlow, to ask whether a model is one of its; an empty stand-in answers no.
     """
     (tmp_path / "tensorflow.py").write_text("class Module:\n    pass\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "modules"), str(tmp_path)])}
-    command = [sys.executable, "-m", "hearvalidator.validate", "byols", "--model", str(checkpoints[name]), "-d", "cpu"]
+    command = [sys.executable, "-m", "hearvalidator.validate", "byols", "--model"]
+    command += [str(checkpoints["default"]), "-d", "cpu"]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    size = NETWORKS[name].scene_embedding_size
-    assert f"Received embedding of shape: torch.Size([16, 41, {size}])" in answer.stdout
-    assert f"Received embedding of shape: torch.Size([8, {size}])" in answer.stdout
+    assert "Received embedding of shape: torch.Size([16, 41, 2048])" in answer.stdout
+    assert "Received embedding of shape: torch.Size([8, 2048])" in answer.stdout
     assert answer.stdout.splitlines()[-1] == "Looks good!"
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_encoder_is_told_by_the_checkpoint(checkpoints: dict[str, Path], name: str) -> None:
-    for model in (byols.load_model(checkpoints[name]), byols.load_model(str(checkpoints[name]), name)):
-        assert type(model) is NETWORKS[name]
-        assert not model.training
 
 
 def test_scenes_of_the_reference_share_mean_and_deviation(model: Network) -> None:
@@ -131,14 +123,6 @@ def test_a_tensor_of_clips_is_a_list_of_them(model: Network) -> None:
     assert torch.equal(
         byols.get_scene_embeddings(list(clips.double()), model), byols.get_scene_embeddings(clips, model)
     )
-
-
-def test_many_frames_are_as_few(model: Network) -> None:
-    one = clip(4, 6)
-    embeddings, _ = byols.get_timestamp_embeddings(one[None], model, normalization="recording")
-    mean, deviation = log_mel(one.numpy()).mean(), log_mel(one.numpy()).std(ddof=1)
-    framed = frames_of([one], 16000, 800)[0]
-    assert_close(embeddings[0].numpy(), embed(model, framed, float(mean), float(deviation)))
 
 
 def test_the_model_stays_as_it_is_and_embeddings_can_be_trained_on(checkpoints: dict[str, Path]) -> None:
