@@ -35,8 +35,8 @@ TAKES = {
     for word, voice, start, end in json.loads((ROOT / "tests" / "data" / "takes.json").read_text())
 }
 VOICE = "en-us+f1"
+SENTENCE = ["doctor", "always", "money", "river", "summer", "question", "children", "music", "money"]
 FRAME_SECONDS = 0.02  # from one frame to the next, as published
-Say = Callable[..., tuple[np.ndarray, list[Spoken]]]
 
 
 def say(words: Sequence[str], voice: str = VOICE, gap: float = 0.15) -> tuple[np.ndarray, list[Spoken]]:
@@ -102,6 +102,12 @@ def run_kws(run_module: Callable[..., Job]) -> Callable[..., Job]:
         return run_module("wav2vec2_kws", audio, options, outputs, arguments.pop("name", "out"), inputs, **arguments)
 
     return run
+
+
+@pytest.fixture
+def talk(mono: Callable[..., Path]) -> tuple[Path, list[Spoken]]:
+    samples, spoken = say(SENTENCE)
+    return mono("talk.wav", samples), spoken
 
 
 KEYWORDS = ("money", "question")

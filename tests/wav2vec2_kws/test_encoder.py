@@ -11,8 +11,7 @@ from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
 from novaspeech.arrays import bridged
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import OptionError, RecordingError, WeightsError
-from novaspeech.inference.encoder import FrameEncoder
+from novaspeech.errors import WeightsError
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from novaspeech.models.compute import Compute
@@ -127,22 +126,6 @@ def test_half_precision_is_close(folders: dict[str, Path]) -> None:
     assert half[LETTERS].dtype == np.float32
     cosines = (full[HIDDEN] * half[HIDDEN]).sum(1) / np.linalg.norm(full[HIDDEN], axis=1)
     assert (cosines / np.linalg.norm(half[HIDDEN], axis=1)).min() > 0.97
-
-
-def test_on_a_cpu_a_pass_holds_one_chunk(speller: KeywordEncoder) -> None:
-    assert speller.max_chunks == 1
-    assert isinstance(speller, FrameEncoder)
-
-
-def test_shorter_than_a_frame(speller: KeywordEncoder) -> None:
-    with pytest.raises(RecordingError, match="made has 24 ms; this model needs 25 ms"):
-        frames(recording(np.zeros(399, np.float32)), speller)
-
-
-@pytest.mark.parametrize("layer", [3, -4, 100])
-def test_a_layer_that_is_not_there(folders: dict[str, Path], layer: int) -> None:
-    with pytest.raises(OptionError, match=f"option 'layer' is {layer}; this model has the layers 0 to 2"):
-        KeywordEncoder(folders["group"], layer)
 
 
 def test_a_fingerprint_is_of_the_weights(folders: dict[str, Path], tmp_path: Path) -> None:

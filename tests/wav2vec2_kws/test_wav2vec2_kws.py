@@ -8,25 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 from discover_utils.data.annotation import FreeAnnotation
-from matplotlib.image import imread
 
-from novaspeech.formats.ssi import read_tracks
-from novaspeech.view.pictures import draw_picture
 from tests.conftest import SPELLER, Job
-from tests.wav2vec2_kws.conftest import TAKES, say
+from tests.wav2vec2_kws.conftest import SENTENCE, TAKES, say
 from tests.wav2vec2_kws.test_encoder import reference
 from training.speech import Spoken
 
 Run = Callable[..., Job]
 Write = Callable[..., Path]
-SENTENCE = ["doctor", "always", "money", "river", "summer", "question", "children", "music", "money"]
 EDGE_WORDS = ["river", "always", "music", "summer", "children"]
-
-
-@pytest.fixture
-def talk(mono: Write) -> tuple[Path, list[Spoken]]:
-    samples, spoken = say(SENTENCE)
-    return mono("talk.wav", samples), spoken
 
 
 def rows(job: Job, output: str = "keywords") -> list[tuple[Any, ...]]:
@@ -155,16 +145,6 @@ def test_audio_that_cannot_be_used_is_a_gap(run_kws: Run, mono: Write, method: s
         assert score["conf"][window] == 0
 
 
-def test_which_windows_are_usable_does_not_hang_on_what_is_asked(
-    run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write
-) -> None:
-    """The last window of 10 ms begins after the last frame's middle."""
-    audio = mono("end.wav", soundfile.read(talk[0], dtype="float32")[0][: 320 * 99 + 400 + 240])
-    for number, outputs in enumerate((("score",), ("score", "embeddings"))):
-        job = run_kws(audio, {"keywords": "money"}, outputs, name=str(number), frame_size="10ms", stride="10ms")
-        assert (job.load("score").data["conf"] == 1).all()
-
-
 def test_silence_holds_nothing(run_kws: Run, mono: Write) -> None:
     audio = mono("silence.wav", np.zeros(16000 * 5, np.float32))
     job = run_kws(audio, {"keywords": "money, question"}, ("keywords", "words", "score", "embeddings"))
@@ -219,11 +199,6 @@ def test_each_session_has_its_own_example(run_kws: Run, talk: tuple[Path, list[S
         assert [row[0] for row in found] == starts
 
 
-@pytest.mark.parametrize("method", ["words", "example"])
-def test_embeddings_need_no_keywords(run_kws: Run, talk: tuple[Path, list[Spoken]], method: str) -> None:
-    assert run_kws(talk[0], {"method": method}, ("embeddings",)).load().data.any(axis=1).all()
-
-
 def test_nothing_is_found_after_the_requests_end(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write) -> None:
     audio, spoken = talk
     end = spoken[3].start // 16 + 150  # within "river", before the second "money"
@@ -246,11 +221,3 @@ def test_a_phrase_is_said_in_one_go(run_kws: Run, mono: Write, filler: float) ->
     for name, samples, count in (("near", pair, 1), ("far", np.concatenate([apart[0], gap, apart[1]]), 0)):
         found = rows(run_kws(mono(f"{name}.wav", samples), {"keywords": "always children"}, name=name))
         assert len(found) == count
-
-
-def test_the_picture_shows_words_and_keywords(run_kws: Run, talk: tuple[Path, list[Spoken]], tmp_path: Path) -> None:
-    outputs = ("keywords", "words", "score", "embeddings")
-    job = run_kws(talk[0], {"keywords": "money, question"}, outputs)
-    draw_picture(read_tracks("out", talk[0], list(job.outputs.values())), tmp_path / "all.png")
-    draw_picture(read_tracks("out", talk[0], [job.outputs["words"]]), tmp_path / "words.png")
-    assert imread(tmp_path / "all.png").shape[0] > imread(tmp_path / "words.png").shape[0] > 200

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import NovaspeechError
-from tests.wav2vec2_kws.conftest import say
-from tests.wav2vec2_kws.test_wav2vec2_kws import SENTENCE, Run, Write
+from tests.wav2vec2_kws.conftest import SENTENCE, say
+from tests.wav2vec2_kws.test_wav2vec2_kws import Run, Write
 from training.speech import Spoken
-
-
-@pytest.fixture
-def talk(mono: Write) -> tuple[Path, list[Spoken]]:
-    samples, spoken = say(SENTENCE)
-    return mono("talk.wav", samples), spoken
 
 
 @pytest.mark.parametrize(

@@ -114,13 +114,6 @@ def test_a_word_lasts_from_its_first_letter_to_its_last() -> None:
     assert [hit.score for hit in hits] == [1, 1]
 
 
-def test_blocks_do_not_matter() -> None:
-    letters = letters_of(spread(SPEECH), 0.3, 0.7)
-    expected = aligned(letters, SPEECH)
-    for edges in ((1, 2, 30, 31), tuple(range(1, len(letters)))):
-        assert aligned(letters, SPEECH, edges) == expected
-
-
 def test_confidence_falls_with_letters_that_are_heard_otherwise() -> None:
     exact, near, far = (aligned(letters_of(spread([word])), ["money"])[0].score for word in ("money", "money", "mandy"))
     assert exact == near == 1

@@ -15,10 +15,10 @@ from transformers import Wav2Vec2ForCTC
 from novaspeech.errors import RequestError, WeightsError
 from novaspeech.inference.pooling import HIDDEN
 from tests.conftest import SPELLER
-from tests.wav2vec2_kws.conftest import KEYWORDS, TAKES, cut_blocks, frame_blocks, hits_in, say
+from tests.wav2vec2_kws.conftest import KEYWORDS, cut_blocks, frame_blocks, hits_in, say
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits
-from wav2vec2_kws.search.classifier import PARTS, ClassifierDetector, KeywordClassifier, load_classifier, pool_windows
+from wav2vec2_kws.search.classifier import ClassifierDetector, KeywordClassifier, load_classifier
 
 
 def detect(file: Path, samples: np.ndarray, encoder: KeywordEncoder) -> list[Hit]:
@@ -57,18 +57,6 @@ def test_unusable_frames_are_background(trained: Path, speller: KeywordEncoder) 
     assert [hit.name for hit in detect(trained, samples, speller)] == ["money"]
     samples[(spoken[1].start + spoken[1].end) // 2] = np.nan
     assert detect(trained, samples, speller) == []
-
-
-def test_pooling_is_the_mean_of_each_part_in_turn() -> None:
-    frames = np.arange(24, dtype=np.float32).reshape(12, 2)
-    pooled = pool_windows(frames, 8, 2)
-    assert pooled.shape == (3, PARTS * 2)
-    np.testing.assert_allclose(pooled[1], [5, 6, 9, 10, 13, 14, 17, 18])
-
-
-def test_a_file_of_another_model(trained: Path, folders: dict[str, Path]) -> None:
-    with pytest.raises(RequestError, match=r"was trained with the model '.*speller', whose weights are others"):
-        load_classifier(trained, KeywordEncoder(folders["layer"]))
 
 
 class Evil:
@@ -134,15 +122,6 @@ def test_what_a_file_holds_is_looked_at_before_it_is_loaded(
     KeywordClassifier(**{**vars(whole), "keywords": {"money": 20}}).save(file)
     with pytest.raises(WeightsError, match="does not hold together; train it again"):
         load_classifier(file, speller)
-
-
-def test_hits_lie_in_the_recording(trained: Path, speller: KeywordEncoder) -> None:
-    for word in ("money", "question"):
-        samples = TAKES[word, "en-us+f1"]
-        blocks = frame_blocks(samples, speller, HIDDEN)
-        hits = hits_in(blocks, ClassifierDetector(load_classifier(trained, speller)))
-        assert max(hits, key=lambda hit: hit.score).name == word
-        assert all(0 <= hit.start < hit.end <= len(blocks[0].usable) for hit in hits)
 
 
 def test_a_model_with_one_other_weight_is_another(trained: Path, tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from transformers import Wav2Vec2CTCTokenizer
 from novaspeech.errors import OptionError
 from novaspeech.inference.pooling import FrameBlock
 from tests.conftest import SPELLER
-from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, frame_blocks, hits_in, say
-from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
+from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, hits_in
+from wav2vec2_kws.encoder import LETTERS
 from wav2vec2_kws.hits import Hit, best_hits, strongest
-from wav2vec2_kws.search.methods import split_keywords
 from wav2vec2_kws.search.spelling import WordDetector
 from wav2vec2_kws.standin import ALPHABET
 from wav2vec2_kws.vocabulary import Vocabulary
@@ -52,18 +51,6 @@ def test_random_paths_give_transformers_words_and_offsets(seed: int) -> None:
     for edges in ((), (1, 2, 50, 51), tuple(range(1, len(ids)))):
         found = decode(cut_blocks(LETTERS, letters, edges))
         assert [(word.name, word.start, word.end) for word in found] == expected
-
-
-def test_speech_gives_transformers_words_and_offsets(speller: KeywordEncoder) -> None:
-    samples, spoken = say(["money", "children", "always", "letter", "summer", "question"] * 6)
-    blocks = frame_blocks(samples, speller, LETTERS)
-    letters = np.concatenate([block.array(LETTERS) for block in blocks])
-    found = decode(blocks)
-    assert [(word.name, word.start, word.end) for word in found] == by_transformers(letters)
-    heard = {(word.name.lower(), round((word.start + word.end) / 2)) for word in found}
-    middles = [(word.word, (word.start + word.end) / 2 / 320) for word in spoken]
-    near = [any(name == word and abs(place - middle) < 3 for name, place in heard) for word, middle in middles]
-    assert np.mean(near) > 0.8
 
 
 def test_a_letter_said_twice_has_a_blank_between() -> None:
@@ -161,16 +148,3 @@ def test_a_keyword_is_spelt_in_the_models_case() -> None:
     ids = VOCABULARY.spell("Thank  you")
     assert VOCABULARY.write(ids) == "THANK YOU"
     assert ids[5] == VOCABULARY.delimiter
-
-
-def test_apostrophes_as_editors_write_them() -> None:
-    assert VOCABULARY.spell("don’t") == VOCABULARY.spell("don't")
-
-
-def test_keywords_have_commas_between() -> None:
-    assert split_keywords(" hello,thank   you ,No") == ("hello", "thank you", "No")
-    for text in ("", "a,,b", "a,"):
-        with pytest.raises(OptionError, match="hold an empty one"):
-            split_keywords(text)
-    with pytest.raises(OptionError, match="hold 'no' twice"):
-        split_keywords("no, yes, No")

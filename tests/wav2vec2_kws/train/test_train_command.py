@@ -14,7 +14,6 @@ from tests.wav2vec2_kws.conftest import KEYWORDS, train
 from training.speech import RATE
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.search.classifier import load_classifier
-from wav2vec2_kws.train.examples import augment, centred, loudest_part
 
 
 def test_the_command_says_how_often_it_is_wrong(
@@ -39,28 +38,6 @@ def test_mlp_too(examples: Path, tmp_path: Path, speller: KeywordEncoder) -> Non
     assert (tuple(classifier.keywords), classifier.layer, classifier.window) == (KEYWORDS, 2, 30)
     with pytest.raises(RequestError, match=r"mlp\.skops was trained on layer 2, not 3; set layer=2"):
         load_classifier(out, speller)
-
-
-def test_longer_examples_are_cut_to_their_loudest_part() -> None:
-    signal = np.full(100, 0.1, np.float32)
-    signal[60:70] = 1
-    np.testing.assert_array_equal(loudest_part(signal, 10), np.ones(10))
-    assert len(loudest_part(signal, 200)) == 100
-
-
-def test_shorter_examples_are_padded_in_the_middle_of_their_window() -> None:
-    whole = centred(np.ones(4, np.float32), 10, 3, None)
-    np.testing.assert_array_equal(whole, [0] * 6 + [1] * 4 + [0] * 6)
-    around = centred(np.ones(4, np.float32), 10, 3, np.full(16, 0.5, np.float32))
-    np.testing.assert_array_equal(around, [0.5] * 6 + [1] * 4 + [0.5] * 6)
-
-
-def test_augmented_copies_differ_in_speed_level_and_noise() -> None:
-    signal = np.sin(np.arange(16000) / 10).astype(np.float32)
-    copies = [augment(signal, np.random.default_rng(seed)) for seed in range(20)]
-    lengths, levels = [len(copy) for copy in copies], [float(np.std(copy)) for copy in copies]
-    assert 14500 < min(lengths) < 15500 < 16500 < max(lengths) < 17800
-    assert min(levels) < 0.5 < 1.0 < max(levels)
 
 
 def test_folders_that_hold_too_little(examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,16 +105,3 @@ def test_a_folder_of_which_nothing_can_be_used(tmp_path: Path, capsys: pytest.Ca
     (root / "Mo-ney").mkdir()
     assert train(root, tmp_path / "out.skops") == 1
     assert "has Mo-ney, money, which are one keyword" in capsys.readouterr().err
-
-
-def test_windows_and_copies_that_make_no_sense(
-    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for words, sentence in (
-        (("--window", "100ms"), "--window must be a time from 200ms to 10s"),
-        (("--window", "soon"), "--window 'soon' is no time; write 40ms or 1.5s"),
-        (("--window", "1m"), "--window '1m' is no time"),
-        (("--augment", "-1"), "--augment 0 or more"),
-    ):
-        assert train(examples, tmp_path / "out.skops", *words) == 1
-        assert sentence in capsys.readouterr().err
