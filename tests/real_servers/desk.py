@@ -15,7 +15,6 @@ from discover_utils.utils.anno_utils import resample
 from discover_utils.utils.type_definitions import LabelDType
 
 from demo.__main__ import inputs_of
-from demo.server import Status
 from novaspeech.audio.recording import Recording
 from novaspeech.module.catalogue import load_trainer, module_names
 from novaspeech.segments import Segment
@@ -60,14 +59,6 @@ class Desk:
 
     def said(self) -> str:
         return "\n".join(self.nova.server.output[-20:])
-
-    def refusal(self, module: str) -> str:
-        """Why the server does not do what the untouched window asks."""
-        before, saved = len(self.nova.server.output), self.database["Annotations"].count_documents({})
-        assert self.nova.send(self.open(module)) is Status.ERROR
-        assert self.database["Annotations"].count_documents({}) == saved
-        [said] = [line for line in self.nova.server.output[before:] if "Processor exited with error" in line]
-        return said.partition(f"{module}: ")[2]
 
 
 def furnished(desk: Desk) -> Desk:

@@ -56,7 +56,6 @@ def test_what_cannot_be_read_gets_its_line_and_the_rest_goes_on(
 
 
 def test_a_job_that_cannot_begin_says_why(server: Server, make_request: Request, tmp_path: Path) -> None:
-    """One of `tests/novaspeech/server/test_messages.py`, which has them all."""
     assert server.run(make_request("id", ["s"], {"model": "no/such"})) is Status.ERROR
     assert "model 'no/such' is not in " in server.log("id")
     assert "name it in the option 'model'" in server.log("id")

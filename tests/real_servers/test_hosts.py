@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from discover_utils.data.handler.file_handler import FileHandler
 
 from demo.__main__ import main
 from demo.server import Server, ServerError, Status
 from novaspeech.module.catalogue import MODULES, module_names
-from tests.conftest import ROOT, SYNTHETIC, small_disk
+from tests.conftest import ROOT, SYNTHETIC
 from tests.real_servers.checks import check_files, check_request, files_by_python, with_everything, with_standin
 from tests.real_servers.conftest import SEEDS, placed, readme_request, seed_request_of
 from tests.real_servers.environments import lay_out_environment
@@ -77,9 +76,9 @@ def seed_data(file: Path) -> str:
     return str(json.loads(file.read_text())["data"])
 
 
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
-@pytest.mark.parametrize("context", ["window", "recording"])
-@pytest.mark.parametrize("module", ["emow2v", "speech_encoder", "w2v_bert_2"])
+@pytest.mark.parametrize(
+    ("module", "context", "backend"), [("emow2v", "window", "onnx"), ("w2v_bert_2", "recording", "torch")]
+)
 def test_contexts_and_backends_by_option(
     discover_server: Server,
     nova_server: Server,
@@ -91,7 +90,7 @@ def test_contexts_and_backends_by_option(
     context: str,
     backend: str,
 ) -> None:
-    """On both servers what Python gives; in short chunks, so that the recording has several."""
+    """What Python gives, which tests/novaspeech/test_export.py has of all; in short chunks: there are several."""
     model = standin_places[module]
     options = {"context": context, "chunk": "2", "overlap": "0.5", "backend": backend}
     if backend == "onnx":
@@ -132,22 +131,6 @@ def test_wrong_options_end_the_job_with_a_line_in_its_log(
     assert said in discover_server.log("options")
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"frameSize": "20ms"}, "windows of 20 ms (frame 20, left 0, right 0) are too short"),
-        ({"output_id": "arousal"}, "the request asks for output 'arousal'; this module gives embeddings"),
-    ],
-)
-def test_requests_that_cannot_be_served_say_why(
-    discover_server: Server, make_request: Request, speech: Callable[..., Path], changed: dict[str, str], said: str
-) -> None:
-    recording = speech("s.wav")
-    assert discover_server.run(make_request("refused", ["s"], **changed)) is Status.ERROR
-    assert any(f"Processor exited with error: 's: {said}" in line for line in discover_server.output)
-    assert not list(recording.parent.glob("*.stream*"))
-
-
 def test_a_port_that_is_taken_is_said_in_one_sentence(
     discover_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,32 +154,3 @@ def test_errors_are_ours_there_too(nova_server: Server, seed_request: Request, t
     request = seed_request("w2v_bert_2", "missing", audio=tmp_path / "missing.wav")
     assert nova_server.run(request) is Status.ERROR
     assert any(f"{tmp_path}/missing.wav does not exist; give the path" in line for line in nova_server.output)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB."""
-    with small_disk(tmp_path / "disk", "64k") as folder:
-        yield folder
-
-
-@pytest.mark.parametrize("name", ["debug", "NOVA-Server"])
-def test_an_earlier_output_outlives_a_full_disk(
-    disk: Path, hosts: Mapping[str, Server], name: str, make_request: Request, speech: Callable[..., Path]
-) -> None:
-    """On a full disk, with a line that says what to do."""
-    server = hosts[name]
-    speech("s.wav", seconds=14)
-    file, job = disk / "s.stream", f"full-{id(server)}"
-    audio, output = json.loads(make_request(job, ["s"])["data"])
-    audio["uri"], output["uri"] = audio.pop("uri_template").format(session="s"), str(file)
-    del output["uri_template"]  # which NOVA-Server does not know
-    request = make_request(job, ["s"]) | {"data": json.dumps([audio, output])}
-    assert server.run(request | {"stride": "40ms", "frameSize": "40ms", "end": "4s"}) is Status.FINISHED
-    before = FileHandler().load(file)
-    assert before.data.shape == (100, 64)
-    said = f"{file} cannot be written (only a part of it fitted): make room on the disk, or"
-    assert server.run(request | {"jobID": f"{job}-2"}) is Status.ERROR  # 804 windows
-    assert any(said in line for line in server.output)
-    assert (FileHandler().load(file).data == before.data).all()
-    assert sorted(entry.name for entry in disk.iterdir()) == ["s.stream", "s.stream~"]

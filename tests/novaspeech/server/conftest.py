@@ -16,7 +16,6 @@ import pytest
 import soundfile
 from discover_utils.scripts import process
 
-from demo.standins import make_standin
 from novaspeech.audio.recording import Recording
 from tests.conftest import ROOT, SPEECH
 from tests.novaspeech.audio.sounds import signal_of
@@ -104,9 +103,9 @@ def stream(output: str, name: str) -> Entry:
     return {"src": "db:stream:SSIStream", "type": "output", "id": output, "name": name, "role": "room", "active": True}
 
 
-@pytest.fixture(scope="module")
-def speaker_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_standin("wav2vec2_sv", tmp_path_factory.mktemp("speaker"))
+@pytest.fixture
+def speaker_model(models: dict[str, Path]) -> Path:
+    return models["wav2vec2_sv"]
 
 
 @pytest.fixture(scope="module")

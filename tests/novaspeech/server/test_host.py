@@ -3,14 +3,14 @@ from __future__ import annotations
 import gc
 import threading
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from discover_utils.data.provider.data_manager import SessionManager
 from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
 import novaspeech
-from novaspeech.errors import RecordingError, RequestError
+from novaspeech.errors import RequestError
 from novaspeech.server import host
 from novaspeech.server.request import Request
 
@@ -69,15 +69,6 @@ def test_what_comes_after_our_job_in_the_same_thread_loads_as_ever(speech: Any) 
     assert loaded(audio)["audio"].data.shape == (88200, 2)
 
 
-def test_the_host_is_patched_once(speech: Any) -> None:
-    first, second = Processor(), Processor()
-    host.defer_loading(first)
-    patched = DatasetIterator.load
-    host.defer_loading(second)
-    assert DatasetIterator.load is patched
-    assert hasattr(patched, "novaspeech_defers")
-
-
 def test_a_job_run_by_du_process_leaves_nothing_behind(run_job: Any, speech: Any) -> None:
     audio = speech("a.wav")
     assert run_job(audio).code == 0
@@ -106,24 +97,6 @@ def test_what_is_no_time(value: object) -> None:
         host.parse_time(value, "left")
 
 
-@pytest.mark.parametrize(
-    ("src", "expected"),
-    [
-        ("file:stream:audio", ("file", "stream", "audio")),
-        ("file:stream:SSIStream:w2v", ("file", "stream", "ssistream")),
-        ("db:annotation", ("db", "annotation", "")),
-    ],
-)
-def test_src(src: str, expected: tuple[str, str, str]) -> None:
-    assert host.describe({"id": "x", "src": src}) == expected
-
-
-@pytest.mark.parametrize("entry", [{"id": "x", "src": "somewhere:stream"}, {"id": "x", "src": "file"}, {"id": "x"}])
-def test_src_that_the_host_does_not_know(entry: dict[str, str]) -> None:
-    with pytest.raises(RequestError, match="entry 'x' of the request has src"):
-        host.describe(entry)
-
-
 def test_a_template_names_a_file_for_each_session() -> None:
     entry = AUDIO | {"uri_template": "/data/{dataset}/{session}.wav"}
     asked = Request(SessionManager("d", [entry, AUDIO | {"id": "nowhere"}], "s_1", {}))
@@ -131,27 +104,3 @@ def test_a_template_names_a_file_for_each_session() -> None:
     assert asked.input_path(asked.inputs["audio"], "s_2") == Path("/data/d/s_2.wav")
     with pytest.raises(RequestError, match="entry 'nowhere' of the request names no file"):
         asked.input_path(asked.inputs["nowhere"])
-
-
-class NoSuchStream:
-    """In place of the database, which cannot be had here; tests/real_servers/test_database.py has a fuller stand-in."""
-
-    def __init__(self, **context: object) -> None:
-        pass
-
-    client: ClassVar[dict[str, dict[str, NoSuchStream]]] = {}
-    data_dir = Path("/data")
-
-    def find_one(self, query: dict[str, str]) -> None:
-        return None
-
-
-def test_a_stream_that_the_database_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("discover_utils.data.handler.nova_db_handler.AnnotationHandler", NoSuchStream)
-    NoSuchStream.client = {"d": {"Streams": NoSuchStream()}}
-    entry = AUDIO | {"src": "db:stream:Audio", "role": "teacher", "name": "sound"}
-    asked = Request(SessionManager("d", [entry, entry | {"id": "other", "role": ""}], "s", {"db": {}}))
-    with pytest.raises(RecordingError, match="the database has no stream 'sound' in dataset 'd'"):
-        asked.input_path(asked.inputs["audio"])
-    with pytest.raises(RequestError, match="input 'other' needs a role"):
-        asked.input_path(asked.inputs["other"])

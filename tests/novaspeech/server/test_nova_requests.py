@@ -8,6 +8,7 @@ from pathlib import Path
 import bson
 import numpy as np
 import pytest
+import soundfile
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.utils.anno_utils import pack_remove
 
@@ -29,12 +30,8 @@ def test_keywords_that_are_short_and_close_are_all_stored(nova: Nova, tmp_path: 
     rows = np.array([(1000 * row["from"], 1000 * row["to"], row["id"], 1.0) for row in plain], "<i4,<i4,<i4,<f4")
     rows.dtype.names = ("from", "to", "id", "conf")
     assert len(pack_remove(rows, 500, 300)) < 4  # as the host would do
-    file = {
-        "src": "file:annotation:discrete",
-        "type": "output",
-        "id": "keywords",
-        "uri": str(tmp_path / "a.annotation"),
-    }
+    place = str(tmp_path / "a.annotation")
+    file = {"src": "file:annotation:discrete", "type": "output", "id": "keywords", "uri": place}
     for data in ([AUDIO, annotation("keywords", "one")], [AUDIO, file]):
         assert "ended with" not in nova.run("wav2vec2_kws", data, options, **POST_PROCESSING)
     assert nova.rows("one") == plain
@@ -55,18 +52,8 @@ def test_keywords_that_are_short_and_close_are_all_stored(nova: Nova, tmp_path: 
         ),
         (
             [
-                {
-                    "src": "file:annotation:continuous",
-                    "type": "output",
-                    "id": "arousal",
-                    "uri": "{folder}/a.annotation",
-                },
-                {
-                    "src": "file:annotation:continuous",
-                    "type": "output",
-                    "id": "valence",
-                    "uri": "{folder}/./a.annotation",
-                },
+                {"src": "file:annotation:continuous", "type": "output", "id": name, "uri": place}
+                for name, place in (("arousal", "{folder}/a.annotation"), ("valence", "{folder}/./a.annotation"))
             ],
             "output 'valence' would replace output 'arousal' ({folder}/a.annotation); give one of them another file",
         ),
@@ -199,6 +186,55 @@ def test_a_class_that_cannot_be_spelt_is_named(nova: Nova) -> None:
     nova.tables["Schemes"].insert_one({"name": "odd", "type": "DISCRETE", "labels": [{"id": 0, "name": "911"}]})
     printed = nova.run("wav2vec2_kws", [AUDIO, annotation("keywords", "odd")], {"model": str(SPELLER)})
     assert "keyword '911' has '1', '9', which the model does not write" in printed
+
+
+def test_a_session_longer_than_its_audio(nova: Nova, small_emow2v: Path, voices: np.ndarray) -> None:
+    recording = nova.record("monday", voices)
+    nova.tables["Sessions"].update_one({"name": "monday"}, {"$set": {"duration": 20}})
+    nova.tables["Schemes"].update_one({"name": "arousal"}, {"$set": {"sr": 10}})
+    outputs = [stream("embedding", "e"), annotation("arousal", "arousal")]
+    printed = nova.run("emow2v", [AUDIO, *outputs], {"model": str(small_emow2v)})
+    assert "monday: 150 of 500 windows have no usable audio" in printed
+    by_python = novaspeech.load("emow2v", model=str(small_emow2v))(recording, ["arousal", "embedding"])
+    found = FileHandler().load(recording.with_name("room.e.stream")).data
+    np.testing.assert_array_equal(found[:350], by_python["embedding"])
+    assert len(found) == 500  # 20 s, as the database says
+    assert not found[350:].any()
+    # Brought to the scheme's 10 Hz by the host.
+    rows, expected = nova.rows("arousal"), np.asarray(by_python["arousal"])
+    assert [row["conf"] for row in rows[::20]] == [1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
+    scores = [row["score"] for row in rows]
+    np.testing.assert_allclose(
+        scores[:139], np.interp(np.linspace(0, 499, 200)[:139], np.arange(350), expected), atol=1e-5
+    )
+    assert np.isnan(scores[141:]).all()
+
+
+def test_formats_and_leftovers_that_the_hosts_own_handler_refuses(
+    nova: Nova, small_emow2v: Path, voices: np.ndarray
+) -> None:
+    recording = nova.record("monday", voices[: 2 * RATE]).with_suffix(".flac")
+    soundfile.write(recording, voices[: 2 * RATE], RATE)
+    recording.with_suffix(".wav").unlink()
+    nova.tables["Streams"].update_one({"name": "audio"}, {"$set": {"fileExt": "flac"}})
+    nova.tables["Streams"].insert_one({"name": "e", "fileExt": "stream"})
+    recording.with_name("room.e.stream").write_text("<stream><info")  # as if killed while writing
+    assert "ended with" not in nova.run("emow2v", [AUDIO, stream("embedding", "e")], {"model": str(small_emow2v)})
+    assert FileHandler().load(recording.with_name("room.e.stream")).data.any(axis=1).sum() == 50
+
+
+def test_classes_are_those_of_the_scheme(nova: Nova, speaker_model: Path, voices: np.ndarray) -> None:
+    nova.record("monday", voices)
+    options = {"model": str(speaker_model), "threshold": -1, "reference": "from=0, to=5s"}
+    for labels, said in (
+        ({0: "other"}, "its scheme has no class 'same_speaker', only 'other'; add it"),
+        ({1: "other", 2: "Same-Speaker"}, "has the id 2, which the server keeps for REST; number the scheme's"),
+        ({0: "other", 1: "Same-Speaker"}, "segments of the same speaker"),
+    ):
+        classes = [{"id": number, "name": name, "color": "#0"} for number, name in labels.items()]
+        nova.tables["Schemes"].update_one({"name": "turns"}, {"$set": {"labels": classes}})
+        assert said in nova.run("wav2vec2_sv", [AUDIO, annotation("same_speaker", "turns")], options)
+    assert [(row["from"], row["to"], row["id"]) for row in nova.rows("turns")] == [(0.0, 14.0, 1)]
 
 
 def test_without_keywords_and_without_a_scheme(nova: Nova) -> None:
