@@ -22,7 +22,6 @@ from novaspeech.errors import WeightsError
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
 from novaspeech.models.front import standardise
-from novaspeech.module.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, pooled
 
@@ -96,12 +95,6 @@ def test_windows(
     assert_close(job.load("embedding").data, expected["embedding"])
     assert_scores(job, expected)
     assert job.load("valence").annotation_scheme.sample_rate == pytest.approx(1000 / grid.stride_ms, abs=5e-4)
-
-
-def test_a_window_shorter_than_one_hidden_state_is_refused(speech: Speech, run_emow2v: Run) -> None:
-    job = run_emow2v(speech("a.wav"), frame_size="24ms")
-    assert job.code == 1
-    assert "windows of 24 ms (frame 24, left 0, right 0) are too short for this model, which needs 25 ms" in job.printed
 
 
 def test_only_what_is_asked_for_is_computed_and_written(
@@ -190,7 +183,6 @@ def test_a_head_with_values_in_another_number(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"conv_stride": [5, 2]}, r"config\.json cannot be used: "),
         (
             {"id2label": {"0": "sad", "1": "glad"}},
             r"has the labels sad, glad; a model whose config\.json names arousal",
@@ -228,15 +220,6 @@ def test_a_model_with_a_group_norm(small_emow2v: Path, tmp_path: Path) -> None:
         assert_close(EmoW2VEncoder(tmp_path / "group").frames(batch, [HIDDEN])[HIDDEN].numpy(), expected.numpy())
 
 
-def test_it_is_a_frame_encoder_of_20_ms(small_emow2v: Path) -> None:
-    encoder = EmoW2VEncoder(small_emow2v)
-    assert (encoder.frame_hop, encoder.frame_length, encoder.min_length) == (320, 400, 400)
-    for length in (400, 719, 720, 16000):
-        with torch.inference_mode():
-            frames = encoder.frames(WindowBatch(torch.randn(length + 640), length, 640), [HIDDEN])[HIDDEN]
-        assert frames.shape == (2, (length - 400) // 320 + 1, 64)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_float32_equals_the_cpu(speech: Speech, run_emow2v: Run) -> None:
@@ -244,13 +227,6 @@ def test_cuda_float32_equals_the_cpu(speech: Speech, run_emow2v: Run) -> None:
     cpu = run_emow2v(wav, {"device": "cpu"}, name="a").load("embedding").data
     cuda = run_emow2v(wav, {"device": "cuda", "precision": "float32"}, name="b").load("embedding").data
     assert_close(cuda, cpu, 1e-3)
-
-
-def test_the_trainers_windows_and_file() -> None:
-    trainer = load_trainer("emow2v").content
-    assert (trainer.meta_frame_step, trainer.meta_left_ctx, trainer.meta_right_ctx) == (40, 960, 0)
-    [uri] = trainer.meta_uri
-    assert (uri.uri_url.rsplit("/", 1)[1], uri.uri_tar) == ("w2v2-L-robust-12.6bc4a7fd-1.1.0.zip", True)
 
 
 def test_a_job_with_context_recording_is_one_forward_pass(

@@ -25,7 +25,6 @@ else:
     import tomli as tomllib
 
 MODULES = ROOT / "modules"
-SCRIPTS = {file.parent.name: file.with_suffix(".py") for file in sorted(MODULES.glob("*/*.trainer"))}
 CALLED_BY_THE_HOST = {"process_data", "to_output"}
 # What is needed and not imported: the host by its name, see `novaspeech.server.host`, which each server brings along;
 # and the classes in a keyword classifier's file, which skops imports by theirs.

@@ -7,7 +7,6 @@ onnxscript and ruff it is the next minor version, since theirs have taken away w
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,6 @@ from tests.repository.reach import (
     PROJECT,
     STATED,
     TESTED,
-    Reach,
     distribution,
     imported,
 )
@@ -41,21 +39,3 @@ def test_bounds_are_a_tested_version_and_the_next_that_may_break(name: str) -> N
     if name in TESTED:
         (pin,) = TESTED[name].specifier
         assert pin.version in STATED[name].specifier
-
-
-def test_lazy_imports_count_where_something_reached_calls_them(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from typing import TYPE_CHECKING\n"
-        "import soxr\n"
-        "if TYPE_CHECKING:\n    import pandas\n"
-        "class Processor:\n"
-        "    def __init__(self):\n        helper()\n"
-        "    def process_data(self, manager):\n        return self.later()\n"
-        "    def later(self):\n        import rapidfuzz\n"
-        "    def never(self):\n        import onnx\n"
-        "def helper():\n    from sklearn.base import clone\n"
-        "def caller():\n    never_too()\n"
-        "def never_too():\n    import matplotlib\n"
-    )
-    assert Reach(script).packages == {"soxr", "rapidfuzz", "scikit-learn"}

@@ -14,13 +14,10 @@ import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import WeightsError
-from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
 from novaspeech.models.fast.conformer import ConvolutionModule
 from novaspeech.models.fast.relative_key import gather_positions
-from novaspeech.module.catalogue import load_trainer
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, decoded, pooled
 from w2v_bert_2.encoder import W2VBert2Encoder
@@ -107,28 +104,6 @@ def test_rates_channels_and_formats(speech: Speech, run_job: Run, small_model: P
     assert_close(found, reference(path, small_model, WindowGrid(40, 40, 960, 0, 50)))
 
 
-def test_the_references_own_features_give_its_own_embeddings(wav: Path, small_model: Path) -> None:
-    signal = torch.from_numpy(decoded(wav)[0][:, 0])
-    batch = WindowBatch(signal[:31360], 16000, 640)
-    encoder = W2VBert2Encoder(small_model)
-    extractor = SeamlessM4TFeatureExtractor.from_pretrained(small_model)
-    features = extractor(list(batch.windows.numpy()), sampling_rate=16000, return_tensors="pt")
-    encoder.filter_banks = lambda batch: features["input_features"]  # type: ignore[assignment]
-    with torch.inference_mode():
-        expected = Wav2Vec2BertModel.from_pretrained(small_model).eval()(**features).last_hidden_state.mean(1)
-        assert_close(encoder.encode(batch, ["embeddings"])["embeddings"].numpy(), expected.numpy())
-
-
-def test_it_is_a_frame_encoder_of_20_ms(small_model: Path) -> None:
-    encoder = W2VBert2Encoder(small_model)
-    assert (encoder.frame_hop, encoder.frame_length, encoder.min_length) == (320, 560, 560)
-    for length, frames in ((560, 1), (879, 1), (880, 2), (15888, 48), (16000, 49)):
-        batch = WindowBatch(torch.randn(length + 640), length, 640)
-        with torch.inference_mode():
-            assert encoder.frames(batch, [HIDDEN])[HIDDEN].shape == (2, frames, 64)
-        assert frames == (length - encoder.frame_length) // encoder.frame_hop + 1
-
-
 @pytest.mark.parametrize(
     ("config", "extractor", "message"),
     [
@@ -187,17 +162,6 @@ def test_digital_silence_is_finite(mono: Callable[..., Path], run_job: Run) -> N
     found = run_job(mono("silence.wav", np.zeros(32000, np.float32))).load().data
     assert found.shape == (50, 64)
     assert np.isfinite(found).all()
-
-
-def test_two_runs_write_the_same_bytes(wav: Path, run_job: Run) -> None:
-    first, second = (run_job(wav, name=name).outputs["embeddings"] for name in ("a", "b"))
-    assert Path(f"{first}~").read_bytes() == Path(f"{second}~").read_bytes()
-
-
-def test_the_trainers_windows() -> None:
-    trainer = load_trainer("w2v_bert_2").content
-    assert (trainer.meta_frame_step, trainer.meta_left_ctx, trainer.meta_right_ctx) == (40, 960, 0)
-    assert (trainer.meta_is_iterable, trainer.meta_category) == (True, "Voice")
 
 
 def test_a_job_with_context_recording_is_one_forward_pass(wav: Path, run_job: Run, small_model: Path) -> None:

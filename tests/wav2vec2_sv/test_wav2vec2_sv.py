@@ -10,20 +10,16 @@ import pytest
 import soundfile
 import torch
 from discover_utils.data.handler.file_handler import FileHandler
-from transformers import AutoFeatureExtractor, AutoModelForAudioXVector, Wav2Vec2Config
+from transformers import AutoFeatureExtractor, AutoModelForAudioXVector
 
 from novaspeech.audio.grid import WindowGrid
-from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import WeightsError
 from novaspeech.formats.ssi import read_tracks
 from novaspeech.models.compute import Compute
-from novaspeech.module.catalogue import load_trainer
 from novaspeech.view.pictures import draw_picture
 from tests.conftest import ROOT, Job
 from tests.references import cut_windows
-from wav2vec2_sv.encoder import SpeakerEncoder, shortest_window
 from wav2vec2_sv.standin import WEIGHTS
-from wav2vec2_sv.wav2vec2_sv import Wav2Vec2SVOptions
 
 Run = Callable[..., Job]
 Write = Callable[..., Path]
@@ -67,17 +63,6 @@ def test_windows_of_other_lengths(run_sv: Run, talk: Path, models: dict[str, Pat
     arguments = {"frame_size": f"{frame}ms", "stride": "2s", "left_context": "0", "right_context": "0"}
     expected = reference(cut_windows(talk, WindowGrid(frame, 2000, 0, 0, 7)), models["standin"])
     assert least_cosine(run_sv(talk, **arguments).load().data, expected) >= 0.99999
-
-
-def test_the_shortest_window_follows_from_kernels_and_dilations(models: dict[str, Path]) -> None:
-    config = Wav2Vec2Config()  # as published
-    assert shortest_window(config) == 5200
-    assert shortest_window(Wav2Vec2Config(tdnn_kernel=(3, 1), tdnn_dilation=(4, 1), tdnn_dim=(8, 8))) == 9 * 320 + 400
-    encoder = SpeakerEncoder(models["standin"])
-    with torch.no_grad():
-        for samples, finite in ((5200, True), (5199, False)):
-            batch = WindowBatch(torch.randn(samples + 100), samples, 100)
-            assert torch.isfinite(encoder.encode(batch, ["embeddings"])["embeddings"]).unique().tolist() == [finite]
 
 
 def test_one_vector_for_the_recording(run_sv: Run, talk: Path) -> None:
@@ -243,7 +228,3 @@ def test_half_precisions(run_sv: Run, talk: Path, precision: str) -> None:
     usual = run_sv(talk, name="usual", end="4s").load().data
     halved = run_sv(talk, name="half", end="4s", options={"precision": precision}).load().data
     assert least_cosine(halved, usual) > 0.99
-
-
-def test_the_trainer_has_the_options() -> None:
-    assert load_trainer("wav2vec2_sv").content.model_optstr == Wav2Vec2SVOptions.optstr()
