@@ -27,7 +27,7 @@ from discover_utils.scripts import process
 from demo.standins import make_standin
 from emow2v.network import SCORES
 from novaspeech.command.main import main
-from novaspeech.module.catalogue import Trainer, load_trainer
+from novaspeech.module.catalogue import Trainer, load_trainer, module_names
 from novaspeech.module.output import Output
 from tasks import PROGRAMS
 
@@ -82,16 +82,6 @@ def outputs_of(trainer: Trainer) -> tuple[Output, ...]:
 
 
 @pytest.fixture(scope="session")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_standin("w2v_bert_2", tmp_path_factory.mktemp("small-w2v-bert-2"))
-
-
-@pytest.fixture(scope="session")
-def small_emow2v(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_standin("emow2v", tmp_path_factory.mktemp("small-emow2v"))
-
-
-@pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
     """A name and what writes a place → the place; the first of pytest's processes that asks makes it for all."""
     base = tmp_path_factory.getbasetemp()
@@ -110,9 +100,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[
 
 @pytest.fixture(scope="session")
 def models(shared: Callable[..., Path]) -> dict[str, Path]:
-    """Name of each module that can be exported → its small model."""
-    names = ("w2v_bert_2", "emow2v", "wav2vec2_sv", "wav2vec2_kws", "speech_encoder")
-    return {name: shared(name, partial(make_standin, name)) for name in names}
+    """Name of each module → its small model."""
+    return {name: shared(name, partial(make_standin, name)) for name in module_names()}
+
+
+@pytest.fixture(scope="session")
+def small_model(models: dict[str, Path]) -> Path:
+    return models["w2v_bert_2"]
+
+
+@pytest.fixture(scope="session")
+def small_emow2v(models: dict[str, Path]) -> Path:
+    return models["emow2v"]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -15,26 +14,18 @@ import soundfile
 
 import novaspeech
 from demo.__main__ import inputs_of
-from demo.standins import make_standin
 from novaspeech.errors import WeightsError
-from novaspeech.module.catalogue import load_trainer, module_names, standins
+from novaspeech.module.catalogue import load_trainer, standins
 from tests.conftest import SPEECH, SPELLER, SYNTHETIC, Job
 
 Run = Callable[..., Job]
 
 
 @pytest.fixture(scope="session")
-def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A stand-in of each module."""
-    folder = tmp_path_factory.mktemp("standins")
-    return {name: make_standin(name, folder / name) for name in module_names()}
-
-
-@pytest.fixture(scope="session")
-def models(places: dict[str, Path]) -> dict[str, novaspeech.Model]:
+def loaded(models: dict[str, Path]) -> dict[str, novaspeech.Model]:
     """Each module, loaded once, with options in which its stand-in finds something in the demo's recording."""
     return {
-        name: novaspeech.load(name, model=place, device="cpu", **options_of(name)) for name, place in places.items()
+        name: novaspeech.load(name, model=place, device="cpu", **options_of(name)) for name, place in models.items()
     }
 
 
@@ -43,28 +34,8 @@ def options_of(module: str) -> dict[str, str]:
     return {**standin.options, **standin.own_options}
 
 
-@pytest.mark.parametrize("module", module_names())
-def test_python_gives_what_du_process_writes_byte_for_byte(
-    models: dict[str, novaspeech.Model], places: dict[str, Path], run_module: Run, tmp_path: Path, module: str
-) -> None:
-    inputs = inputs_of(load_trainer(module))
-    audio, outputs = inputs.pop("audio"), list(models[module].outputs)
-    job = run_module(
-        module, audio, {"model": str(places[module]), **options_of(module)}, outputs, "server", inputs=inputs
-    )
-    assert job.code == 0, job.printed
-    result = models[module](audio, outputs, inputs=inputs)
-    assert list(result) == outputs
-    for output, file in zip(outputs, result.save(tmp_path / "python"), strict=True):
-        assert file.name.startswith(f"{audio.stem}.{output}.")
-        for ours, server in ((file, job.outputs[output]), (Path(f"{file}~"), Path(f"{job.outputs[output]}~"))):
-            assert ours.read_bytes() == server.read_bytes()
-            assert ours.stat().st_size > 0
-    assert not list((tmp_path / "python").glob(".*"))
-
-
-def test_arrays_and_times(models: dict[str, novaspeech.Model]) -> None:
-    result = models["emow2v"](SPEECH, ["arousal", "embedding"])
+def test_arrays_and_times(loaded: dict[str, novaspeech.Model]) -> None:
+    result = loaded["emow2v"](SPEECH, ["arousal", "embedding"])
     assert result["arousal"].shape == (350,)
     assert result["arousal"].dtype == np.float32
     assert result["embedding"].shape == (350, 64)
@@ -78,9 +49,9 @@ def test_arrays_and_times(models: dict[str, novaspeech.Model]) -> None:
         result["valence"]
 
 
-def test_segments_and_a_vector_of_the_whole(models: dict[str, novaspeech.Model]) -> None:
+def test_segments_and_a_vector_of_the_whole(loaded: dict[str, novaspeech.Model]) -> None:
     inputs = inputs_of(load_trainer("wav2vec2_sv"))
-    result = models["wav2vec2_sv"](SPEECH, ["same_speaker", "speaker"], inputs={"reference": inputs["reference"]})
+    result = loaded["wav2vec2_sv"](SPEECH, ["same_speaker", "speaker"], inputs={"reference": inputs["reference"]})
     segments = result["same_speaker"]
     assert segments
     assert all(isinstance(segment, novaspeech.Segment) for segment in segments)
@@ -89,23 +60,23 @@ def test_segments_and_a_vector_of_the_whole(models: dict[str, novaspeech.Model])
     assert np.linalg.norm(result["speaker"]) == pytest.approx(1, abs=1e-5)
 
 
-def test_samples_in_place_of_a_file(models: dict[str, novaspeech.Model]) -> None:
+def test_samples_in_place_of_a_file(loaded: dict[str, novaspeech.Model]) -> None:
     samples, rate = soundfile.read(SPEECH, dtype="float32")
-    by_file = models["w2v_bert_2"](SPEECH, end="3s")
-    by_array = models["w2v_bert_2"]((samples, rate), end=3000)
+    by_file = loaded["w2v_bert_2"](SPEECH, end="3s")
+    by_array = loaded["w2v_bert_2"]((samples, rate), end=3000)
     np.testing.assert_array_equal(by_array["embeddings"], by_file["embeddings"])
     assert by_array.name == "recording"
-    assert len(models["w2v_bert_2"]((samples[: 2 * rate], rate), end=0)["embeddings"]) == 50
+    assert len(loaded["w2v_bert_2"]((samples[: 2 * rate], rate), end=0)["embeddings"]) == 50
     assert by_array["embeddings"].shape == (75, 64)
 
 
-def test_gaps_are_nan_in_scores_and_zeros_in_streams(models: dict[str, novaspeech.Model]) -> None:
+def test_gaps_are_nan_in_scores_and_zeros_in_streams(loaded: dict[str, novaspeech.Model]) -> None:
     samples, rate = soundfile.read(SPEECH, dtype="float32")
     samples = samples[: 3 * rate, 0].copy()
     samples[2 * rate] = np.nan
     said: list[str] = []
-    models["emow2v"].processor.log = said.append
-    result = models["emow2v"]((samples, rate), ["arousal", "embedding"])
+    loaded["emow2v"].processor.log = said.append
+    result = loaded["emow2v"]((samples, rate), ["arousal", "embedding"])
     bad = np.flatnonzero(~result.usable)
     assert bad.tolist() == list(range(50, 75))
     assert np.isnan(result["arousal"][bad]).all()
@@ -114,16 +85,16 @@ def test_gaps_are_nan_in_scores_and_zeros_in_streams(models: dict[str, novaspeec
     assert any(line.startswith("recording: 25 of 75 windows have no usable audio") for line in said)
 
 
-def test_windows_of_ones_own(places: dict[str, Path]) -> None:
-    model = novaspeech.load("w2v_bert_2", model=places["w2v_bert_2"], stride="100ms", left=0.5, right=20)
+def test_windows_of_ones_own(models: dict[str, Path]) -> None:
+    model = novaspeech.load("w2v_bert_2", model=models["w2v_bert_2"], stride="100ms", left=0.5, right=20)
     result = model(SPEECH, end="1.5s")
     assert result["embeddings"].shape == (15, 64)
     np.testing.assert_allclose(result.times[1], [0.1, 0.14])
     assert str(result._session.grid) == "15 windows, one every 100 ms: 40 ms with 500 ms before and 20 ms after"
 
 
-def test_tables_as_audformat_has_them(models: dict[str, novaspeech.Model]) -> None:
-    result = models["emow2v"](SPEECH, ["arousal", "embedding"], end="2s")
+def test_tables_as_audformat_has_them(loaded: dict[str, novaspeech.Model]) -> None:
+    result = loaded["emow2v"](SPEECH, ["arousal", "embedding"], end="2s")
     table = result.to_frame("arousal")
     assert table.index.names == ["file", "start", "end"]
     assert table.columns.tolist() == ["arousal"]
@@ -135,7 +106,7 @@ def test_tables_as_audformat_has_them(models: dict[str, novaspeech.Model]) -> No
     np.testing.assert_array_equal(wide.to_numpy(), result["embedding"])
 
 
-def test_tables_of_segments_and_of_the_whole(models: dict[str, novaspeech.Model]) -> None:
+def test_tables_of_segments_and_of_the_whole(loaded: dict[str, novaspeech.Model]) -> None:
     spotter = novaspeech.load("wav2vec2_kws", model=SPELLER, device="cpu", keywords="thank you, money, question")
     result = spotter(SYNTHETIC / "words.flac", ["keywords", "words"])
     table = result.to_frame("keywords")
@@ -146,16 +117,16 @@ def test_tables_of_segments_and_of_the_whole(models: dict[str, novaspeech.Model]
     assert "DOCTOR" in set(result.to_frame("words")["words"])
     nothing = spotter((np.zeros(16000, np.float32), 16000), ["keywords"]).to_frame("keywords")
     assert nothing.shape == (0, 2)
-    scene = models["byols"](SPEECH, ["scene"], end="2s").to_frame("scene")
+    scene = loaded["byols"](SPEECH, ["scene"], end="2s").to_frame("scene")
     assert scene.shape == (1, 2048)
     assert scene.index[0][1:] == (pd.Timedelta(0), pd.Timedelta("14.018s"))
 
 
-def test_a_model_is_used_by_threads_one_after_the_other(models: dict[str, novaspeech.Model]) -> None:
-    expected = models["byols"](SPEECH, end="3s")["embeddings"]
+def test_a_model_is_used_by_threads_one_after_the_other(loaded: dict[str, novaspeech.Model]) -> None:
+    expected = loaded["byols"](SPEECH, end="3s")["embeddings"]
     found: list[np.ndarray] = []
     threads = [
-        threading.Thread(target=lambda: found.append(models["byols"](SPEECH, end="3s")["embeddings"])) for _ in range(3)
+        threading.Thread(target=lambda: found.append(loaded["byols"](SPEECH, end="3s")["embeddings"])) for _ in range(3)
     ]
     for thread in threads:
         thread.start()
@@ -166,19 +137,19 @@ def test_a_model_is_used_by_threads_one_after_the_other(models: dict[str, novasp
         np.testing.assert_array_equal(embeddings, expected)
 
 
-def test_progress_is_a_hook_and_nothing_is_printed(places: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_a_hook_and_nothing_is_printed(models: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
     calls: list[tuple[int, int]] = []
-    model = novaspeech.load("w2v_bert_2", model=places["w2v_bert_2"])
+    model = novaspeech.load("w2v_bert_2", model=models["w2v_bert_2"])
     model(SPEECH, end="4s", progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (100, 100)
     assert len(calls) > 1
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_is_logged_at_loading(places: dict[str, Path]) -> None:
+def test_what_is_logged_at_loading(models: dict[str, Path]) -> None:
     said: list[str] = []
-    novaspeech.load("w2v_bert_2", model=places["w2v_bert_2"], device="cpu", log=said.append)
-    assert said == [f"{places['w2v_bert_2']} on cpu, float32"]
+    novaspeech.load("w2v_bert_2", model=models["w2v_bert_2"], device="cpu", log=said.append)
+    assert said == [f"{models['w2v_bert_2']} on cpu, float32"]
 
 
 @pytest.mark.parametrize(
@@ -200,10 +171,10 @@ def test_what_is_logged_at_loading(places: dict[str, Path]) -> None:
     ],
 )
 def test_wrong_calls(
-    models: dict[str, novaspeech.Model], arguments: dict[str, object], kind: type[Exception], message: str
+    loaded: dict[str, novaspeech.Model], arguments: dict[str, object], kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind, match=message):
-        models["emow2v"](**{"recording": SPEECH, **arguments})  # type: ignore[arg-type]
+        loaded["emow2v"](**{"recording": SPEECH, **arguments})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -225,39 +196,15 @@ def test_wrong_loads(module: str, options: dict[str, object], kind: type[Excepti
         novaspeech.load(module, **options)  # type: ignore[arg-type]
 
 
-def test_an_input_that_is_missing(models: dict[str, novaspeech.Model]) -> None:
+def test_an_input_that_is_missing(loaded: dict[str, novaspeech.Model]) -> None:
     with pytest.raises(novaspeech.RequestError, match="needs an audio input with the id 'reference'; its inputs are"):
-        models["wav2vec2_sv"](SPEECH, ["similarity"])
-
-
-def test_an_unknown_format_lists_those_that_there_are(models: dict[str, novaspeech.Model], tmp_path: Path) -> None:
-    result = models["w2v_bert_2"](SPEECH, end="2s")
-    with pytest.raises(novaspeech.OptionError, match="there is no format 'doc'; there are: ssi, csv"):
-        result.save(tmp_path / "out", formats=["ssi", "doc"])
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_save_that_fails_leaves_nothing_that_looks_whole(
-    models: dict[str, novaspeech.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*arguments: object, **named: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    result = models["w2v_bert_2"](SPEECH, end="2s")
-    before = [file.read_bytes() for file in sorted(result.save(tmp_path))]
-    monkeypatch.setattr("discover_utils.data.handler.file_handler.FileHandler.save", full)
-    with pytest.raises(OSError, match="No space left"):
-        result.save(tmp_path)
-    assert [file.name for file in sorted(tmp_path.iterdir())] == [
-        "recording.embeddings.stream", "recording.embeddings.stream~",
-    ]  # fmt: skip
-    assert before == [(tmp_path / "recording.embeddings.stream").read_bytes()]
+        loaded["wav2vec2_sv"](SPEECH, ["similarity"])
 
 
 def test_without_pandas_a_table_says_what_to_install(
-    models: dict[str, novaspeech.Model], monkeypatch: pytest.MonkeyPatch
+    loaded: dict[str, novaspeech.Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = models["w2v_bert_2"](SPEECH, end="2s")
+    result = loaded["w2v_bert_2"](SPEECH, end="2s")
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(novaspeech.PackageError, match=r"^tables need pandas: pip install novaspeech\[frames\]"):
         result.to_frame("embeddings")
@@ -278,17 +225,3 @@ def test_names_of_the_package() -> None:
         assert getattr(novaspeech, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         novaspeech.lod  # noqa: B018
-
-
-def test_the_readmes_lines_of_python(places: dict[str, Path], tmp_path: Path) -> None:
-    """As a user types them, in a process of its own."""
-    code = f"""
-import novaspeech
-model = novaspeech.load("emow2v", model={str(places["emow2v"])!r})
-result = model({str(SPEECH)!r}, outputs=["arousal", "embedding"])
-print(result["arousal"].shape, result.times.shape, result.to_frame("arousal").shape)
-print(len(result.save({str(tmp_path)!r})))
-"""
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.splitlines() == ["(350,) (350, 2) (350, 1)", "2"]
-    assert answer.stderr == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import sys
@@ -14,7 +13,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
 
 import novaspeech
@@ -147,30 +145,6 @@ def test_signed_weights_are_for_processors_that_multiply_them_exactly(
         shutil.copy(folder / name, tmp_path)
     graph = onnx_module.OnnxGraph(tmp_path / "network.onnx", Compute(providers=CPU), True)
     assert graph._file.name == "network.onnx"
-
-
-def test_the_product_that_is_tried_is_what_it_is_said_to_be() -> None:
-    shape = numpy_helper.from_array(np.array([64, 64]), "shape")
-    nodes = [
-        helper.make_node("ConstantOfShape", ["shape"], ["w"], value=numpy_helper.from_array(np.array([127], np.int8))),
-        helper.make_node("MatMulInteger", ["x", "w"], ["y"]),
-    ]
-    takes = helper.make_tensor_value_info("x", TensorProto.UINT8, [64, 64])
-    gives = helper.make_tensor_value_info("y", TensorProto.INT32, [64, 64])
-    graph = helper.make_graph(nodes, "g", [takes], [gives], [shape])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    assert onnx.load_model_from_string(base64.b64decode(onnx_module._PRODUCT)).graph == made.graph
-
-
-@pytest.mark.parametrize(("module", "convolutions"), [("emow2v", 6), ("wav2vec2_sv", 6)])
-def test_int8_leaves_the_first_convolution(
-    models: dict[str, Path], exported: Exported, module: str, convolutions: int
-) -> None:
-    folder = exported(module, models[module], "int8")
-    for name, count in (("convolutions.onnx", convolutions), ("network.onnx", 1 + 2 * 6)):
-        stored = onnx.load(folder / name).graph.initializer
-        # Six products in each of two layers, and the projection before them.
-        assert len([tensor for tensor in stored if tensor.data_type == TensorProto.UINT8 and tensor.dims[1:]]) == count
 
 
 def test_an_export_that_differs_is_not_written(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -70,21 +69,6 @@ def test_exports_that_are_not_whole(
     with pytest.raises(WeightsError, match=message) as caught:
         novaspeech.load("wav2vec2_sv", model=str(cut), backend="onnx")
     assert "\n" not in str(caught.value)
-
-
-def test_first_weights_of_another_model(models: dict[str, Path], exported: Exported, tmp_path: Path) -> None:
-    mixed = Path(shutil.copytree(exported("wav2vec2_sv", models["wav2vec2_sv"]), tmp_path / "mixed"))
-    config = json.loads((mixed / "config.json").read_text())
-    (mixed / "config.json").write_text(json.dumps(config | {"conv_dim": [16] * 7}))
-    with pytest.raises(WeightsError, match=r"torch\.safetensors does not fit config\.json: "):
-        novaspeech.load("wav2vec2_sv", model=str(mixed), backend="onnx")
-
-
-def test_a_precision_that_nobody_knows(models: dict[str, Path], exported: Exported, tmp_path: Path) -> None:
-    odd = Path(shutil.copytree(exported("emow2v", models["emow2v"]), tmp_path / "odd"))
-    (odd / "export.json").write_text('{"precision": "int4"}')
-    with pytest.raises(WeightsError, match=r"export\.json states the precision 'int4'; export it anew"):
-        novaspeech.load("emow2v", model=str(odd), backend="onnx")
 
 
 def test_without_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:

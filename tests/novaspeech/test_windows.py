@@ -69,19 +69,3 @@ def test_texts_are_read_and_written_as_utf_8(file: Path) -> None:
             ), f"{file.name}:{node.lineno} {ast.unparse(node)}"
         if name == "open" and ast.unparse(node.func) == "open" and "b" not in mode:
             assert "encoding" in named, f"{file.name}:{node.lineno} {ast.unparse(node)}"
-
-
-@pytest.mark.parametrize(
-    ("code", "found"),
-    [
-        ("import fcntl", ["1: fcntl"]),
-        ("from os import fork", ["1: os.fork"]),
-        ("import os\nos.access('x', os.W_OK)", ["2: os.access"]),
-        ("import os\nhasattr(os, 'fork') and os.fork()", []),
-        ("import signal\nsignal.SIGKILL", ["2: signal.SIGKILL"]),
-        ("open('/dev/null')", ["1: '/dev/null'"]),
-        ("import subprocess\nsubprocess.run('ls', shell=True)", ["2: a shell"]),
-    ],
-)
-def test_what_would_be_found(code: str, found: list[str]) -> None:
-    assert list(posix_only(ast.parse(code))) == found

@@ -21,7 +21,6 @@ from discover_utils.data.annotation import (
 from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.data.stream import SSIStream
 
-from demo.standins import make_standin
 from novaspeech.command.main import main
 from novaspeech.formats.ssi import read_tracks
 from novaspeech.formats.track import Track
@@ -31,8 +30,8 @@ SPOKEN = [(0, 120, "HELLO", 0.5), (120, 3_725_670, "THERE", 1.0)]
 
 
 @pytest.fixture
-def emotion(tmp_path: Path) -> str:
-    return f"model={make_standin('emow2v', tmp_path / 'model')}"
+def emotion(small_emow2v: Path) -> str:
+    return f"model={small_emow2v}"
 
 
 def test_run_writes_the_formats_asked_for(

@@ -18,7 +18,6 @@ from matplotlib.image import imread
 
 from demo.standins import make_standin
 from novaspeech.command.main import main
-from novaspeech.terminal.bar import progress_bar
 
 Speech = Callable[..., Path]
 
@@ -85,6 +84,10 @@ def test_a_name_too_long_for_its_outputs_is_said_before_the_work(
     [
         (["run", "w2v", "a.wav"], "there is no module 'w2v'; there are: "),
         (["run", "w2v_bert_2", "a.wav", "--set", "speed=2"], "unknown option 'speed'"),
+        (
+            ["run", "w2v_bert_2", "a.wav", "--output", "arousal"],
+            "w2v_bert_2 has no output 'arousal'; it has embeddings",
+        ),
         (["run", "w2v_bert_2", "a.wav", "--set", "speed"], "--set 'speed' must be OPTION=VALUE"),
         (["run", "w2v_bert_2", "a.wav", "--frame", "fast"], "frame 'fast' is no time; write 40ms or 1.5s"),
         (["run", "w2v_bert_2", "x/a.wav", "y/a.wav", "--out", "."], "x/a.wav and y/a.wav would both write"),
@@ -100,27 +103,6 @@ def test_wrong_commands_get_one_line(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("novaspeech: ")
     assert message in line
-
-
-def test_an_output_that_does_not_exist(
-    novaspeech: Callable[..., int], speech: Speech, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert novaspeech("run", "w2v_bert_2", speech("a.wav"), "--output", "arousal") == 1
-    assert "w2v_bert_2 has no output 'arousal'; it has embeddings" in capsys.readouterr().err
-
-
-def test_modules_come_from_the_trainers(novaspeech: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
-    assert novaspeech("modules") == 0
-    printed = capsys.readouterr().out
-    for line in (
-        "w2v_bert_2 0.3.0",
-        "  windows  frame 40 ms, left 960 ms, right 0 ms",
-        "  input    audio (stream:Audio)",
-        "  output   embeddings (stream:SSIStream)",
-        "  option   batch_size = 250",
-        "  option   device = auto | cpu | cuda | mps",
-    ):
-        assert line in printed.splitlines()
 
 
 def test_further_inputs_and_stretches(speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,13 +148,6 @@ def test_times_left_out_are_the_trainers_and_zero_is_zero(
         novaspeech("run", "w2v_bert_2", recording, "--out", tmp_path / name, *arguments)
         written[name] = (tmp_path / name / "a.embeddings.stream~").read_bytes()
     assert written["default"] == written["frame"] != written["zero"]
-
-
-def test_the_bar_counts_windows(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bar("a") as progress:
-        for completed in (3, 7, 10):
-            progress(completed, 10)
-    assert "a: 100%" in capsys.readouterr().err
 
 
 FAILING = """

@@ -54,14 +54,6 @@ def test_version_by_the_script_and_by_python() -> None:
     assert (answer.returncode, answer.stdout.decode().strip()) == (0, f"novaspeech {novaspeech.__version__}")
 
 
-def test_help_needs_no_torch() -> None:
-    script = (
-        "import sys\nfrom novaspeech.command.main import parser\nparser().format_help()\nprint('torch' in sys.modules)"
-    )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, cwd=ROOT / "modules")
-    assert answer.stdout.decode().strip() == "False"
-
-
 def test_a_reader_that_has_enough_is_no_problem() -> None:
     """As in `novaspeech modules | head -1`, by bash alone; Python would end with a traceback."""
     command = f"'{sys.executable}' -m novaspeech modules | {{ read -r line; echo $line; }}; echo ${{PIPESTATUS[0]}}"

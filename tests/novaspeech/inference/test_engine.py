@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import re
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.errors import ModelError, RecordingError, RequestError
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.passes import to_host
 from novaspeech.models.compute import Compute
 from tests.novaspeech.audio.sounds import signal_of
 from tests.novaspeech.inference.made import GRID, FirstAndMean, ramp
@@ -117,13 +116,6 @@ def test_windows_without_usable_audio_are_zeros_and_the_model_does_not_see_them(
     assert not found.values[empty].any()
     assert (found.values[found.usable] == 1).all()
     assert sum(encoder.sizes) == 75 - len(empty)
-
-
-def test_a_full_gpu_halves_the_batch_and_goes_on() -> None:
-    said: list[str] = []
-    found = Inference(SmallMemory(), 16, said.append).windows(ramp(1), GRID, ["first"])
-    np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
-    assert said == ["out of GPU memory: going on with 2 windows at once"]
 
 
 def test_memory_is_given_back_when_nothing_refers_to_the_failed_pass_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,17 +272,3 @@ def test_numbers_that_are_none_are_an_error_that_says_where(compute: Compute, re
     encoder.compute = compute
     with pytest.raises(ModelError, match=rf"NaN or infinite values for intact audio at 0\.080 s; {remedy}"):
         Inference(encoder, 4).windows(ramp(1), GRID, ["first"])
-
-
-def test_what_a_cpu_computed_is_delivered_before_it_goes_on() -> None:
-    taken = []
-
-    def items() -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
-        for number in range(3):
-            taken.append(number)
-            yield number, {"out": torch.full((2,), float(number))}
-
-    for number, arrays in to_host(items()):
-        assert taken[-1] == number
-        assert arrays["out"].tolist() == [number, number]
-    assert number == 2

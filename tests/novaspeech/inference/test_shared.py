@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo.standins import make_standin
 from novaspeech import load
 from novaspeech.api import Model
 from novaspeech.audio.windows import WindowBatch
@@ -17,11 +16,6 @@ from novaspeech.errors import NovaspeechError
 from novaspeech.result import Result
 
 RATE = 16_000
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +58,9 @@ def alone(model: Model, clip: Any, outputs: list[str] | None) -> Result | Novasp
     ids=str,
 )
 def test_the_numbers_are_those_of_each_alone(
-    module: str, options: dict[str, Any], folder: Path, clips: list[Any], monkeypatch: pytest.MonkeyPatch
+    module: str, options: dict[str, Any], models: dict[str, Path], clips: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not (folder / module).exists():
-        make_standin(module, folder / module)
-    model = load(module, model=str(folder / module), **options)
+    model = load(module, model=str(models[module]), **options)
     shared: list[int] = []
     joined = WindowBatch.joined
 

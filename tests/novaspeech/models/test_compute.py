@@ -33,18 +33,6 @@ def test_tf32_is_for_auto_on_cuda_only(precision: str, tf32: bool, monkeypatch: 
     assert Compute.of("cuda", precision).tf32 == tf32
 
 
-@pytest.mark.parametrize(
-    ("compute", "text"),
-    [
-        (Compute(), "cpu, float32"),
-        (Compute(torch.device("cuda"), tf32=True), "cuda, float32 with TF32 products"),
-        (Compute(torch.device("mps"), torch.bfloat16), "mps, bfloat16"),
-    ],
-)
-def test_how_it_is_told(compute: Compute, text: str) -> None:
-    assert str(compute) == text
-
-
 @pytest.mark.parametrize(("tf32", "inside"), [(True, "tf32"), (False, "ieee")])
 def test_the_process_gets_its_product_precision_back(tf32: bool, inside: str) -> None:
     backends: Any = torch.backends
@@ -63,20 +51,3 @@ def test_the_process_gets_its_product_precision_back(tf32: bool, inside: str) ->
     with pytest.raises(ValueError, match="some"), Compute(torch.device("cuda"), tf32=tf32).active():
         raise ValueError("some")
     assert now() == before
-
-
-def test_active_keeps_nothing_for_gradients_and_products_does() -> None:
-    weight = torch.ones(1, requires_grad=True)
-    with Compute().active():
-        assert torch.is_inference(weight * 2)
-    with Compute().products():
-        assert (weight * 2).requires_grad
-
-
-@pytest.mark.parametrize("device", ["cuda", "mps"])
-def test_memory_is_given_back_to_its_own_device(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    emptied: list[str] = []
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append("cuda"))  # mocks: there may be no GPU here
-    monkeypatch.setattr(torch.mps, "empty_cache", lambda: emptied.append("mps"))
-    Compute(torch.device(device)).release_memory()
-    assert emptied == [device]

@@ -12,29 +12,13 @@ import soundfile
 from discover_utils.data.provider.data_manager import SessionManager
 from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
-from novaspeech.audio.recording import Recording
-from novaspeech.errors import OptionError, RecordingError, RequestError
+from novaspeech.errors import RequestError
 from novaspeech.module.catalogue import load_trainer
 from novaspeech.server.request import Request
 from tests.conftest import SPEECH, Job
 from w2v_bert_2.w2v_bert_2 import W2VBert2
 
 Run = Callable[..., Job]
-
-
-@pytest.mark.parametrize("options", [[], [1], 7, "model=a"], ids=repr)
-def test_options_that_are_no_object_are_one_line(run_module: Run, options: object) -> None:
-    with pytest.raises(OptionError, match="names and values are needed"):
-        run_module("w2v_bert_2", SPEECH, options, ["embeddings"], "out")
-
-
-def test_one_sample_that_is_no_sound_is_the_recordings_fault(run_job: Run, mono: Callable[..., Path]) -> None:
-    samples = np.random.default_rng(0).normal(0, 0.1, 64000).astype(np.float32)
-    samples[48000] = 1e37
-    job = run_job(mono("lesson.wav", samples))
-    assert job.code == 1
-    assert "lesson.wav holds the number 1e+37 at 3.000 s, where sound has -1 to 1" in job.printed
-    assert "weights" not in job.printed
 
 
 def test_start_is_answered_not_silently_ignored(run_job: Run) -> None:
@@ -145,11 +129,6 @@ def test_an_input_by_url_is_the_array_that_the_host_loads(tmp_path: Path) -> Non
     assert isinstance(audio, tuple)
     assert audio[1] == 8000
     np.testing.assert_allclose(audio[0], samples, atol=1e-6)
-
-
-def test_an_input_without_samples() -> None:
-    with pytest.raises(RecordingError, match="input 'audio' holds no samples"):
-        Recording.of_samples(np.zeros((0, 2)), 16000, "input 'audio'")
 
 
 def test_one_channel_of_a_recording(run_job: Run, mono: Callable[..., Path], tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -186,13 +185,3 @@ def test_dark_and_light(page: Page) -> None:
     assert light[1] != dark[1]
     page.press("d")
     assert page(look) == light
-
-
-def test_pictures_of_it(page: Page, tmp_path: Path) -> None:
-    """For people: where NOVASPEECH_PICTURES names a folder, it has them afterwards."""
-    folder = Path(os.environ.get("NOVASPEECH_PICTURES", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, length in (("hour", SECONDS), ("words", 12)):
-        page.show(1000 if length < SECONDS else 0, length)
-        assert page.browser.save_screenshot(str(folder / f"view-{name}.png"))
-        assert (folder / f"view-{name}.png").stat().st_size > 50_000

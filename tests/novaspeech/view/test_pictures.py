@@ -21,8 +21,8 @@ from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
 from novaspeech.view import pictures
-from novaspeech.view.drawing import column_means, draw_colours
-from novaspeech.view.pictures import _tick_seconds, draw_picture, format_time
+from novaspeech.view.drawing import draw_colours
+from novaspeech.view.pictures import draw_picture
 
 Speech = Callable[..., Path]
 SECONDS = 160
@@ -187,15 +187,6 @@ def test_alike_in_sound_is_alike_in_colour() -> None:
     assert colours[70].tolist() == [1, 1, 1]
 
 
-def test_long_annotations_are_averaged_without_their_gaps() -> None:
-    scores = np.arange(9001, dtype=np.float32)
-    scores[[0, 5, 6, 7, 8, 9]] = np.nan
-    means, group = column_means(scores)
-    assert (group, len(means)) == (5, 1801)
-    np.testing.assert_allclose(means[[0, 1, 2, 1800]], [2.5, np.nan, 12, 9000])
-    np.testing.assert_array_equal(column_means(scores[:100])[0], scores[:100])
-
-
 @pytest.mark.parametrize("kind", pictures.KINDS)
 def test_pictures_for_the_screen_and_for_papers(tracks: Tracks, tmp_path: Path, kind: str) -> None:
     picture = tmp_path / f"talk.{kind}"
@@ -256,29 +247,3 @@ def test_one_vector_for_the_whole_recording_is_nothing_over_time(tmp_path: Path)
     scene = Track("scene", "vectors", np.array([[0.0, 4.0]]), np.ones((1, 8), np.float32))
     with pytest.raises(RequestError, match="^a has nothing to draw over time: each output stands for the whole record"):
         draw_picture(Tracks("a", "a", None, 4.0, (scene,)), tmp_path / "a.png")
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("1:20", 80), ("0:00.5", 0.5), ("1:02:03.25", 3723.25), ("80.5s", 80.5), ("500ms", 0.5)]
-)
-def test_times_as_people_write_them(outputs: Path, text: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    spans = []
-    monkeypatch.setattr(pictures, "draw_picture", lambda tracks, picture, span, thresholds: spans.append(span))
-    assert main(["plot", str(outputs / "a.words.annotation"), "--to", text]) == 0
-    assert spans == [(0.0, seconds)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0:00"), (5, "0:05"), (59.9996, "1:00"), (75.5, "1:15.5"), (7200, "120:00"), (0.61, "0:00.61")],
-)
-def test_times_of_a_person(seconds: float, text: str) -> None:
-    assert format_time(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("duration", "step"), [(0.1, 0.01), (1, 0.1), (14, 2), (90, 10), (3600, 300), (18000, 1800), (180000, 18000)]
-)
-def test_ticks_are_those_of_a_clock(duration: float, step: float) -> None:
-    assert _tick_seconds(duration) == step
-    assert duration / step <= 12

@@ -80,20 +80,6 @@ def test_components_leave_out_what_is_not_there() -> None:
     assert points["half"] == [pytest.approx(0.02)]
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_too_few_vectors_have_as_many_components_as_there_can_be(count: int) -> None:
-    values = np.random.default_rng(0).standard_normal((count, 8)).astype(np.float32)
-    found, shares = components(Track("embeddings", "vectors", steps(count), values))
-    assert found.shape == (count, 3)
-    assert len(shares) == max(0, count - 1)
-
-
-def test_an_hour_of_points_fits_a_map() -> None:
-    points = map_points(np.random.default_rng(0).standard_normal((90_000, 3)).astype(np.float32), steps(90_000))
-    assert len(points["x"]) == 3000
-    assert (points["t"][0], points["half"]) == (0.6, [pytest.approx(0.6)])
-
-
 def test_a_tone_is_where_it_sounds() -> None:
     """2 kHz from 1 to 2 s, of 4 s: in the waveform and in the spectrogram."""
     times = np.arange(4 * RATE) / RATE

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from novaspeech.models.fast import attention
-from novaspeech.models.fast.attention import attend, pieces
+from novaspeech.models.fast.attention import attend
 
 
 @pytest.mark.parametrize("most", [1, 2 * 49, 3 * 49, 4 * 49, 5 * 49, 1000 * 49])
@@ -32,10 +32,3 @@ def test_in_pieces(most: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> No
     torch.testing.assert_close(found, expected.transpose(1, 2).flatten(2))
     assert all(shape.numel() <= max(most, frames**2) for shape in asked)
     assert sum(shape.numel() for shape in asked) == bias.numel()
-
-
-def test_pieces_are_few() -> None:
-    assert list(pieces(250, 16, 50)) == [(slice(start, start + 131), slice(0, 16)) for start in (0, 131)], (
-        "windows of a second"
-    )
-    assert [heads for _, heads in pieces(1, 16, 1500)] == [slice(start, start + 2) for start in range(0, 16, 2)]
