@@ -55,13 +55,6 @@ def test_what_cannot_be_read_gets_its_line_and_the_rest_goes_on(
     assert sorted(path.name for path in tmp_path.glob("*.stream*")) == ["good.stream", "good.stream~"]
 
 
-def test_a_job_that_cannot_begin_says_why(server: Server, make_request: Request, tmp_path: Path) -> None:
-    assert server.run(make_request("id", ["s"], {"model": "no/such"})) is Status.ERROR
-    assert "model 'no/such' is not in " in server.log("id")
-    assert "name it in the option 'model'" in server.log("id")
-    assert not list(tmp_path.glob("*.stream*"))
-
-
 def test_killed_half_way_and_run_again(
     server: Server, make_request: Request, tmp_path: Path, speech: Callable[..., Path]
 ) -> None:

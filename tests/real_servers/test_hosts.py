@@ -101,19 +101,6 @@ def test_contexts_and_backends_by_option(
     check_request(server, with_everything(asked, tmp_path), model)
 
 
-def test_one_broken_session_does_not_stop_the_other(
-    discover_server: Server, make_request: Request, speech: Callable[..., Path], tmp_path: Path
-) -> None:
-    speech("good.wav")
-    assert discover_server.run(make_request("two", ["broken", "good"])) is Status.ERROR
-    assert any(
-        f"broken: {tmp_path}/broken.wav does not exist; give the path of an audio file" in line
-        for line in discover_server.output
-    )
-    assert (tmp_path / "good.stream~").stat().st_size == 50 * 64 * 4
-    assert not list(tmp_path.glob("broken*"))
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [

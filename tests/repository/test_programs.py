@@ -10,7 +10,7 @@ import pytest
 
 import tasks
 from tests.conftest import ROOT
-from tests.repository.programs import UNKNOWN, Programs, programs_in
+from tests.repository.programs import UNKNOWN, programs, programs_in
 
 ROOMS = ("modules", "demo", "docs", "benchmarks", "training", "tests", "tasks.py")
 # What stands for Python, for a server's own program in the environment, or for a program that the list itself names.
@@ -46,14 +46,11 @@ def test_nothing_is_listed_that_nobody_starts() -> None:
         'shutil.which("sox")',
         'command = ["sox", "-q"]\nsubprocess.Popen([*command, "a.wav"])',
         'subprocess.run({"a": ["sox"]}[kind], check=True)',
-        'def start(*words):\n    return subprocess.run(words)\nstart("sox", "a.wav")',
-        'def start(program):\n    subprocess.run([program, "-h"])\ndef test():\n    start("sox")',
-        'class A:\n    def start(self, program):\n        return subprocess.run([program])\nA().start("sox")',
         'os.system("sox a.wav")',
     ],
 )
 def test_a_planted_program_is_found(text: str) -> None:
-    assert {program for program, *_ in Programs({"planted.py": text}).found} == {"sox"}
+    assert {program for program, _ in programs(text)} == {"sox"}
 
 
 def test_a_program_that_no_text_tells_is_found_when_a_test_starts_it() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 from discover_utils.data.annotation import FreeAnnotation
 
+from novaspeech.errors import NovaspeechError
 from tests.conftest import SPELLER, Job
 from tests.wav2vec2_kws.conftest import SENTENCE, TAKES, say
 from tests.wav2vec2_kws.test_encoder import reference
@@ -190,15 +192,6 @@ def test_no_hit_is_lost_or_doubled_where_chunks_meet(run_kws: Run, mono: Write, 
         assert row[1] - row[0] == pytest.approx(length, abs=80)
 
 
-def test_each_session_has_its_own_example(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write) -> None:
-    audio, spoken = talk
-    for word in ("money", "music"):
-        example = mono(f"{word}.wav", TAKES[word, "en-us+f1"])
-        found = rows(run_kws(audio, {"method": "example"}, ("keywords",), example, name=word))
-        starts = [pytest.approx(start, abs=60) for start, _ in times(spoken, word)]
-        assert [row[0] for row in found] == starts
-
-
 def test_nothing_is_found_after_the_requests_end(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write) -> None:
     audio, spoken = talk
     end = spoken[3].start // 16 + 150  # within "river", before the second "money"
@@ -221,3 +214,46 @@ def test_a_phrase_is_said_in_one_go(run_kws: Run, mono: Write, filler: float) ->
     for name, samples, count in (("near", pair, 1), ("far", np.concatenate([apart[0], gap, apart[1]]), 0)):
         found = rows(run_kws(mono(f"{name}.wav", samples), {"keywords": "always children"}, name=name))
         assert len(found) == count
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"keywords": "naïve"}, "keyword 'naïve' has 'ï', which the model does not write; .* 'naive' would do"),
+        ({"keywords": "money,,"}, "keywords 'money,,' hold an empty one"),
+        ({"method": "ear"}, "option 'method' is 'ear'; it must be one of words, example, classifier"),
+        ({"threshold": 2}, "option 'threshold' is 2; it must be a number from 0 to 1"),
+        ({"tolerance": 9}, "option 'tolerance' is 9; it must be a whole number from 0 to 3"),
+        ({"keywords": "money", "layer": 7}, "option 'layer' is 7; this model has the layers 0 to 3"),
+        ({"classifier": "x.skops"}, "option 'classifier' is for method=classifier, which is 'words' here"),
+        ({"method": "classifier"}, "method=classifier needs the option 'classifier', a file of"),
+        ({"method": "classifier", "classifier": "x", "keywords": "a"}, "'keywords' is not for method=classifier"),
+        ({"method": "classifier", "classifier": "x.skops"}, "there is no classifier 'x.skops'"),
+        ({"method": "example", "keywords": "a, b"}, "of method=example it is the one keyword's name"),
+        ({"keywords": "e mail, E_Mail"}, "hold 'e mail' twice; name each once"),
+    ],
+)
+def test_wrong_options(run_kws: Run, talk: tuple[Path, list[Spoken]], options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(NovaspeechError, match=sentence):
+        run_kws(talk[0], options)
+
+
+def test_wrong_requests(run_kws: Run, talk: tuple[Path, list[Spoken]], mono: Write) -> None:
+    audio, _ = talk
+    for options, outputs, example, sentence in (
+        ({}, ("keywords",), None, "option 'keywords' is empty, and no scheme is chosen"),
+        ({"method": "example"}, ("words",), audio, "output 'words' comes with method=words only"),
+        ({"method": "example"}, ("keywords",), None, "the request needs an audio input with the id 'keyword'"),
+        ({"method": "example"}, ("score",), mono("s.wav", np.zeros(8000)), "s.wav is silent; an example must hold"),
+        (
+            {"method": "example"},
+            ("score",),
+            mono("l.wav", say([*SENTENCE, "river"])[0]),
+            "talk.wav has .* the example 'l' .* of speech, which is longer",
+        ),
+    ):
+        job = run_kws(audio, options, outputs, example)
+        assert job.code == 1
+        [line] = [line for line in job.printed.splitlines() if "Processor exited with error" in line]
+        assert re.search(sentence, line), line
+        assert not any(file.exists() for file in job.outputs.values())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import novaspeech
@@ -13,47 +12,16 @@ from novaspeech.command.main import main
 from novaspeech.errors import OptionError
 from novaspeech.module import catalogue
 from tests.conftest import SPEECH
+from tests.repository.test_developers_page import block
 
-SCRIPT = """
-from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-
-from novaspeech.inference.encoder import Encoder
-from novaspeech.module.options import Options
-from novaspeech.module.output import Output
-from novaspeech.module.processor import SpeechProcessor
-
-
-@dataclass(frozen=True)
-class LoudnessOptions(Options):
-    without: ClassVar[frozenset[str]] = frozenset({"model"})
-
-
-class LoudnessEncoder(Encoder):
-    def encode(self, batch, names):
-        return {"loudness": batch.windows.square().mean(dim=1, keepdim=True).sqrt()}
-
-
-class Loudness(SpeechProcessor):
-    options_class = LoudnessOptions
-    outputs = (Output("loudness"),)
-
-    def load_encoder(self):
-        return LoudnessEncoder(sampling_rate=16000, min_length=16, dimensions={"loudness": 1})
-"""
-TRAINER = """<?xml version="1.0" ?>
-<trainer ssi-v="5">
-    <info trained="true"/>
-    <meta backend="nova-server" category="Voice" frameStep="40ms" leftContext="0" rightContext="0"
-          description="How loud it is" is_iterable="True">
-        <io type="input" id="audio" data="stream:Audio" default_value="audio"/>
-        <io type="output" id="loudness" data="stream:SSIStream" default_value="loudness" default_active="True"/>
-    </meta>
-    <model create="Loudness" script="loudness.py" optstr="{channel:STRING:mix}"/>
-</trainer>
-"""
+# The module of docs/developers.md, but for the option `model`.
+SCRIPT = block("python").replace(
+    "class Loudness(SpeechProcessor):",
+    "from novaspeech.module.options import Options\n\n"
+    "class Bare(Options):\n    without = frozenset({'model'})\n\n"
+    "class Loudness(SpeechProcessor):\n    options_class = Bare\n",
+)
+TRAINER = block("xml").replace("{model:STRING:}", "{channel:STRING:mix}")
 
 
 @pytest.fixture
@@ -94,5 +62,5 @@ def test_it_runs(loudness: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", loudness]) == 0
     assert "works  " in capsys.readouterr().out
     result = novaspeech.load(loudness)(SPEECH, end="1s")
-    assert result["loudness"].shape == (25, 1)
-    assert np.all(result["loudness"] > 0)
+    assert result["level"].shape == (25, 1)
+    assert -100 <= result["level"].min() < -50 < result["level"].max() < 0

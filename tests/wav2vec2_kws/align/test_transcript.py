@@ -8,7 +8,10 @@ import pytest
 
 from novaspeech.errors import PackageError, RequestError
 from novaspeech.server import host
+from training.letters import VOCABULARY
+from wav2vec2_kws.align.aligner import spell_word
 from wav2vec2_kws.align.transcript import read_transcript, split_words
+from wav2vec2_kws.vocabulary import Vocabulary
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -180,3 +183,32 @@ def test_a_missing_package(tmp_path: Path, name: str, package: str, monkeypatch:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(PackageError, match=f"pip install {package}"):
         read_transcript(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("Hello", "HELLO"),
+        ("“Don’t!”", "DON'T"),
+        ("'quoted'", "QUOTED"),
+        ("e-mail", "E MAIL"),
+        ("naïve,", "NAIVE"),
+        ("cafe\u0301", "CAFE"),
+        ("U.S.A.", "U S A"),
+        ("and/or", "AND OR"),
+        ("(laughs)", "LAUGHS"),
+        ("3.5", ""),
+        ("route66", ""),
+        ("AT&T", ""),
+        ("100%", ""),
+        ("你好", ""),
+        ("…", ""),
+    ],
+)
+def test_spelling(word: str, text: str) -> None:
+    assert VOCABULARY.write(spell_word(word, VOCABULARY)) == text
+
+
+def test_letters_with_accents_that_the_model_has_stay() -> None:
+    vocabulary = Vocabulary({"a": 2, "ä": 3, "e": 4}, blank=0, delimiter=1)
+    assert spell_word("ÄÉa", vocabulary) == (3, 4, 2)
