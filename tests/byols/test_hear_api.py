@@ -151,10 +151,7 @@ def test_silence_is_finite(model: Network) -> None:
     [
         ([], "audio holds no clips; it needs at least one"),
         (torch.zeros(0, 16000), "audio holds no clips"),
-        (
-            torch.zeros(16000),
-            r"audio has the shape \(16000,\); \(clips, samples\) is needed, one clip is",
-        ),
+        (torch.zeros(16000), r"audio has the shape \(16000,\); \(clips, samples\) is needed, one clip is"),
         ([torch.zeros(16000), torch.zeros(512)], r"clip 1 has 512 samples \(32\.0 ms\); this model needs at least"),
         (None, r"audio is a NoneType; it must be a tensor \(clips, samples\) or a list of clips"),
         (torch.zeros(1, 300), r"clip 0 has 300 samples \(18\.8 ms\)"),

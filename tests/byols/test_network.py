@@ -91,8 +91,7 @@ class Overflowing(Network):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "remedy"),
-    [(torch.float32, "the weights may be damaged"), (torch.bfloat16, "use precision=float32")],
+    ("dtype", "remedy"), [(torch.float32, "the weights may be damaged"), (torch.bfloat16, "use precision=float32")]
 )
 def test_numbers_of_the_whole_that_are_none_are_an_error(dtype: torch.dtype, remedy: str) -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)

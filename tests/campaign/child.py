@@ -131,11 +131,7 @@ class Child:
 
 
 def run_child(
-    work: Callable[..., Any],
-    *arguments: Any,
-    folder: Path,
-    limit: float,
-    environment: Mapping[str, str] | None = None,
+    work: Callable[..., Any], *arguments: Any, folder: Path, limit: float, environment: Mapping[str, str] | None = None
 ) -> Ended:
     """Starts a child and waits for it."""
     return Child(work, *arguments, folder=folder, environment=environment).wait(limit)

@@ -171,15 +171,3 @@ class Elsewhere:
     def __init__(self, uri: Any, site: str) -> None:
         self.uri_url = uri.uri_url.replace("https://zenodo.org", site)
         self.uri_hash, self.uri_tar = uri.uri_hash, uri.uri_tar
-
-
-def test_what_a_file_says_of_itself_is_followed(tmp_path: Path) -> None:
-    """As `novaspeech export` once wrote it into files of this form."""
-    file = identity(tmp_path / "eight.onnx", {"signal": ["b", "t"]}, RIGHT)
-    model, about = onnx.load(file), {"sampling_rate": 8000, "min_length": 200, "precision": "int8"}
-    helper.set_model_props(model, {"novaspeech": json.dumps(about)})
-    onnx.save(model, file)
-    encoder = WindowsEncoder(file, ONNX)
-    assert (encoder.sampling_rate, encoder.min_length) == (8000, 200)
-    with pytest.raises(OptionError, match=r"'precision' is 'float32', but .*eight\.onnx is int8; leave it at auto"):
-        WindowsEncoder(file, onnx_compute("cpu", "float32"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,6 @@ from onnxruntime import InferenceSession
 
 import novaspeech
 from novaspeech.command.main import main
-from novaspeech.models.compute import Compute
 from novaspeech.models.onnx import exported as exported_models
 from novaspeech.models.onnx import runtime as onnx_module
 from tests.conftest import SYNTHETIC
@@ -130,21 +128,6 @@ def test_signed_weights_give_the_same_numbers(models: dict[str, Path], exported:
     values = np.random.default_rng(0).standard_normal((1, 4000) if name[0] == "c" else (1, 32, 80)).astype(np.float32)
     for a, b in zip(*(one.run(None, {taken.name: values}) for one in (signed, unsigned)), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize("exact", [True, False])
-def test_signed_weights_are_for_processors_that_multiply_them_exactly(
-    models: dict[str, Path], exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
-) -> None:
-    folder = exported("emow2v", models["emow2v"], "int8")
-    monkeypatch.setattr(onnx_module, "_multiplies_signed_exactly", lambda: exact)
-    files = {precision: onnx_module.OnnxGraph(folder / "network.onnx", Compute(providers=CPU), precision)._file.name
-             for precision in (True, False)}  # fmt: skip
-    assert files == {True: "network-signed.onnx" if exact else "network.onnx", False: "network.onnx"}
-    for name in ("network.onnx", "network.onnx.data"):  # as exports of earlier versions
-        shutil.copy(folder / name, tmp_path)
-    graph = onnx_module.OnnxGraph(tmp_path / "network.onnx", Compute(providers=CPU), True)
-    assert graph._file.name == "network.onnx"
 
 
 def test_an_export_that_differs_is_not_written(

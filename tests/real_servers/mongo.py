@@ -131,20 +131,18 @@ def query_of(payload: bytes) -> Document:
 
 @dataclass
 class Login:
-    """The server's side of SCRAM, of SHA-256 and of SHA-1, for the one user that there is."""
+    """The server's side of SCRAM-SHA-256, for the one user that there is."""
 
     done: bool = False
-    _digest: str = ""
     _salt: bytes = field(default_factory=lambda: os.urandom(16))
     _said: list[str] = field(default_factory=list)  # by the client, by us
 
     def step(self, command: Document) -> Document:
         text = command["payload"].decode()
-        answer = self._begin(command["mechanism"], text) if "saslStart" in command else self._end(text)
+        answer = self._begin(text) if "saslStart" in command else self._end(text)
         return {"conversationId": 1, "done": self.done, "payload": answer.encode()}
 
-    def _begin(self, mechanism: str, text: str) -> str:
-        self._digest = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}[mechanism]
+    def _begin(self, text: str) -> str:
         bare = text.split(",", 2)[2]
         nonce = bare.partition(",r=")[2] + base64.b64encode(os.urandom(18)).decode()
         self._said = [bare, f"r={nonce},s={base64.b64encode(self._salt).decode()},i=4096"]
@@ -153,13 +151,10 @@ class Login:
     def _end(self, text: str) -> str:
         without_proof, _, proof = text.rpartition(",p=")
         user = self._said[0].partition(",")[0].removeprefix("n=")
-        password = PASSWORD
-        if self._digest == "sha1":  # MongoDB salts what it has always stored of a password
-            password = hashlib.md5(f"{user}:mongo:{password}".encode()).hexdigest()  # noqa: S324
-        salted = hashlib.pbkdf2_hmac(self._digest, password.encode(), self._salt, 4096)
+        salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), self._salt, 4096)
         whole = ",".join([*self._said, without_proof]).encode()
         key = self._hmac(salted, b"Client Key")
-        signature = self._hmac(hashlib.new(self._digest, key).digest(), whole)
+        signature = self._hmac(hashlib.sha256(key).digest(), whole)
         expected = bytes(ours ^ theirs for ours, theirs in zip(key, signature, strict=True))
         if user != USER or not hmac.compare_digest(expected, base64.b64decode(proof)):
             raise RefusedError(_WRONG_PASSWORD, "Authentication failed.")
@@ -167,11 +162,11 @@ class Login:
         return f"v={base64.b64encode(self._hmac(self._hmac(salted, b'Server Key'), whole)).decode()}"
 
     def _hmac(self, key: bytes, text: bytes) -> bytes:
-        return hmac.digest(key, text, self._digest)
+        return hmac.digest(key, text, "sha256")
 
 
 def _hello(documents: Documents, command: Document) -> Document:
-    known = {"saslSupportedMechs": ["SCRAM-SHA-1", "SCRAM-SHA-256"]} if "saslSupportedMechs" in command else {}
+    known = {"saslSupportedMechs": ["SCRAM-SHA-256"]} if "saslSupportedMechs" in command else {}
     sizes = {"maxBsonObjectSize": 2**24, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000}
     versions = {"minWireVersion": 0, "maxWireVersion": 13}
     return {"ismaster": True, "isWritablePrimary": True, "helloOk": True, **versions, **sizes, **known}

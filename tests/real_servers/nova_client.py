@@ -10,6 +10,7 @@ import json
 import re
 import time
 import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,24 +157,13 @@ class Form:
         return fields | {"sessions": f"[{sessions}]", "dataset": self.dataset}
 
     def _job_id(self, options: Mapping[str, Any]) -> str:
-        """At most eight digits of what is chosen above; neither outputs nor frames are among it."""
+        """At most eight digits of what is chosen above, by a hash of ours; neither outputs nor frames are among it."""
         annotator = next((output.annotator for output in self.outputs.values()), "")
         module = Path(self.path).stem.split(" ")[0]
         shown = json.dumps(options, indent=2, ensure_ascii=False).replace("\n", "\r\n")
         text = f"database{self.dataset}annotator{annotator}sessions{';'.join(self.sessions)}"
         text += f"username{mongo.USER}chain{module}opts{shown}"
-        return str(abs(hash_of(text)))[:8]
-
-
-def hash_of(text: str) -> int:
-    one = two = (5381 << 16) + 5381
-    for place, letter in enumerate(text):
-        if place % 2 == 0:
-            one = (one * 33 ^ ord(letter)) & 0xFFFFFFFF
-        else:
-            two = (two * 33 ^ ord(letter)) & 0xFFFFFFFF
-    total = (one + two * 1566083941) & 0xFFFFFFFF
-    return total - 2**32 if total >= 2**31 else total
+        return str(zlib.crc32(text.encode()))[:8]
 
 
 def boxes_of(optstr: str) -> dict[str, tuple[str, list[str | bool]]]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import tables
-from benchmarks.record import RESULTS, Report
-from tests.conftest import ROOT
+from benchmarks.record import RESULTS
 
 LARGEST = 10_000  # bytes of a page that people read
 
@@ -32,22 +31,3 @@ def test_a_result_says_where_it_comes_from(file: Path) -> None:
     for table in found["tables"].values():
         assert table["rows"]
         assert {len(row) for row in table["rows"]} == {len(table["columns"])}
-
-
-def test_a_report_is_kept_as_it_is_printed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", [str(ROOT / "benchmarks" / "path.py"), "--minutes", "1"])
-    report = Report("path", tmp_path)
-    report.table("speed", "path", "windows/s", "ratio")
-    report.row("novaspeech", 5326, 33.24)
-    report.row("public", 160, None)
-    report.note("All alike.")
-    assert capsys.readouterr().out.endswith(
-        "\n## speed\n\n| path | windows/s | ratio |\n|---|---|---|\n"
-        "| novaspeech | 5326 | 33.24 |\n| public | 160 | – |\n\nAll alike.\n"
-    )
-    found = json.loads((tmp_path / "path.json").read_text(encoding="utf-8"))
-    assert found["command"] == "python -m benchmarks.path --minutes 1"
-    assert found["tables"]["speed"]["rows"] == [["novaspeech", 5326, 33.24], ["public", 160, None]]
-    assert found["notes"] == ["All alike."]

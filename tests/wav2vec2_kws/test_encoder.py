@@ -128,13 +128,6 @@ def test_half_precision_is_close(folders: dict[str, Path]) -> None:
     assert (cosines / np.linalg.norm(half[HIDDEN], axis=1)).min() > 0.97
 
 
-def test_a_fingerprint_is_of_the_weights(folders: dict[str, Path], tmp_path: Path) -> None:
-    prints = {name: KeywordEncoder(folder).fingerprint for name, folder in folders.items()}
-    assert len(set(prints.values())) == 3
-    shutil.copytree(folders["group"], tmp_path / "moved")
-    assert KeywordEncoder(tmp_path / "moved", 0).fingerprint == prints["group"]
-
-
 def test_a_folder_without_letters(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(folders["group"], folder)

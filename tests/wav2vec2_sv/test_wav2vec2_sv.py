@@ -242,10 +242,7 @@ def test_shorter_windows_are_refused_with_that_number(run_sv: Run, talk: Path, f
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (
-            {"0": {"name": "noise"}, "1": "speech"},
-            "its scheme has no class 'same_speaker', only 'noise', 'speech'",
-        ),
+        ({"0": {"name": "noise"}, "1": "speech"}, "its scheme has no class 'same_speaker', only 'noise', 'speech'"),
         ({"first": {"name": "same_speaker"}}, "classes must be numbers with names, such as"),
         ({"0": {"title": "same_speaker"}}, "classes must be numbers with names, such as"),
     ],

@@ -11,7 +11,6 @@ import termios
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from discover_utils.data.handler.file_handler import FileHandler
 from matplotlib.image import imread
@@ -38,35 +37,12 @@ def problems_of(captured: str) -> list[str]:
     return [line for line in captured.splitlines() if line.startswith("novaspeech: ")]
 
 
-def test_run_writes_beside_each_recording(
-    novaspeech: Callable[..., int], speech: Speech, run_job: Callable[..., object]
-) -> None:
-    recordings = [speech("a.wav"), speech("b.wav", seconds=3), speech("c.m4a")]
-    assert novaspeech("run", "w2v_bert_2", *recordings) == 0
-    for recording, count in zip(recordings, (50, 75, 50), strict=True):
-        stream = FileHandler().load(recording.with_name(f"{recording.stem}.embeddings.stream"))
-        assert stream.data.shape == (count, 64)
-        np.testing.assert_array_equal(stream.data, run_job(recording).load().data)  # type: ignore[attr-defined]
-
-
 def test_run_with_windows_options_and_a_folder(novaspeech: Callable[..., int], speech: Speech, tmp_path: Path) -> None:
     recording, out = speech("odd {name}.wav"), tmp_path / "new" / "{out}"
     windows = ["--frame", "40ms", "--left", "1.0s", "--right", "20ms", "--stride", "100ms", "--end", "1.5s"]
     assert novaspeech("run", "w2v_bert_2", recording, "--out", out, *windows, "--set", "batch_size=3") == 0
     stream = FileHandler().load(out / "odd {name}.embeddings.stream")
     assert (stream.data.shape, stream.meta_data.sample_rate) == ((15, 64), 10)
-
-
-def test_a_broken_recording_is_named_and_the_others_are_done(
-    novaspeech: Callable[..., int], speech: Speech, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "text.wav").write_text("no audio")
-    assert novaspeech("run", "w2v_bert_2", tmp_path / "text.wav", tmp_path / "missing.wav", speech("good.wav")) == 1
-    problems = problems_of(capsys.readouterr().err)
-    assert len(problems) == 2
-    assert problems[0].startswith(f"novaspeech: {tmp_path}/text.wav is not audio that libsndfile or FFmpeg can read")
-    assert problems[1].startswith(f"novaspeech: {tmp_path}/missing.wav does not exist")
-    assert (tmp_path / "good.embeddings.stream").is_file()
 
 
 def test_a_name_too_long_for_its_outputs_is_said_before_the_work(

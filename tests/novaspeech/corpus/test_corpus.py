@@ -20,7 +20,6 @@ import novaspeech
 from demo.standins import lay_out_as_cached
 from novaspeech.command.main import main
 from novaspeech.corpus.worker import Worker
-from novaspeech.errors import WeightsError
 from tests.conftest import ROOT, SPELLER
 from tests.novaspeech.corpus.conftest import DONE, Run, command, content, done, report, statuses, until
 
@@ -55,18 +54,6 @@ def test_the_results_are_those_of_python_and_the_report_tells_of_each(
         "done             5", "failed           2", *(f"  {told[name]['reason']}" for name in ("cut", "missing"))
     ]  # fmt: skip
     assert told["missing"]["reason"].startswith(f"{talks.parent}/missing.wav does not exist; ")
-
-
-def test_what_has_ended_is_not_done_again_and_no_model_is_loaded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    run()
-    first, told = content(), report()
-
-    def load(self: Worker) -> None:
-        raise AssertionError("nothing is to be done")
-
-    monkeypatch.setattr(Worker, "load", load)
-    assert run() == 1
-    assert (content(), report()) == (first, told)
 
 
 def test_what_failed_is_done_again_if_that_is_asked_for(run: Run, talks: Path) -> None:
@@ -254,18 +241,6 @@ def test_short_recordings_share_passes_and_one_that_is_at_fault_costs_the_others
     assert run("--together", "4", "--format", "npy", out="other") == 1
     assert "RuntimeError: CUDA error" in capsys.readouterr().err
     assert statuses("other/emow2v.report.jsonl") == DONE | {"a": "failed"}
-
-
-def test_a_model_that_cannot_be_had_ends_the_run(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def load(self: Worker) -> None:
-        raise WeightsError("no such model")
-
-    monkeypatch.setattr(Worker, "load", load)
-    assert run() == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "novaspeech: no such model"
-    assert set(statuses().values()) == {"not begun"}
 
 
 def test_ctrl_c_is_no_attempt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

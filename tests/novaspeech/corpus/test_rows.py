@@ -83,10 +83,7 @@ def audformat(talks: Path) -> Path:
 
 @pytest.mark.parametrize("manifest", [nemo, lhotse, hub, common_voice, audformat])
 def test_manifests(talks: Path, manifest: Callable[[Path], Path]) -> None:
-    assert read(manifest(talks)) == [
-        Row("sub/b", str(talks / "sub/b.flac"), 100.5),
-        Row("a", str(talks / "a.wav"), 7),
-    ]
+    assert read(manifest(talks)) == [Row("sub/b", str(talks / "sub/b.flac"), 100.5), Row("a", str(talks / "a.wav"), 7)]
 
 
 def test_urls(talks: Path) -> None:

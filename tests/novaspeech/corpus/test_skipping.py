@@ -92,15 +92,6 @@ def test_another_way_computes_anew_and_tells_of_nothing_older(run: Run, more: tu
     assert stamps()["a.valence.annotation~"] != before["a.valence.annotation~"]
 
 
-def test_other_outputs_and_formats_are_added_to_what_is_known(run: Run) -> None:
-    for more in ((), ("--output", "valence"), ("--format", "csv")):
-        assert run(*more, inputs=ONE) == 0
-    before = stamps(), Path("out/a.arousal.csv").stat().st_mtime_ns
-    assert run("--output", "valence", "--output", "arousal", "--skip-existing", inputs=ONE) == 0
-    assert run("--format", "csv", inputs=ONE) == 0
-    assert (stamps(), Path("out/a.arousal.csv").stat().st_mtime_ns) == before
-
-
 def test_a_keyword_that_is_a_folder_here_is_a_keyword(talks: Path) -> None:
     """Only options that may name files are taken for such: the folder changes with each run."""
     Path("money").mkdir()

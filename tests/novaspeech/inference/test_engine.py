@@ -12,7 +12,7 @@ import torch
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import Statistics, WindowBatch
-from novaspeech.errors import ModelError, RecordingError, RequestError
+from novaspeech.errors import ModelError, RecordingError
 from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
 from tests.novaspeech.audio.sounds import signal_of
@@ -59,11 +59,6 @@ def test_row_i_is_window_i(batch_size: int) -> None:
     assert [done for done, _ in calls] == sorted({done for done, _ in calls})
 
 
-def test_only_what_is_asked_for_is_kept() -> None:
-    found = Inference(FirstAndMean(), 5).windows(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), ["both"])
-    assert list(found) == ["both"]
-
-
 def test_an_encoder_may_look_at_the_whole_recording_first() -> None:
     encoder, grid, said = LessItsMean(), WindowGrid.fit(40, 40, 0, 0, 1000), []
     found = Inference(encoder, 7, said.append).windows(ramp(1), grid, ["first"])
@@ -78,21 +73,6 @@ def test_nothing_asked_of_windows_nothing_computed_of_them() -> None:
     assert inference.windows(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), []) == {}
     assert calls == [(25, 25)]
     assert not encoder.sizes
-
-
-def test_windows_too_short_for_the_model() -> None:
-    encoder = FirstAndMean()
-    encoder.min_length = 1601
-    with pytest.raises(
-        RequestError, match=r"of 100 ms \(frame 40, left 60, right 0\) are too short .* needs 101 ms; make"
-    ):
-        Inference(encoder).windows(ramp(1), WindowGrid.fit(40, 40, 60, 0, 1000), ["first"])
-
-
-def test_on_a_cpu_a_pass_holds_no_more_than_its_caches_like() -> None:
-    encoder = FirstAndMean()
-    Inference(encoder).windows(ramp(4), WindowGrid.fit(40, 40, 0, 0, 4000), ["first"])
-    assert max(encoder.sizes) == encoder.max_batch == 25
 
 
 @pytest.mark.parametrize(("seconds", "most"), [(1, 25), (4, 25), (6, 20), (30, 4), (60, 2)])
@@ -197,21 +177,6 @@ def test_torch_itself_says_so_when_the_cpu_has_no_memory_left() -> None:
     found = Inference(Greedy(), 5, said.append).windows(ramp(1), GRID, ["first"])
     np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
     assert said == ["out of memory: going on with 1 windows at once"]
-
-
-@pytest.mark.parametrize(
-    ("grid", "message"),
-    [
-        ((40, 40, 60_000, 0), r"of 60040 ms \(frame 40, left 60000, right 0\) are too long .* takes 60000 ms; make"),
-        ((40, 40, 0, 36_000_000), r"of 36000040 ms \(frame 40, left 0, right 36000000\) are too long"),
-        ((86_400_000, 40, 0, 0), r"of 86400000 ms \(frame 86400000, left 0, right 0\) are too long"),
-    ],
-)
-def test_windows_longer_than_any_memory(grid: tuple[int, int, int, int], message: str) -> None:
-    encoder = FirstAndMean()
-    with pytest.raises(RequestError, match=message):
-        Inference(encoder).windows(ramp(1), WindowGrid.fit(*grid, 1000), ["first"])
-    assert not encoder.sizes
 
 
 def test_how_long_windows_may_be_is_said_by_the_encoder() -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -45,13 +43,6 @@ def test_blocks_may_be_cut_anywhere(edges: tuple[int, ...]) -> None:
     assert found[0][1].any()
 
 
-def test_only_usable_may_be_asked_for() -> None:
-    parts = [replace(block, values={}) for block in blocks((10,), bad=(0,))]
-    means, usable = pooled(WindowGrid.fit(40, 40, 0, 0, 1000), parts)
-    assert means.shape == (25, 0)
-    assert np.flatnonzero(~usable).tolist() == [0]
-
-
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("edges", [(), (7, 30), tuple(range(1, COUNT))])
 def test_poolings_are_those_of_windows(pooling: str, edges: tuple[int, ...]) -> None:
@@ -68,13 +59,6 @@ def test_poolings_are_those_of_windows(pooling: str, edges: tuple[int, ...]) -> 
 def test_windows_come_when_they_have_all_their_frames() -> None:
     pool = FramePool(RECORDING, WindowGrid.fit(40, 40, 0, 100, 1000), Frames())
     assert [[windows.rows.stop for windows in pool.add(block)] for block in blocks((10, 20))] == [[2], [7], [22, 25]]
-
-
-@pytest.mark.parametrize(("end", "count", "last"), [(5, 5, True), (12, 12, True), (20, 12, False)])
-def test_a_block_until_a_frame(end: int, count: int, last: bool) -> None:
-    [first, _] = blocks((12,))
-    part = first.until(end)
-    assert (part.end, len(part.values[HIDDEN]), part.last) == (count, count, last)
 
 
 def test_frames_that_are_nan_spoil_no_other_window() -> None:

@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import (
-    Wav2Vec2BertModel,
-    Wav2Vec2Config,
-)
+from transformers import Wav2Vec2BertModel, Wav2Vec2Config
 
 from demo.standins import lay_out_as_cached
 from novaspeech.errors import WeightsError

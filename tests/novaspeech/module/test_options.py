@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import pytest
@@ -105,19 +104,6 @@ def test_options_that_are_no_names_and_values(given: object) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [7, None, (1, 2), b"model"], ids=repr)
-def test_names_that_are_no_text(name: object) -> None:
-    with pytest.raises(OptionError, match=re.escape(f"unknown option {name!r}; this module's options are ")):
-        Example.parse({name: 1})
-
-
-def test_numbers_of_more_digits_than_a_float_has() -> None:
-    with pytest.raises(OptionError, match=r"option 'threshold' is 1000*…; it must be a number from -1 to 1"):
-        Example.parse({"threshold": 10**400})
-    with pytest.raises(OptionError, match="option 'batch_size' is inf; it must be a whole number of at least 1"):
-        Example.parse({"batch_size": float("inf")})
-
-
 @pytest.mark.parametrize("given", [{"device": "x" * 10**6}, {"x" * 10**6: 1}, "x" * 10**6, {"model": ["\n" * 10**6]}])
 def test_of_what_is_quoted_two_hundred_characters_are_enough(given: object) -> None:
     with pytest.raises(OptionError) as caught:
@@ -126,13 +112,6 @@ def test_of_what_is_quoted_two_hundred_characters_are_enough(given: object) -> N
     assert len(message) < 400
     assert "…" in message
     assert "\n" not in message
-
-
-def test_novas_form_shows_the_modules_own_options_first() -> None:
-    assert Example.optstr() == (
-        "{model:STRING:owner/name};{threshold:STRING:0.5};{loud:BOOL:False};{device:LIST:auto,cpu,cuda,mps};"
-        "{precision:LIST:auto,float32,bfloat16,float16};{batch_size:STRING:250};{channel:STRING:mix}"
-    )
 
 
 def test_chunks_that_are_mostly_overlap() -> None:

@@ -113,15 +113,6 @@ def test_what_is_left_out_or_unticked_is_not_built(tmp_path: Path) -> None:
     assert list(build(manager(tmp_path, {"id": "embeddings"}, {"id": "valence", "active": False}))) == ["embeddings"]
 
 
-def test_what_an_earlier_job_left_there_has_no_say(tmp_path: Path) -> None:
-    session = manager(tmp_path, {"id": "embeddings"}, {"id": "valence"})
-    save_and_load(session, "valence")
-    (tmp_path / "embeddings.stream").write_text("<stream><inf")  # as if killed while writing
-    again = manager(tmp_path, {"id": "embeddings"}, {"id": "valence"})
-    assert save_and_load(again, "embeddings").data.shape == (5, 2)
-    assert save_and_load(again, "valence").annotation_scheme.name == "valence"
-
-
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -189,16 +180,3 @@ def test_texts_that_would_break_a_file(tmp_path: Path) -> None:
     loaded = FileHandler().load(tmp_path / "a.annotation")
     assert loaded.data["name"].tolist() == ["well,", "'I", "said'", "two lines", "it’s"]
     assert loaded.data["from"].tolist() == [0, 100, 200, 300, 400]
-
-
-def test_classes_that_the_scheme_lacks_are_refused_when_they_are_named(tmp_path: Path) -> None:
-    entry = {"id": "keywords", "src": "file:annotation:discrete", "uri": str(tmp_path / "a.annotation")}
-    session = manager(tmp_path, entry | {"classes": {"3": "Money"}})
-    one = opened(session, outputs=KEYWORDS)
-    with pytest.raises(RequestError, match="its scheme has no class 'thank you', only 'Money'; add it"):
-        one.name_classes("keywords", ["money", "thank you"])
-    with pytest.raises(RequestError, match="the class 'MONEY' is there twice, written in different ways"):
-        one.name_classes("keywords", ["money", "MONEY"])
-    one.name_classes("keywords", ["money"])
-    [built] = build_outputs(one, {"keywords": [Segment(0, 40, "money", 1.0)]}).values()
-    assert built.data["id"].tolist() == [3]

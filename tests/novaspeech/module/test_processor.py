@@ -12,7 +12,6 @@ import soundfile
 from discover_utils.data.provider.data_manager import SessionManager
 from discover_utils.data.provider.dataset_iterator import DatasetIterator
 
-from novaspeech.errors import RequestError
 from novaspeech.module.catalogue import load_trainer
 from novaspeech.server.request import Request
 from tests.conftest import SPEECH, Job
@@ -91,29 +90,6 @@ def test_a_job_of_many_sessions_does_not_hold_what_it_has_written(small_model: P
     ]
     assert held == [0, 1]
     assert len({(tmp_path / f"{name}.stream~").stat().st_size for name in "ab"}) == 1
-
-
-class ManagerOf:
-    """A session manager's description of inputs, and no more."""
-
-    dataset, session, source_context = "d", "s", {}
-
-    def __init__(self, *entries: dict[str, str]) -> None:
-        self.data_description = list(entries)
-
-
-@pytest.mark.parametrize(
-    ("entries", "named"),
-    [
-        ([], "none"),
-        ([{"type": "input", "id": "sound", "src": "file:stream:audio"}], "'sound'"),
-        ([{"type": "output", "id": "audio", "src": "file:stream:audio", "uri": "a.wav"}], "none"),
-        ([{"type": "input", "id": "audio", "src": "file:annotation:free"}], "'audio'"),
-    ],
-)
-def test_no_audio_input(entries: list[dict[str, str]], named: str) -> None:
-    with pytest.raises(RequestError, match=f"needs an audio input with the id 'audio'; its inputs are: {named}"):
-        print(Request(ManagerOf(*entries)).audio)
 
 
 def test_an_input_by_url_is_the_array_that_the_host_loads(tmp_path: Path) -> None:

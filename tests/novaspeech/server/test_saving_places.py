@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,10 @@ from discover_utils.data.stream import SSIStream
 
 from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.module.checks import requested_outputs
-from novaspeech.module.output import Output, OutputRequest
-from novaspeech.result import Result
 from novaspeech.server.request import Request
-from tests.novaspeech.module.test_outputs import manager, opened
+from tests.novaspeech.module.test_outputs import manager
 from tests.novaspeech.server.conftest import DATASET, Nova, stream
-from tests.novaspeech.server.savers import NEW, OLD, STREAM, found, through_host, to_file
+from tests.novaspeech.server.savers import NEW, OLD, STREAM, through_host, to_file
 
 
 def test_an_output_that_is_protected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,20 +90,6 @@ def test_a_name_too_long_is_said_before_the_work(tmp_path: Path, length: int, re
         requested_outputs(Request(session), [STREAM], 25, 200)
 
 
-def test_a_path_too_long_only_while_it_is_written(tmp_path: Path) -> None:
-    folder = tmp_path
-    while len(str(folder)) < 3800:
-        folder /= "d" * 200
-    folder /= "d" * (4095 - len(str(folder)) - len("//x.stream~"))
-    folder.mkdir(parents=True)
-    assert len(str(folder / "x.stream~")) == 4095, "the longest there is"
-    (folder / "x.stream~").touch()
-    with pytest.raises(RequestError, match="is too long"):
-        requested_outputs(
-            Request(manager(folder, {"id": "embeddings", "uri": str(folder / "x.stream")})), [STREAM], 25, 200
-        )
-
-
 def test_the_databases_streams_are_checked_before_the_work(nova: Nova) -> None:
     def ask(name: str, **context: Any) -> None:
         asked = SessionManager(DATASET, [stream("embeddings", name)], "monday", {"db": context})
@@ -121,12 +104,3 @@ def test_the_databases_streams_are_checked_before_the_work(nova: Nova) -> None:
     shutil.rmtree(nova.data / DATASET / "monday")
     with pytest.raises(RequestError, match=r"output 'embeddings': there is no folder /.*/lessons/monday; make it"):
         ask("e", data_dir=nova.data, **login)
-
-
-def test_a_recordings_name_too_long_is_said_before_any_file_is_written(tmp_path: Path) -> None:
-    outputs = [Output("v", "annotation:Continuous"), Output("e" * 250)]
-    state = replace(opened(manager(tmp_path, {"id": "valence"})), requests=list(map(OutputRequest.of_file, outputs)))
-    result = Result(state, {output.id: found(*OLD)["valence"] for output in outputs})
-    with pytest.raises(RequestError, match=r"the name of /.*\.stream is too long; give the recording or the folder"):
-        result.save(tmp_path / "out" / "new")
-    assert not (tmp_path / "out").exists()

@@ -21,7 +21,6 @@ from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
 from novaspeech.view import pictures
-from novaspeech.view.drawing import draw_colours
 from novaspeech.view.pictures import draw_picture
 
 Speech = Callable[..., Path]
@@ -156,35 +155,6 @@ def test_panels_gaps_and_thresholds(tracks: Tracks, tmp_path: Path, drawn: list[
     assert colours.get_ylabel() == "embeddings"
     assert speaker.get_title(loc="left").startswith("speaker: ")
     assert both.get_xlim() == (0, SECONDS)
-
-
-def test_a_part_is_drawn_in_full_detail(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
-    draw_picture(tracks, tmp_path / "talk.png", span=(100.0, 110.0))
-    curves = next(axis for axis in drawn[0].axes if axis.lines)
-    times = np.asarray(curves.lines[0].get_xdata())
-    assert len(times) == 250
-    assert times[0] == pytest.approx(100.02)
-    assert curves.get_xlim() == (100, 110)
-    draw_picture(tracks, tmp_path / "talk.png", span=(0.0, 14.0))
-    waveform = drawn[1].axes[0].collections[0].get_datalim(drawn[1].axes[0].transData)
-    assert (waveform.x0, waveform.x1) == (pytest.approx(0), pytest.approx(14, abs=0.05))
-
-
-def test_alike_in_sound_is_alike_in_colour() -> None:
-    rng = np.random.default_rng(0)
-    kinds = rng.standard_normal((3, 16)) * 5
-    order = np.repeat([0, 1, 0, 2], 20)
-    values = (kinds[order] + rng.normal(0, 0.05, (80, 16))).astype(np.float32)
-    values[70] = 0
-    figure = Figure()
-    axis = figure.subplots()
-    draw_colours(Track("e", "vectors", steps(80, 0.5), values), 0.0, 40.0, axis)
-    [image] = axis.images
-    colours = np.asarray(image.get_array())[0]
-    means = [colours[20 * part : 20 * part + 10].mean(axis=0) for part in range(4)]
-    assert np.abs(means[0] - means[2]).max() < 0.2
-    assert min(np.abs(means[0] - means[1]).max(), np.abs(means[0] - means[3]).max()) > 0.5
-    assert colours[70].tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", pictures.KINDS)

@@ -19,7 +19,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.command.main import main
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
-from novaspeech.view.data import GAP, components, curve, gaps, map_points, segment_rows, tiles
+from novaspeech.view.data import GAP, curve, gaps, tiles
 from novaspeech.view.page import write_page
 from novaspeech.view.sound import RATE, Sound
 from tests.conftest import SPELLER
@@ -47,37 +47,6 @@ def test_scores_lose_nothing_that_an_eye_could_see() -> None:
     assert np.abs(back[kept] - scores[kept]).max() < 2e-5
     assert (found["start"], found["step"]) == (0.02, 0.04)
     assert gaps(Track("a", "scores", steps(500), scores)) == [(0.4, 0.52)]
-
-
-def test_classes_have_rows_and_free_names_share_them() -> None:
-    classes = [Segment(0, 500, "b", 0.5), Segment(600, 700, "a", 1), Segment(800, 900, "b", 0.25)]
-    labels, columns = segment_rows(Track.of_segments("keywords", classes, ["b", "a", "c"]))
-    assert labels == ["b", "a", "c"]
-    assert (columns["row"], columns["colour"]) == ([0, 1, 0], [0, 1, 0])
-    assert (columns["start"], columns["end"], columns["confidence"]) == ([0, 600, 800], [500, 700, 900], [0.5, 1, 0.25])
-    words = [Segment(100 * number, 100 * number + 150, f"w{number}", 1) for number in range(20)]
-    labels, columns = segment_rows(Track.of_segments("words", words))
-    assert labels == ["words", " "]
-    assert columns["row"] == [0, 1] * 10
-    assert columns["name"] == [f"w{number}" for number in range(20)]
-    assert segment_rows(Track.of_segments("nothing", [])) == (["nothing"], {name: [] for name in columns})
-
-
-def test_components_leave_out_what_is_not_there() -> None:
-    rng = np.random.default_rng(0)
-    hidden = rng.standard_normal((400, 2)) * (5, 2)
-    values = (hidden @ np.linalg.qr(rng.standard_normal((16, 16)))[0][:2]).astype(np.float32)
-    values[7] = 0
-    found, shares = components(Track("embeddings", "vectors", steps(400), values))
-    assert np.isnan(found[7]).all()
-    assert sum(shares[:2]) == pytest.approx(1, abs=1e-5)
-    present = np.delete(np.arange(400), 7)
-    correlation = np.corrcoef(found[present, 0], hidden[present, 0])[0, 1]
-    assert abs(correlation) > 0.99
-    points = map_points(found, steps(400))
-    assert len(points["x"]) == 399
-    assert 7 * 0.04 + 0.02 not in points["t"]
-    assert points["half"] == [pytest.approx(0.02)]
 
 
 def test_a_tone_is_where_it_sounds() -> None:

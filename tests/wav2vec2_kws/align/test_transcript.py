@@ -170,12 +170,6 @@ def test_files_that_are_no_transcripts(tmp_path: Path, name: str, content: bytes
     assert "\n" not in str(raised.value)
 
 
-def test_a_folder_is_no_transcript(tmp_path: Path) -> None:
-    (tmp_path / "talk.txt").mkdir()
-    with pytest.raises(RequestError, match="talk.txt does not exist"):
-        read_transcript(tmp_path / "talk.txt")
-
-
 @pytest.mark.parametrize(("name", "package"), [("a.srt", "pysubs2"), ("a.TextGrid", "praatio")])
 def test_a_missing_package(tmp_path: Path, name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / name).write_text(SRT)

@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from novaspeech.audio.recording import Recording
 from novaspeech.command.main import main
-from novaspeech.inference.engine import Inference
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import TAKES, say
 from training.speech import Spoken
-from wav2vec2_kws.search.methods import Search, by_example
 
 Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -48,26 +45,6 @@ def test_a_recording_of_the_keyword(talk: tuple[Path, list[Spoken]], mono: Write
     [line] = capsys.readouterr().out.splitlines()[1:]
     assert line.split()[3] == "summer"
     assert float(line.split()[1]) == pytest.approx(talk[1][3].start / 16000, abs=0.1)
-
-
-def test_an_example_is_encoded_once_for_all_recordings(
-    talk: tuple[Path, list[Spoken]], mono: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    encoded: list[str] = []
-
-    def counted(name: str, example: Recording, inference: Inference) -> Search:
-        encoded.append(name)
-        return by_example(name, example, inference)
-
-    monkeypatch.setattr("wav2vec2_kws.wav2vec2_kws.by_example", counted)
-    example = mono("summer.wav", TAKES["summer", "en-gb+f3"])
-    other = mono("other.wav", say(["river", "summer"])[0])
-    assert find(example, talk[0], other) == 0
-    assert encoded == ["summer"]
-    assert [Path(line.split()[0]).name for line in capsys.readouterr().out.splitlines()[1:]] == [
-        "talk.wav",
-        "other.wav",
-    ]
 
 
 def test_nothing_found_is_1_and_a_problem_is_2(

@@ -99,15 +99,6 @@ def test_a_keyword_on_the_best_path_scores_1() -> None:
     assert [hit for hit in hits if hit.score > 0.2] == [Hit("cat", 5, 11, 1.0)]
 
 
-def test_a_misspelt_keyword_is_found() -> None:
-    letters = best_path("THE|QUESTIAN|SAT")
-    hits = best_hits(detect(letters, ["question"], VOCABULARY))
-    [hit] = [hit for hit in hits if hit.score > 0.1]
-    # One letter of probability 0.003 instead of 0.9, in eight frames.
-    assert (hit.start, hit.end) == (4, 12)
-    assert hit.score == pytest.approx((0.1 / 31 / 0.9) ** (1 / 8))
-
-
 def test_silence_does_not_hide_wrong_letters() -> None:
     letters = best_path("|" + "_" * 500 + "|")
     assert detect(letters, ["cat"], VOCABULARY) == []

@@ -101,12 +101,6 @@ def test_a_phrase_is_several_words() -> None:
     assert matches("THANKYOU YOU THANK", {"thank you": "THANK YOU"}, 0) == []
 
 
-def test_of_overlapping_hits_the_better_stays() -> None:
-    hits = [Hit("brother", 0, 20, 0.6), Hit("mother", 5, 20, 0.9), Hit("other", 30, 40, 0.5), Hit("a", 39, 60, 0.4)]
-    assert best_hits(hits) == [Hit("mother", 5, 20, 0.9), Hit("other", 30, 40, 0.5), Hit("a", 40, 60, 0.4)]
-    assert best_hits([]) == []
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_hits_compete_as_if_each_were_held_against_all(seed: int) -> None:
     generator = np.random.default_rng(seed)
