@@ -113,18 +113,6 @@ def test_with_a_clips_own_mean_its_company_does_not_matter(checkpoints: dict[str
     assert not torch.allclose(together[:1], byols.get_scene_embeddings(clips[:1], model), rtol=0.01)
 
 
-def test_a_tensor_of_clips_is_a_list_of_them(model: Network) -> None:
-    clips = torch.stack([clip(1, 4), clip(1, 5)])
-    embeddings, times = byols.get_timestamp_embeddings(clips, model)
-    assert (embeddings.shape, times.shape) == ((2, 21, 2048), (2, 21))
-    listed, listed_times = byols.get_timestamp_embeddings(list(clips), model)
-    assert torch.equal(torch.stack(listed), embeddings)
-    assert torch.equal(torch.stack(listed_times), times)
-    assert torch.equal(
-        byols.get_scene_embeddings(list(clips.double()), model), byols.get_scene_embeddings(clips, model)
-    )
-
-
 def test_the_model_stays_as_it_is_and_embeddings_can_be_trained_on(checkpoints: dict[str, Path]) -> None:
     model = byols.load_model(checkpoints["default"]).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}

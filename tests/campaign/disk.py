@@ -7,12 +7,13 @@ import resource
 import shutil
 import subprocess
 import time
+from functools import cache
 from pathlib import Path
 
 from tests.campaign.base import Kind, Problem, Section, World, until
 from tests.campaign.child import Child, Ended, command, errors_in, run_child
 from tests.campaign.kills import MODULES
-from tests.campaign.outputs import Work, Works
+from tests.campaign.outputs import Work, make_work
 
 LIMIT = 120.0
 LEAST = 2000  # bytes that the message itself may take in the file that the child prints to
@@ -55,14 +56,14 @@ class Disk(Section):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._works = Works(world, self.folder)
-        self._ways = [self._limit, self._full, self._read_only, self._vanishing, self._a_file, self._no_scratch]
+        self._work = cache(lambda module: make_work(world, module, self.folder))
+        self._ways = [self._limit, self._full, self._read_only, self._vanishing, self._no_scratch]
 
     def try_one(self, index: int) -> list[Problem]:
         module = MODULES[index // len(self._ways) % len(MODULES)]
         out = self.folder / f"out {index}"
         way = self._ways[index % len(self._ways)]
-        return way(self._works[module], out, index)
+        return way(self._work(module), out, index)
 
     def _limit(self, work: Work, out: Path, index: int) -> list[Problem]:
         """RLIMIT_FSIZE, as servers have it."""
@@ -110,15 +111,6 @@ class Disk(Section):
         shutil.rmtree(out, ignore_errors=True)
         return problems
 
-    def _a_file(self, work: Work, out: Path, index: int) -> list[Problem]:
-        """A folder for outputs that is a file."""
-        out.write_text("precious")
-        ended = self._run(work, out)
-        problems = ended.problems(f"{work.module}, --out is a file")
-        if ended.value == 0 or out.read_text() != "precious":
-            problems.append(Problem(Kind.WRONG, f"{work.module}: exit status {ended.value} though --out is a file"))
-        return problems + self._messages(f"{work.module}, --out is a file", ended)
-
     def _no_scratch(self, work: Work, out: Path, index: int) -> list[Problem]:
         """A folder for temporary files that is not there; and no home."""
         work.lay_old(out)
@@ -143,10 +135,7 @@ class Disk(Section):
             problems.append(Problem(Kind.WRONG, f"{label}: exit status 0, but not the new outputs"))
         if not may_leave and (left := work.strangers(out)):
             problems.append(Problem(Kind.LEFT, f"{label}: left behind: {left}"))
-        return problems + self._messages(label, ended)
-
-    def _messages(self, label: str, ended: Ended) -> list[Problem]:
         said, more = errors_in(ended.printed)
         if ended.value and (len(said) != 1 or more):
-            return [Problem(Kind.MESSAGE, f"{label}: not one line: {[*said, *more][:4]}")]
-        return []
+            problems.append(Problem(Kind.MESSAGE, f"{label}: not one line: {[*said, *more][:4]}"))
+        return problems

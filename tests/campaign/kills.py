@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import cache
 from pathlib import Path
 
 from tests.campaign.base import Kind, Problem, Section, World, age, until
 from tests.campaign.child import Child, command, run_child
-from tests.campaign.outputs import Work, Works
+from tests.campaign.outputs import Work, make_work
 
 MODULES = ("emow2v", "w2v_bert_2")  # four outputs and one
 
@@ -21,10 +22,10 @@ class Kills(Section):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._works = Works(world, self.folder)
+        self._work = cache(lambda module: make_work(world, module, self.folder))
 
     def try_one(self, index: int) -> list[Problem]:
-        work = self._works[MODULES[index % len(MODULES)]]
+        work = self._work(MODULES[index % len(MODULES)])
         chance = self.world.random(self.name, index)
         out, scratch = self.folder / "out", self.folder / "scratch"
         shutil.rmtree(out, ignore_errors=True)

@@ -90,15 +90,3 @@ def make_work(world: World, module: str, folder: Path) -> Work:
         found.append(_results(out))
         seconds = ended.seconds
     return Work(module, recording, words, found[0], found[1], seconds)
-
-
-class Works(dict[str, Work]):
-    """Module → its work, made when it is first asked for."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        super().__init__()
-        self._world, self._folder = world, folder
-
-    def __missing__(self, module: str) -> Work:
-        self[module] = work = make_work(self._world, module, self._folder)
-        return work

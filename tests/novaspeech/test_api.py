@@ -85,14 +85,6 @@ def test_gaps_are_nan_in_scores_and_zeros_in_streams(loaded: dict[str, novaspeec
     assert any(line.startswith("recording: 25 of 75 windows have no usable audio") for line in said)
 
 
-def test_windows_of_ones_own(models: dict[str, Path]) -> None:
-    model = novaspeech.load("w2v_bert_2", model=models["w2v_bert_2"], stride="100ms", left=0.5, right=20)
-    result = model(SPEECH, end="1.5s")
-    assert result["embeddings"].shape == (15, 64)
-    np.testing.assert_allclose(result.times[1], [0.1, 0.14])
-    assert str(result._session.grid) == "15 windows, one every 100 ms: 40 ms with 500 ms before and 20 ms after"
-
-
 def test_tables_as_audformat_has_them(loaded: dict[str, novaspeech.Model]) -> None:
     result = loaded["emow2v"](SPEECH, ["arousal", "embedding"], end="2s")
     table = result.to_frame("arousal")

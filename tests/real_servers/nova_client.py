@@ -1,7 +1,8 @@
 """What NOVA's window for DISCOVER sends, as its source (1.3.0.6) has it.
 
 The window is filled from the server's own answer and from the database, as when a person picks a module and presses
-"Send". Where NOVA itself would fail, such as without any role, this fails, too.
+"Send". Where NOVA itself would fail, such as without any role, this fails, too. It asks for
+no labels to be merged: no trainer of ours allows that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from demo.server import Server, Status
 from tests.real_servers import mongo
 from tests.real_servers.nova_database import names_in
 
-_GAP, _DURATION = "0.5", "0.15"
 _NUMBER = re.compile(r"[+-]?(\d[\d,]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _INT_32 = range(-(2**31), 2**31)
 
@@ -90,7 +90,6 @@ class Form:
         path: of the trainer, as the server gave it.
         frame_size, left_context, right_context, stride, start, end: as text.
         options: a box's text, a tick, or what is chosen of a list.
-        fill_gaps, remove: of labels, in seconds; None where the window does not show these fields, or unticked.
     """
 
     path: str
@@ -105,15 +104,13 @@ class Form:
     stride: str = "None"
     start: str = "0"
     end: str = "0"
-    fill_gaps: str | None = None
-    remove: str | None = None
     db_port: int = 0
 
     @classmethod
     def of(cls, path: str, info: Mapping[str, Any], database: Any, db_port: int) -> Form:
         """As the window opens, for what /cml_info says of one trainer."""
         entries = json.loads(info["meta_io"])
-        form = cls(
+        return cls(
             path,
             frame_size=str(info["meta_frame_step"]),
             left_context=str(info["meta_left_ctx"]),
@@ -125,10 +122,6 @@ class Form:
             dataset=database.name,
             db_port=db_port,
         )
-        discrete = any(output.subtype.lower() == "discrete" for output in form.outputs.values())
-        if discrete and info.get("meta_enable_post_process", True):
-            form.fill_gaps, form.remove = _GAP, _DURATION
-        return form
 
     def fields(self) -> dict[str, str]:
         """The form fields that are posted."""
@@ -151,8 +144,6 @@ class Form:
         }
         fields |= {"stride": self.stride} if self.stride.lower() != "none" else {}
         fields |= {key: value for key, value in (("start", self.start), ("end", self.end)) if value != "0"}
-        fields |= {"anno_min_gap": self.fill_gaps} if self.fill_gaps is not None else {}
-        fields |= {"anno_min_dur": self.remove} if self.remove is not None else {}
         sessions = ",".join(f'"{session}"' for session in self.sessions)
         return fields | {"sessions": f"[{sessions}]", "dataset": self.dataset}
 

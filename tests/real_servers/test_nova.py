@@ -13,20 +13,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import mongomock
 import numpy as np
 import pytest
 import requests
 
 import novaspeech
 from demo.server import Status
-from novaspeech.module.catalogue import load_trainer, module_names, standins
+from novaspeech.module.catalogue import module_names, standins
 from novaspeech.result import Result
 from novaspeech.server.progress import LogProgress
 from tests.real_servers import mongo
 from tests.real_servers.desk import ROLE, Desk, check_annotation, make_schemes
 from tests.real_servers.handed_over import REQUEST, ROLES, SESSIONS, HandedOver
-from tests.real_servers.nova_client import Form, boxes_of, sent_option
+from tests.real_servers.nova_client import boxes_of, sent_option
 from tests.real_servers.nova_database import Label, read_annotation, read_stream
 
 
@@ -138,48 +137,6 @@ def test_unticked_outputs_are_not_computed(desk: Desk) -> None:
     assert desk.nova.send(form) is Status.FINISHED, desk.said()
     assert desk.database["Annotations"].count_documents({}) == stored
     assert read_stream(desk.database, desk.data_dir, "wav2vec2_kws", "ticked", ROLE).data.any()
-
-
-def test_unticked_inputs_are_not_read(desk: Desk) -> None:
-    """NOVA itself cannot untick them."""
-    make_schemes(desk.database, "wav2vec2_sv", {"same_speaker": []})
-    form = desk.open("wav2vec2_sv")
-    form.outputs["similarity"].active, form.inputs["reference"].active = True, False
-    assert desk.nova.send(form) is Status.ERROR
-    assert "input 'reference': the request needs an audio input with the id 'reference'" in desk.said()
-    assert "its inputs are: 'audio', 'reference (unticked)'; choose a stream for it" in desk.said()
-
-
-def test_the_window_as_it_opens(discover: Desk) -> None:
-    """All that NOVA posts, nothing touched: chosen is what the trainer names, else the first that there is."""
-    database: Any = mongomock.MongoClient()["fresh"]
-    for name, kind in (("Zeal", "CONTINUOUS"), ("arousal", "CONTINUOUS"), ("arousal ", "DISCRETE")):
-        database["Schemes"].insert_one({"name": name, "type": kind, "isValid": True})
-    database["Schemes"].insert_one({"name": "aaa", "type": "CONTINUOUS", "isValid": False})
-    database["Annotators"].insert_one({"name": "anna"})
-    database["Roles"].insert_many([{"name": "teacher"}, {"name": "child"}])
-    database["Sessions"].insert_many([{"name": "monday"}, {"name": "friday"}])
-    fields = Form.of(*discover.nova.trainers()["emow2v"], database, 27017).fields()
-    output = {"annotator": "anna", "role": "child", "active": True}
-    scores = [("arousal", "arousal"), ("dominance", "arousal"), ("valence", "arousal")]
-    stream = {"name": "emow2v", "role": "child", "active": True}
-    assert json.loads(fields.pop("data")) == [
-        {"id": "audio", "type": "input", "src": "db:stream:Audio", "name": "audio", "role": "child", "active": True},
-        *(
-            {"id": name, "type": "output", "src": "db:annotation", "scheme": scheme, **output}
-            for name, scheme in scores
-        ),
-        {"id": "embedding", "type": "output", "kind": "SSIStream", "src": "db:stream:SSIStream", **stream},
-    ]
-    options: dict[str, Any] = {"batch_size": 250, "device": "auto", "precision": "auto", "backend": "torch"}
-    options |= {"context": "window", "chunk": 30.0, "overlap": 2.0}
-    assert json.loads(fields.pop("options")) == options | {"model": load_trainer("emow2v").options["model"]}
-    assert fields.pop("jobID").isdecimal()
-    assert fields == {
-        "trainerFilePath": "modules/emow2v/emow2v.trainer", "frameSize": "40", "leftContext": "960",
-        "rightContext": "0", "force": "False", "sessions": '["friday"]', "dataset": "fresh", "dbHost": "127.0.0.1",
-        "dbPort": "27017", "dbUser": mongo.USER, "dbPassword": mongo.PASSWORD,
-    }  # fmt: skip
 
 
 def test_what_is_typed_into_the_window(discover: Desk) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import json
 import os
@@ -205,8 +204,3 @@ SourceFileLoader("ns_script", {str(MODULES / name / f"{name}.py")!r}).load_modul
     command = [sys.executable, "-c", code]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert answer.stdout.split() in (["PASSIVE"], [])  # of one without torch
-
-
-def test_its_commands_can_be_added(name: str) -> None:
-    if (MODULES / name / "commands.py").is_file():
-        assert callable(importlib.import_module(f"{name}.commands").add_commands)

@@ -108,19 +108,6 @@ def test_poolings(folders: dict[str, Path], name: str, pooling: str) -> None:
     assert_close(found, np.stack([POOLED[pooling](reference(folders[name], one.numpy())[2]) for one in batch.windows]))
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 250])
-@pytest.mark.parametrize("name", MODELS)
-def test_windows_of_a_recording_at_any_batch_size(folders: dict[str, Path], name: str, batch_size: int) -> None:
-    samples = speech(1.0)
-    recording, grid = Recording.of_samples(samples, 16000, "speech"), WindowGrid.fit(200, 200, 100, 0, 1000)
-    found = Inference(SpeechEncoder(folders[name]), batch_size).windows(recording, grid, ["embeddings"])["embeddings"]
-    padded = np.pad(samples, (1600, 0), mode="edge")
-    windows = [padded[3200 * index : 3200 * index + 4800] for index in range(5)]
-    expected = np.stack([reference(folders[name], window)[-1].mean(axis=0) for window in windows])
-    assert found.usable.all()
-    assert_close(found.values, expected)
-
-
 def test_one_frame_has_a_deviation_of_0(folders: dict[str, Path]) -> None:
     encoder = SpeechEncoder(folders["wavlm-base-plus"], pooling="mean_std")
     with torch.inference_mode():

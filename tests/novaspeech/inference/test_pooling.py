@@ -56,11 +56,6 @@ def test_poolings_are_those_of_windows(pooling: str, edges: tuple[int, ...]) -> 
         np.testing.assert_allclose(found[row], POOLINGS[pooling](values[inside][None])[0], atol=1e-6)
 
 
-def test_windows_come_when_they_have_all_their_frames() -> None:
-    pool = FramePool(RECORDING, WindowGrid.fit(40, 40, 0, 100, 1000), Frames())
-    assert [[windows.rows.stop for windows in pool.add(block)] for block in blocks((10, 20))] == [[2], [7], [22, 25]]
-
-
 def test_frames_that_are_nan_spoil_no_other_window() -> None:
     grid, found = WindowGrid.fit(40, 40, 0, 0, 1000), []
     for value in (7.0, np.nan):

@@ -35,10 +35,7 @@ def test_a_rate_that_the_file_cannot_state_is_told(run_job: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            {"frame_size": "40ms", "left_context": "-10ms"},
-            "left context -10 ms and right context 0 ms must not be negative",
-        ),
+        ({"left_context": "-10ms"}, "left context -10 ms and right context 0 ms must not be negative"),
         ({"frame_size": "-40ms"}, "frame size -40 ms and stride -40 ms must be more than 0"),
         ({"frame_size": "40ms", "stride": "0ms"}, "stride 0 ms must be more than 0"),
         (

@@ -105,17 +105,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_discovers_progress_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    with receiver(monkeypatch, "0.0.0.0") as received:
-        LogProgress("session_1")(4, 4)
-    assert received == [{"job_key": "job", "progress": "session_1 100%"}]
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "127.0.0.1"])
-def test_a_certificate_that_nobody_signed_does_on_loopback(
-    monkeypatch: pytest.MonkeyPatch, certificate: Path, host: str
+@pytest.mark.parametrize(
+    ("host", "tls"), [("0.0.0.0", False), ("0.0.0.0", True), ("localhost", True), ("127.0.0.1", True)]
+)
+def test_discovers_progress_field_where_on_loopback_a_certificate_that_nobody_signed_does(
+    monkeypatch: pytest.MonkeyPatch, certificate: Path, host: str, tls: bool
 ) -> None:
-    with receiver(monkeypatch, host, certificate) as received:
+    with receiver(monkeypatch, host, certificate if tls else None) as received:
         LogProgress("session_1")(4, 4)
     assert received == [{"job_key": "job", "progress": "session_1 100%"}]
 
