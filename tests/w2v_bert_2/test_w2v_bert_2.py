@@ -133,7 +133,6 @@ def test_it_is_a_frame_encoder_of_20_ms(small_model: Path) -> None:
     ("config", "extractor", "message"),
     [
         ({"add_adapter": True}, {}, "add_adapter=True"),
-        ({}, {"num_mel_bins": 40}, "feature_projection_input_dim=160"),
         ({}, {"feature_extractor_type": "Wav2Vec2FeatureExtractor"}, "needs 'SeamlessM4TFeatureExtractor'"),
     ],
 )
