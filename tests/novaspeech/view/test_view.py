@@ -144,7 +144,7 @@ def test_what_is_written_in_names_cannot_break_the_page(tmp_path: Path) -> None:
     assert "alert(1)</script>" not in text
     assert data_of(page)["segments"][0]["name"] == [name, "$title ${data}"]
     assert 'src="../100%25%20%3Cb%3E%20%26%20%C3%A9%23.wav"' in text
-    assert "<title>100% &lt;b> &amp; é#</title>" in text
+    assert "<title>100% &lt;b&gt; &amp; é#</title>" in text
 
 
 def test_nothing_is_fetched(tmp_path: Path) -> None:
