@@ -25,10 +25,6 @@ class BYOLSEncoder(Encoder):
     """Embeddings of windows, and of the recording as a whole.
 
     Log-mel spectrograms are normalised by the mean and the standard deviation of the whole recording's spectrogram.
-
-    Args:
-        network: an encoder with its weights.
-        compute: device and number format; spectrograms are float32.
     """
 
     padding = "zeros"

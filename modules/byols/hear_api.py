@@ -88,11 +88,7 @@ def get_timestamp_embeddings(
 
 
 def _check(audio: torch.Tensor | Clips, model: Network, normalization: str, shortest: int | None = None) -> Clips:
-    """Clips (samples,) float32 on one device.
-
-    Args:
-        shortest: samples of the shortest clip; None is what the model needs.
-    """
+    """Clips (samples,) float32 on one device, with at least `shortest` samples; None is what the model needs."""
     if not isinstance(model, Network):
         raise RequestError(f"model is a {type(model).__name__}; it must come from byols.load_model")
     if normalization not in NORMALIZATIONS:

@@ -29,9 +29,6 @@ class LogMel:
 
     Frame t is centred on sample 160 t, and the signal is mirrored beyond its ends. Only the 400 samples under the Hann
     window are transformed: their place among the zeros that make them 1024 changes the phase, not the power.
-
-    Args:
-        device: device that computes.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -57,11 +54,7 @@ class LogMel:
         return torch.cat([before, inner, after], dim=2)
 
     def of_signal(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Consecutive pieces (64, frames) for consecutive pieces (n,) of a signal.
-
-        Raises:
-            RecordingError: the signal is shorter than `SHORTEST`.
-        """
+        """Consecutive pieces (64, frames) for those (n,) of a signal; RecordingError if it is too short."""
         held, started = self._taper[:0], False
         for block in blocks:
             held = torch.cat([held, block])
@@ -107,10 +100,7 @@ def shortest_signal(network: Network) -> int:
 def mean_and_deviation(spectrograms: Iterable[torch.Tensor]) -> tuple[float, float, int]:
     """Mean and standard deviation of all values, and the number of frames that were left out as not finite.
 
-    Mean and deviation are 0 if there are no finite frames.
-
-    Args:
-        spectrograms: pieces (…, 64, frames).
+    Pieces are (…, 64, frames). Mean and deviation are 0 if there are no finite frames.
     """
     count, mean, squares, broken = 0, 0.0, 0.0, 0
     for piece in spectrograms:

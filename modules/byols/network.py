@@ -140,11 +140,7 @@ NETWORKS: dict[str, type[Network]] = {"default": AudioNTT, "resnetish34": Resnet
 
 
 def build(name: str) -> Network:
-    """An encoder with random weights: "default" (AudioNTT), "resnetish34", "cvt" or "clstm".
-
-    Raises:
-        OptionError: another name.
-    """
+    """An encoder with random weights: "default" (AudioNTT), "resnetish34", "cvt" or "clstm"; OptionError for others."""
     if name not in NETWORKS:
         raise OptionError(f"there is no encoder {name!r}; there are {', '.join(NETWORKS)}")
     return NETWORKS[name]()

@@ -15,10 +15,6 @@ from novaspeech.models.compute import Compute
 class EmoW2VEncoder(FrameEncoder):
     """Mean over time of the last hidden states, and the scores of the published head on it.
 
-    Args:
-        folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
-        compute: device and number format of wav2vec 2.0; the head stays in float32.
-
     Raises:
         WeightsError: the folder cannot be used.
     """

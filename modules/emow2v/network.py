@@ -48,14 +48,7 @@ class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
 
 
 def load_emotion_model(folder: Path, compute: Compute | None = None) -> Wav2Vec2:
-    """The model in a folder.
-
-    Args:
-        compute: device, number format and backend; None is torch.
-
-    Raises:
-        WeightsError: the folder has no emotion head, other labels, or parts that do not fit.
-    """
+    """The model in a folder; WeightsError if it has no emotion head, other labels, or parts that do not fit."""
     config: Any = weights.load_config(Wav2Vec2Config, folder)
     labels = [config.id2label[index] for index in sorted(config.id2label)]
     if labels != list(SCORES):

@@ -34,7 +34,6 @@ def onnx_file(model: str, published: Any, log: Log) -> Path:
     Args:
         model: an .onnx file, or a folder that holds one.
         published: the trainer's `<uri>` if the published export is meant, else None.
-        log: takes a line when something is fetched.
 
     Raises:
         WeightsError: there is no such file.
@@ -63,7 +62,6 @@ class WindowsEncoder(Encoder):
     Args:
         file: a graph with the input `signal` (batch, time) and the outputs `hidden_states` (batch, D) and `logits`
             (batch, 3), all float32.
-        compute: device and number format for the backend "onnx".
 
     Raises:
         WeightsError: the file is another model.

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from novaspeech.audio.excerpt import Audio
-from novaspeech.errors import NovaspeechError
+from novaspeech.errors import NovaspeechError, naming
 from novaspeech.hooks import Log, Progress, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.shared import Shared
 from novaspeech.module.catalogue import Trainer, load_processor, load_trainer
 from novaspeech.module.output import OutputRequest, chosen_outputs
-from novaspeech.module.processor import naming
 from novaspeech.module.session import GivenInputs, Session
 from novaspeech.result import Result
 from novaspeech.server import host
@@ -65,11 +64,9 @@ class Model:
 
     Args:
         module, log: see `load`.
-        options: the module's.
         times: any of frame, stride, left, right.
 
     Attributes:
-        module: the module's name.
         outputs: id of each output → what it is.
         processor: what a server would call.
     """
@@ -198,11 +195,7 @@ def _or_error(name: str, make: Callable[[], T]) -> T | NovaspeechError:
 
 
 def window_times(trainer: Trainer, given: Mapping[str, Time]) -> dict[str, int]:
-    """Milliseconds of "frame", "stride", "left" and "right"; what is not given is the trainer's.
-
-    Raises:
-        RequestError: a time that is none.
-    """
+    """Milliseconds of "frame", "stride", "left" and "right"; what is not given is the trainer's."""
     meta = trainer.content
     parsed = {name: host.parse_time(time, name) for name, time in given.items()}
     frame = parsed.get("frame", meta.meta_frame_step)

@@ -42,16 +42,18 @@ class PackageError(NovaspeechError, ImportError):
 
 
 @contextmanager
+def naming(place: str, remedy: str = "") -> Iterator[None]:
+    """Puts a place before what our errors say inside, such as a session's name, and a remedy behind it."""
+    try:
+        yield
+    except NovaspeechError as error:
+        error.args = (f"{place}: {error}{remedy}",)
+        raise
+
+
+@contextmanager
 def require(use: str, package: str) -> Iterator[None]:
-    """Inside, something is imported that not everybody has installed.
-
-    Args:
-        use: what needs which package, as "tables need pandas".
-        package: what pip installs, as "novaspeech[frames]".
-
-    Raises:
-        PackageError: it is missing.
-    """
+    """Inside, something is imported that not everybody has; PackageError names the use and the package to install."""
     try:
         yield
     except ImportError as error:

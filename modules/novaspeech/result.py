@@ -59,12 +59,7 @@ def _ssi_name(name: str, output: Output) -> str:
 
 
 def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
-    """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none.
-
-    Raises:
-        PackageError: what writes the format is missing.
-        SavingError: a file cannot be written.
-    """
+    """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none."""
     first = folder / file_names(tracks.name, tracks.kinds, form)[0]
     with saving.whole(first) as partial:
         write_files(tracks, form, partial.parent, folder)

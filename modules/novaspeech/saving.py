@@ -49,11 +49,7 @@ _REMEDIES = {
 
 
 def save_json(content: Any, file: Path) -> None:
-    """Saves an object as JSON for people and programs, whole or not at all.
-
-    Raises:
-        SavingError: it cannot be written.
-    """
+    """Saves an object as JSON for people and programs, whole or not at all."""
     with whole(file) as partial:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

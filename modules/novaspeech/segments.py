@@ -13,13 +13,7 @@ from novaspeech.arrays import BoolArray, FloatArray, runs
 
 @dataclass(frozen=True)
 class Segment:
-    """A row of a discrete or free annotation.
-
-    Attributes:
-        start_ms, end_ms: begin and end.
-        name: the segment's class, or its text.
-        confidence: 0 to 1.
-    """
+    """A row of a discrete or free annotation: its class's name or its text, and a confidence from 0 to 1."""
 
     start_ms: int
     end_ms: int

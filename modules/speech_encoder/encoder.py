@@ -16,11 +16,9 @@ class SpeechEncoder(FrameEncoder):
     """Hidden states of a layer, pooled over time.
 
     Args:
-        folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
         layer: index of the hidden states, as in transformers' `hidden_states`: 0 enters the first layer, -1 leaves the
             last one; "all" is the mean of all layers.
         pooling: "mean", "max", or "mean_std": the mean, then the standard deviation.
-        compute: device and number format.
 
     Raises:
         OptionError: the model has no such layer.

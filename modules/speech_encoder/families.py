@@ -74,11 +74,7 @@ class LogMel30Seconds:
         return ()
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
-        """Spectrograms (B, bands, 3000) of a batch.
-
-        Raises:
-            RequestError: the windows are longer than 30 s.
-        """
+        """Spectrograms (B, bands, 3000) of a batch; RequestError for windows longer than 30 s."""
         if batch.length > self._extractor.n_samples:
             raise RequestError(
                 f"windows of {batch.length * 1000 // self.sampling_rate} ms are too long for Whisper, which hears "
@@ -104,11 +100,7 @@ FAMILIES: dict[str, tuple[type, Callable[[type, Any, Path, Compute], FrameModel]
 
 
 def load_family(folder: Path, compute: Compute) -> FrameModel:
-    """The model in a folder, on its device.
-
-    Raises:
-        WeightsError: the folder cannot be used.
-    """
+    """The model in a folder, on its device; WeightsError if the folder cannot be used."""
     config: Any = weights.load_config(transformers.AutoConfig, folder)
     network_class, load = FAMILIES[config.model_type]
     return load(network_class, config, folder, compute)

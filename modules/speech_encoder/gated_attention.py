@@ -20,9 +20,6 @@ class GatedAttention(nn.Module):
     """A transformers `WavLMAttention` with the same weights, and the same numbers up to rounding.
 
     transformers' own computes the weights of all pairs of frames, and gives their mean over the heads, too.
-
-    Args:
-        attention: the layer of transformers.
     """
 
     def __init__(self, attention: Any) -> None:

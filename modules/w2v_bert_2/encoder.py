@@ -12,10 +12,6 @@ from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
 class W2VBert2Encoder(FrameEncoder):
     """Mean over time of the last hidden states.
 
-    Args:
-        folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
-        compute: device and number format.
-
     Raises:
         WeightsError: the folder cannot be used.
     """

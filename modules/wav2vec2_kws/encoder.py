@@ -35,8 +35,6 @@ class KeywordEncoder(FrameEncoder):
     convolution, too. Every chunk is then normalised as the whole would be.
 
     Args:
-        folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json and
-            vocabulary.
         layer: index of the hidden states, as in transformers' `hidden_states`: 0 enters the first layer, -1 leaves the
             last one.
         compute: device and number format; letters are float32.

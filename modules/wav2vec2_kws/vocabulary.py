@@ -27,11 +27,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Any, size: int) -> Vocabulary:
-        """The vocabulary of a `Wav2Vec2CTCTokenizer`, for a model with `size` outputs.
-
-        Raises:
-            WeightsError: the vocabulary has no delimiter, no letters, or ids that the model does not have.
-        """
+        """The vocabulary of a `Wav2Vec2CTCTokenizer`, for a model with `size` outputs; else WeightsError."""
         tokens: dict[str, int] = tokenizer.get_vocab()
         delimiter = tokens.get(tokenizer.word_delimiter_token)
         special = {*tokenizer.all_special_ids, delimiter}
@@ -45,11 +41,7 @@ class Vocabulary:
         return cls(letters, blank, delimiter)
 
     def spell(self, keyword: str) -> tuple[int, ...]:
-        """Ids of a keyword's letters, in the case that the model writes, with the delimiter between words.
-
-        Raises:
-            OptionError: the keyword is empty, or has letters that the model does not write.
-        """
+        """Ids of a keyword's letters, with the delimiter between words; OptionError for others."""
         keyword = keyword.translate(APOSTROPHES)
         words = self._parted(keyword).split()
         if not words:

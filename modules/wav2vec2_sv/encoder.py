@@ -39,10 +39,6 @@ class SpeakerEncoder(Encoder):
     The windows of a batch have one length, so that nothing is padded and no attention mask is needed. Models with a
     group norm in the first convolution were trained without a mask, and give other numbers with one.
 
-    Args:
-        folder: a model as `save_pretrained` or `novaspeech export` writes it, with its preprocessor_config.json.
-        compute: device and number format of wav2vec 2.0; the head stays in float32.
-
     Attributes:
         threshold: cosine from which on two voices count as one, as the model has it.
         reference: vector (D,) of unit length that `similarity` compares with; see `with_reference`.
@@ -110,11 +106,7 @@ def x_vectors(model: Wav2Vec2ForXVector, delayed: torch.Tensor) -> torch.Tensor:
 
 
 def shortest_window(config: Any) -> int:
-    """Samples of the shortest window that has an x-vector: shorter ones have too few frames for a deviation.
-
-    Args:
-        config: a `Wav2Vec2Config`.
-    """
+    """Samples of the shortest window that has an x-vector: shorter ones have too few frames for a deviation."""
     reach: int = sum((kernel - 1) * step for kernel, step in zip(config.tdnn_kernel, config.tdnn_dilation, strict=True))
     hop, length = frame_geometry(config)
     return (reach + 1) * hop + length
@@ -132,10 +124,6 @@ def weighted_mean(embeddings: FloatArray, energy: FloatArray) -> FloatArray | No
 
 def speaker_of(recording: Recording, inference: Inference, window_ms: int) -> FloatArray:
     """The vector (D,) of a recording's speaker, at unit length: the weighted mean of windows every 500 ms.
-
-    Args:
-        inference: runs a `SpeakerEncoder`.
-        window_ms: length of a window.
 
     Raises:
         RequestError: the recording is shorter than a window or than the model takes, silent, or holds no window without

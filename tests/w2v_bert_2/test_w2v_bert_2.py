@@ -108,7 +108,6 @@ def test_rates_channels_and_formats(speech: Speech, run_job: Run, small_model: P
     ("config", "extractor", "message"),
     [
         ({"add_adapter": True}, {}, "add_adapter=True"),
-        ({}, {"num_mel_bins": 40}, "feature_projection_input_dim=160"),
         ({}, {"feature_extractor_type": "Wav2Vec2FeatureExtractor"}, "needs 'SeamlessM4TFeatureExtractor'"),
     ],
 )

@@ -26,9 +26,6 @@ def write_eaf(tracks: Tracks, file: Path, linked: Sequence[Path]) -> None:
 
     Args:
         linked: further files that ELAN opens with this one; they will lie beside it.
-
-    Raises:
-        PackageError: pympi-ling is missing.
     """
     with require("ELAN's files need pympi-ling", "novaspeech[formats]"):
         from pympi import Eaf

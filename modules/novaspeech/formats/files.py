@@ -21,12 +21,7 @@ _SAID = {"scores": "a continuous annotation", "vectors": "a stream", "segments":
 
 @dataclass(frozen=True)
 class _PerOutput:
-    """A format that has a file for each output.
-
-    Attributes:
-        kinds: kinds of outputs that it can hold.
-        write: function that writes a track of a recording into a file.
-    """
+    """A format that has a file for each output: kinds of outputs that it can hold, and its writer."""
 
     kinds: tuple[Kind, ...]
     write: Callable[[Tracks, Track, Path], None]
@@ -47,11 +42,7 @@ FORMATS = (SSI, *_PER_OUTPUT, *_PER_RECORDING)
 
 
 def check_formats(names: Collection[str], kinds: Mapping[str, Kind]) -> None:
-    """Raises OptionError for an unknown format, RequestError for one that can hold none of the outputs.
-
-    Args:
-        kinds: id of each output → its kind.
-    """
+    """Raises OptionError for an unknown format, RequestError for one that can hold none of the outputs (id → kind)."""
     if not names:
         raise OptionError(f"no format is named; there are: {', '.join(FORMATS)}")
     for name in names:
@@ -87,9 +78,6 @@ def write_files(tracks: Tracks, form: str, folder: Path, place: Path) -> None:
 
     Args:
         place: folder that the files will be moved to; links to other files lead there.
-
-    Raises:
-        PackageError: the package that writes the format is missing.
     """
     kinds = tracks.kinds
     if form in _PER_OUTPUT:

@@ -18,20 +18,12 @@ OUTPUTS = (".stream", ".annotation")
 
 
 def save_output(content: Any, file: Path) -> None:
-    """Saves one of the host's objects as the host does, whole or not at all.
-
-    Raises:
-        SavingError: it cannot be written.
-    """
+    """Saves one of the host's objects as the host does, whole or not at all."""
     host.module("data.handler.file_handler").FileHandler().save(host.saved_whole(content), file)
 
 
 def load_output(file: Path, *, header_only: bool = False) -> Any:
-    """The host's object of a .stream or .annotation file.
-
-    Raises:
-        RequestError: the file cannot be read.
-    """
+    """The host's object of a .stream or .annotation file; RequestError if it cannot be read."""
     try:
         return host.module("data.handler.file_handler").FileHandler().load(file, header_only=header_only)
     except Exception as error:  # a damaged XML or binary file: the host lets any through
@@ -39,11 +31,7 @@ def load_output(file: Path, *, header_only: bool = False) -> Any:
 
 
 def found_outputs(places: Iterable[Path]) -> dict[tuple[Path, str], tuple[Path | None, list[Path]]]:
-    """Output files, and those in folders, grouped as `group` does it.
-
-    Raises:
-        RequestError: a place is no output file, or a folder holds none.
-    """
+    """Output files, and those in folders, grouped as `group` does it; RequestError for a place without any."""
     files: dict[Path, None] = {}
     for place in places:
         found = [place]

@@ -20,9 +20,6 @@ def table(track: Track, file: str) -> pd.DataFrame:
     """A track as a table whose index is (file, start, end), as in audformat and audinterface.
 
     Scores have one column, vectors one for each number. Segments have a column of names and one of confidences.
-
-    Raises:
-        PackageError: pandas is missing.
     """
     pandas = _pandas()
     # Whole milliseconds keep 0.28 s from becoming 0.279999999 s.
@@ -93,11 +90,7 @@ def write_npy(tracks: Tracks, track: Track, file: Path) -> None:
 
 
 def write_scores(tracks: Tracks, file: Path) -> None:
-    """Writes all scores of a recording beside each other: a row a time in seconds, an empty cell for no score.
-
-    Raises:
-        PackageError: pandas is missing.
-    """
+    """Writes all scores of a recording beside each other: a row a time in seconds, an empty cell for no score."""
     pandas = _pandas()
     columns = {
         track.id: pandas.Series(track.values, index=np.rint(1000 * track.times[:, 0]).astype("int64"))

@@ -23,11 +23,9 @@ class Track:
     """An output over time.
 
     Attributes:
-        id: the output's id.
         kind: "scores", one number a row; "vectors", D numbers a row; "segments", a name and a confidence a row.
         times: (n, 2) float64, start and end of each row in seconds.
         values: (n,) float32 scores, NaN where there is none; (n, D) vectors; or (n,) confidences of segments.
-        names: names of segments.
         low, high: range of scores.
         classes: names that segments may have, if they are not free.
     """
@@ -74,8 +72,6 @@ class Tracks:
         name: the recording's name without folder and ending; the files' names begin with it.
         file: the recording, as tables name it.
         audio: the recording, if it is a file that can be linked to.
-        duration: duration of the recording in seconds.
-        tracks: the outputs; each has its own id.
         opened: the recording's sound, if somebody has opened it.
     """
 
@@ -88,11 +84,7 @@ class Tracks:
 
     @property
     def recording(self) -> Recording | None:
-        """The recording's sound; None if there is no `audio`.
-
-        Raises:
-            RecordingError: the recording cannot be read.
-        """
+        """The recording's sound; None if there is no `audio`, RecordingError if it cannot be read."""
         return self.opened or (Recording.open(self.audio) if self.audio else None)
 
     def of_kind(self, kind: Kind) -> list[Track]:

@@ -47,8 +47,6 @@ def export(
         reopen: loads the folder for backend=onnx.
         precision: "float32", or "int8": products with weights in 8 bit, scaled per channel, and their inputs in 8 bit,
             scaled as they come.
-        out: the folder; made if need be.
-        about: facts about the model, for export.json.
 
     Raises:
         OptionError: onnx, onnxscript or onnxruntime is missing.
@@ -84,11 +82,7 @@ def _copy_descriptions(folder: Path, target: Path) -> None:
 
 
 def made_with() -> dict[str, str]:
-    """Name of each package that an export needs → its version.
-
-    Raises:
-        OptionError: a package is missing.
-    """
+    """Name of each package that an export needs → its version; OptionError if one is missing."""
     try:
         import onnx
         import onnxruntime
@@ -205,11 +199,7 @@ def _found(encoder: Encoder, batch: WindowBatch) -> list[torch.Tensor]:
 def _compare(
     encoder: Encoder, batches: list[WindowBatch], expected: list[list[torch.Tensor]], precision: str
 ) -> dict[str, Any]:
-    """Differences to torch on noise.
-
-    Raises:
-        ModelError: the differences are larger than rounding explains.
-    """
+    """Differences to torch on noise; ModelError if they are larger than rounding explains."""
     relative, cosines, of_seconds = [], [], []
     for batch, theirs in zip(batches, expected, strict=True):
         for a, b in zip(theirs, _found(encoder, batch), strict=True):

@@ -70,11 +70,7 @@ class Compute:
 
     @contextmanager
     def products(self) -> Iterator[None]:
-        """TF32 for CUDA's float32 matrix products inside, on or off as `tf32` says.
-
-        The setting belongs to the process, which other modules may share: it is put back, and left alone for other
-        devices.
-        """
+        """TF32 for CUDA's float32 matrix products inside, on or off as `tf32` says; put back for other modules."""
         settings = _float32_settings(self.tf32) if self.device.type == "cuda" else []
         before = [getattr(owner, name) for owner, name, _ in settings]
         try:

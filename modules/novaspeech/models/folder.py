@@ -10,20 +10,10 @@ from typing import Any
 from novaspeech.errors import WeightsError, first_line, quoted
 
 ABOUT, NETWORK = "export.json", "network.onnx"  # files of `novaspeech export`: facts, transformer
-LARGEST_RATE = 768_000  # Hz; the fastest sound cards sample that often
-
-# Counts in a feature extractor, each at least 1.
-_COUNTS = ("feature_size", "num_mel_bins", "stride", "hop_length", "n_fft", "chunk_length", "n_samples")
-_SWITCHES = ("do_normalize", "return_attention_mask")
-_CONVOLUTIONS = ("conv_dim", "conv_kernel", "conv_stride")
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether the folder has its configuration and every file of weights.
-
-    Raises:
-        WeightsError: the index of its weights cannot be used.
-    """
+    """Whether the folder has its configuration and every file of weights."""
     if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
         return False
     if is_export(folder):
@@ -56,47 +46,14 @@ def check_parts(folder: Path) -> None:
         list(_parts(index))
 
 
-def check_convolutions(config: Any, path: Path) -> None:
-    """Raises WeightsError if a configuration has convolutions that cannot be; `path` is its file."""
-    for name in _CONVOLUTIONS:
-        values = getattr(config, name, (1,))  # some architectures have none
-        if not isinstance(values, (list, tuple)) or not values or not all(map(_is_count, values)):
-            raise WeightsError(f"{path} states {name} {quoted(values)}; whole numbers above 0 are needed")
-    if len({len(getattr(config, name, (1,))) for name in _CONVOLUTIONS}) > 1:
-        raise WeightsError(f"{path} states {', '.join(_CONVOLUTIONS)} for different numbers of convolutions")
-
-
-def check_extractor(extractor: Any, path: Path) -> None:
-    """Raises WeightsError if a feature extractor states a rate, count or switch that cannot be; `path` is its file."""
-    rate: Any = getattr(extractor, "sampling_rate", None)
-    if not _is_count(rate) or rate > LARGEST_RATE:
-        raise WeightsError(
-            f"{path} states the sampling_rate {quoted(rate)}; a whole number of Hz from 1 to {LARGEST_RATE} is needed"
-        )
-    for name in _COUNTS:
-        value = getattr(extractor, name, 1)
-        if not _is_count(value):
-            raise WeightsError(f"{path} states {name} {quoted(value)}; a whole number above 0 is needed")
-    for name in _SWITCHES:
-        value = getattr(extractor, name, None)
-        if value is not None and not isinstance(value, bool):
-            raise WeightsError(f"{path} states {name} {quoted(value)}; true or false is needed")
-
-
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        WeightsError: the file cannot be read, is no JSON, no object, or nested too deep.
-    """
+    """The object in a JSON file; WeightsError if it holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
     except ValueError as error:
         raise WeightsError(f"{path} is not valid JSON: {first_line(error)}") from error
-    except RecursionError:
-        raise WeightsError(f"{path} is no model's JSON: it is nested too deep") from None
     if not isinstance(content, dict):
         raise WeightsError(f"{path} must hold a JSON object")
     return content
@@ -112,7 +69,3 @@ def _parts(index: Path) -> Iterator[str]:
         if PurePath(name.replace("\\", "/")).name != name or name in ("", ".", "..") or ":" in name:
             raise WeightsError(f"{index} names {quoted(name)}; only files in the folder itself are loaded")
         yield name
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -20,7 +20,6 @@ class Front(Protocol):
     """The part of a model before its transformer: signal → features.
 
     Attributes:
-        sampling_rate: sampling rate of the signal, in Hz.
         frame_hop, frame_length: samples from one frame to the next, and samples that a frame is computed from.
     """
 
@@ -45,11 +44,7 @@ class Front(Protocol):
 
 
 class Network(Protocol):
-    """A transformer: features → hidden states.
-
-    Attributes:
-        last: number of the last layer; 0 is the first layer's input.
-    """
+    """A transformer: features → hidden states. Its layers are 0, the first layer's input, to `last`."""
 
     last: int
 
@@ -65,8 +60,6 @@ class TorchNetwork:
 
     Args:
         module: the network; it takes features first, and `output_hidden_states`.
-        layers: the network's transformer layers, a `ModuleList`.
-        compute: device and number format.
 
     Attributes:
         module: the network on its device.
@@ -94,12 +87,7 @@ class TorchNetwork:
 
 @dataclass(frozen=True)
 class FrameModel:
-    """A model of hidden states: front and transformer.
-
-    Attributes:
-        width: number of values D of a frame.
-        folder: the model's folder.
-    """
+    """A model of hidden states: front and transformer; `width` is the number of values D of a frame."""
 
     front: Front
     network: Network

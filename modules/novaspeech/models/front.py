@@ -25,12 +25,9 @@ class SignalFront:
     mean and variance of the signal, and with a group norm those of the first convolution's outputs, too.
 
     Args:
-        config: the network's configuration.
-        extractor: the model's `Wav2Vec2FeatureExtractor`.
         convolutions: signals (B, N), with a group norm also weights and shifts → features (B, C, F); see
             `ChannelsLastConvolutions`.
         first: the first convolution of a model with a group norm, else None.
-        device, dtype: device and number format of the convolutions.
 
     Attributes:
         sampling_rate: sampling rate of the signal, in Hz.
@@ -114,11 +111,7 @@ class SignalFront:
 
 
 def standardise(windows: torch.Tensor) -> torch.Tensor:
-    """Windows with zero mean and unit variance each, as `Wav2Vec2FeatureExtractor` makes them.
-
-    Args:
-        windows: (B, N) float32.
-    """
+    """Windows (B, N) float32 with zero mean and unit variance each, as `Wav2Vec2FeatureExtractor` makes them."""
     variance, mean = torch.var_mean(windows, dim=1, keepdim=True, correction=0)
     return (windows - mean) / torch.sqrt(variance + 1e-7)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from fnmatch import fnmatch
@@ -22,16 +21,11 @@ _CONFIGURATION = ["*.json"]
 _SAFETENSORS = ["model*.safetensors"]
 _PICKLES = ["pytorch_model*.bin"]
 
-_COMMIT = re.compile("[0-9a-f]{40}")
-
 _published: ContextVar[str] = ContextVar("published", default="")
 
 
 def hub_cache() -> Path:
-    """Where the Hub's files are kept: below the user's HF_HOME, else below the server's cache folder.
-
-    Without either, it is the Hub's own default, `~/.cache/huggingface/hub`.
-    """
+    """Where the Hub's files are kept: below the user's HF_HOME, the server's cache folder, or the Hub's own default."""
     return _cache("HF_HUB_CACHE", "hub")
 
 
@@ -49,11 +43,6 @@ def _cache(variable: str, name: str) -> Path:
     return Path(os.environ.get("CACHE_DIR") or Path.home() / ".cache") / "huggingface" / name
 
 
-def is_cached(model: str) -> bool:
-    """Whether the Hub's cache holds all files of a model."""
-    return cached_folder(model) is not None
-
-
 def split_revision(model: str) -> tuple[str, str]:
     """Name and revision of "owner/name@revision", a commit, tag or branch of it; of "owner/name" its branch main."""
     name, _, revision = model.partition("@")
@@ -62,14 +51,8 @@ def split_revision(model: str) -> tuple[str, str]:
 
 def cached_revision(model: str) -> str:
     """The commit of a Hub model in the Hub's cache, which is what would be loaded; "" if there is none."""
-    name, revision = split_revision(model)
-    folder = hub_cache() / f"models--{name.replace('/', '--')}"
-    if _COMMIT.fullmatch(revision):
-        return revision if (folder / "snapshots" / revision).is_dir() else ""
-    reference = folder / "refs" / revision
-    with contextlib.suppress(OSError, ValueError):
-        return reference.read_text(encoding="utf-8").strip()
-    return ""
+    folder = cached_folder(model)
+    return folder.name if folder else ""
 
 
 def pinned(model: str) -> str:
@@ -78,7 +61,7 @@ def pinned(model: str) -> str:
     Raises:
         WeightsError: the Hub has no such model, or cannot be asked.
     """
-    commit = cached_revision(model) if is_cached(model) else ""
+    commit = cached_revision(model)
     if not commit:
         with _fetching(model):
             commit = str(_about(model).sha)
@@ -99,9 +82,7 @@ def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
     """The snapshot of a Hub model, from the cache if it is there whole, else fetched.
 
     Args:
-        check: raises WeightsError if the config.json in a folder is that of a model that nobody wants; called before
-            weights are fetched.
-        log: takes a line when something is fetched.
+        check: raises WeightsError for the config.json of a model that nobody wants, before weights are fetched.
 
     Raises:
         WeightsError: it cannot be had, must not be fetched here, is larger than `LARGEST_GB`, or `check` refused it.
@@ -110,8 +91,7 @@ def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
     if cached:
         return cached
     _refuse_if_not_allowed(model)
-    cache = hub_cache()
-    log(f"{model} is not in {cache}, or not whole: fetching it from the Hub")
+    log(f"{model} is not in {hub_cache()}, or not whole: fetching it from the Hub")
     with _fetching(model):
         return _fetch(model, check, log)
 
@@ -207,12 +187,8 @@ def cached_folder(model: str) -> Path | None:
     # The Hub's own idea of a whole model includes files that are not fetched: the other kind of weights, pictures.
     for weights in (_SAFETENSORS, _PICKLES):
         with contextlib.suppress(OSError, ValueError):
-            patterns = _CONFIGURATION + weights
-            folder = Path(
-                snapshot_download(
-                    name, revision=revision, cache_dir=hub_cache(), allow_patterns=patterns, local_files_only=True
-                )
-            )
+            wanted = {"revision": revision, "allow_patterns": _CONFIGURATION + weights}
+            folder = Path(snapshot_download(name, cache_dir=hub_cache(), local_files_only=True, **wanted))
             if is_complete(folder):
                 return folder
     return None

@@ -6,16 +6,7 @@ from novaspeech.errors import OptionError
 
 
 def layer_index(layer: int | str, last: int, *, otherwise: str = "") -> int:
-    """Index of a layer from 0; negative numbers count from the last, which is -1.
-
-    Args:
-        layer: value of the option `layer`.
-        last: index of the model's last layer.
-        otherwise: other values that the option may have, for the message.
-
-    Raises:
-        OptionError: the model has no such layer.
-    """
+    """Index from 0 of the layer that an option names; -1 is the last. `otherwise` are other values that it may have."""
     try:
         index = int(layer)
     except ValueError:

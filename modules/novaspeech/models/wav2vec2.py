@@ -27,9 +27,7 @@ class Wav2Vec2:
     Attributes:
         model: a transformers model, or one of ours; its backbone is `model.wav2vec2`, which is absent if onnxruntime
             is to run it.
-        config: the model's `Wav2Vec2Config`.
-        extractor: the model's `Wav2Vec2FeatureExtractor`.
-        folder: the model's folder.
+        config, extractor: the model's `Wav2Vec2Config` and `Wav2Vec2FeatureExtractor`.
     """
 
     model: Any
@@ -43,12 +41,10 @@ class Wav2Vec2:
 
 
 def load_wav2vec2(model_class: type, folder: Path, compute: Compute, may_miss: tuple[str, ...] = ()) -> Wav2Vec2:
-    """A model on a wav2vec 2.0 from a folder.
+    """A model on a wav2vec 2.0 from a folder, by `save_pretrained` or by `novaspeech export`.
 
     Args:
         model_class: class with the backbone as `wav2vec2`.
-        folder: folder by `save_pretrained`, with preprocessor_config.json, or by `novaspeech export`.
-        compute: device and number format, and whether onnxruntime runs the backbone.
         may_miss: weights that inference does not use.
 
     Raises:
@@ -76,12 +72,6 @@ def signal_model(network: Any, config: Any, extractor: Any, folder: Path, comput
 
     Args:
         network: a transformers `Wav2Vec2Model` or one of its kin, which is changed; None if onnxruntime runs it.
-        config, extractor: configuration and feature extractor of the model.
-        folder: the model's folder.
-        compute: device and number format.
-
-    Raises:
-        WeightsError: onnxruntime cannot use the files in the folder.
     """
     if network is None:
         first = load_first(config, folder) if has_group_norm(config) else None

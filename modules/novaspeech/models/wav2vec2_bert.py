@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-from novaspeech.errors import WeightsError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
 from novaspeech.models.fast.conformer import ConvolutionModule
@@ -20,24 +19,10 @@ from novaspeech.models.wav2vec2 import refuse_adapter
 
 
 def load_wav2vec2_bert(folder: Path, compute: Compute) -> FrameModel:
-    """A w2v-BERT 2.0 as a model of hidden states.
-
-    Args:
-        folder: folder by `save_pretrained`, with preprocessor_config.json, or by `novaspeech export`.
-        compute: device and number format, and whether onnxruntime runs the transformer.
-
-    Raises:
-        WeightsError: the folder cannot be used.
-    """
+    """A w2v-BERT 2.0 from a folder by `save_pretrained` or by `novaspeech export`; WeightsError if it is none."""
     extractor = weights.load_extractor(SeamlessM4TFeatureExtractor, folder)
     config: Any = weights.load_config(Wav2Vec2BertConfig, folder)
     refuse_adapter(config, folder)
-    width = extractor.num_mel_bins * extractor.stride
-    if width != config.feature_projection_input_dim:
-        raise WeightsError(
-            f"{folder}: a model whose feature_projection_input_dim is num_mel_bins * stride ({width}) is needed; this "
-            f"one has feature_projection_input_dim={config.feature_projection_input_dim}"
-        )
     runs: Network = OnnxNetwork(folder, compute) if compute.providers else _in_torch(folder, compute)
     return FrameModel(FilterBanks(extractor, compute.device), runs, int(config.hidden_size), folder)
 

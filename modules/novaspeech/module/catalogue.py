@@ -20,12 +20,7 @@ MODULES = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Trainer:
-    """A module's trainer file, read by the host's own class.
-
-    Attributes:
-        name: the module's folder.
-        content: the host's `Trainer`.
-    """
+    """A module's trainer file, read by the host's own class."""
 
     name: str
     content: Any
@@ -68,11 +63,7 @@ def trainers() -> list[Trainer]:
 
 
 def load_trainer(name: str) -> Trainer:
-    """The trainer of one module.
-
-    Raises:
-        RequestError: there is no such module.
-    """
+    """The trainer of one module; RequestError if there is no such module."""
     from novaspeech.server import host  # takes a second to import, which `novaspeech --help` has no use for
 
     if name not in module_names():
@@ -83,11 +74,7 @@ def load_trainer(name: str) -> Trainer:
 
 
 def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log) -> SpeechProcessor:
-    """The module's processor, as the server makes it.
-
-    Raises:
-        OptionError, WeightsError: wrong options, or a model that cannot be had.
-    """
+    """The module's processor, as the server makes it; OptionError or WeightsError as of its own."""
     return processor_class(trainer)(model_io=trainer.content.meta_io, opts=options, trainer=trainer.content, log=log)
 
 
@@ -148,7 +135,7 @@ def published_is_here(module: str) -> bool:
 
     weights = weights_of(module)
     if weights and weights.home == "hub":
-        return hub.is_cached(published_name(module))
+        return hub.cached_folder(published_name(module)) is not None
     return published_place(module).exists()
 
 

@@ -21,10 +21,9 @@ _WINDOW = "NOVA's window DATABASE > Administration > Manage Databases"
 
 
 def requested_outputs(request: Request, outputs: Sequence[Output], rate: float, end_ms: int) -> list[OutputRequest]:
-    """The outputs that the request asks for and has not unticked.
+    """The outputs that the request asks for and has not unticked, of those that the module can give.
 
     Args:
-        outputs: what the module can give.
         rate, end_ms: of the request's windows, in Hz, and where they end.
 
     Raises:
@@ -107,14 +106,13 @@ def _database_request(request: Request, entry: Entry, output: Output, rate: floa
             f"{name}: the scheme {scheme!r} has {own_rate:g} Hz, from {low:g} to {high:g}; it needs "
             f"{output.scheme_wanted(rate)}: mend it under Schemes in {_WINDOW}"
         )
-    remark = (
-        f"{entry.id}: scores from {output.low:g} to {output.high:g} are stored as {low:g} to {high:g}, the range of "
-        f"the scheme {scheme!r}"
-    )
-    rescaled = (low, high) != (output.low, output.high)
-    return OutputRequest(
-        entry, output, scheme, None, low, high, database_rate=own_rate, remark=remark if rescaled else ""
-    )
+    remark = ""
+    if (low, high) != (output.low, output.high):
+        remark = (
+            f"{entry.id}: scores from {output.low:g} to {output.high:g} are stored as {low:g} to {high:g}, the range "
+            f"of the scheme {scheme!r}"
+        )
+    return OutputRequest(entry, output, scheme, None, low, high, database_rate=own_rate, remark=remark)
 
 
 def _scheme(request: Request, entry: Entry, output: Output, rate: float) -> Mapping[str, Any]:

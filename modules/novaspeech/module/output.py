@@ -24,7 +24,6 @@ class Output:
         low, high: the range of a continuous annotation's scores.
         whole: a stream of one sample, which stands for the recording as a whole.
         classes: names of a discrete annotation's classes; none if each session says which (`Session.name_classes`).
-        inputs: ids of the further inputs that it is computed from, where they are given.
     """
 
     id: str
@@ -47,11 +46,7 @@ class Output:
         return self.data.split(":")[1].lower()
 
     def scheme_wanted(self, rate: float) -> str:
-        """The scheme that an annotation needs, in words.
-
-        Args:
-            rate: of a continuous annotation, in Hz.
-        """
+        """The scheme that an annotation needs, in words; `rate` is that of a continuous one, in Hz."""
         if self.subtype == "continuous":
             return f"a continuous scheme ({rate:g} Hz, from {self.low:g} to {self.high:g})"
         if self.subtype == "free":
@@ -63,11 +58,7 @@ class Output:
 def chosen_outputs(
     trainer: Trainer, known: Iterable[Output], outputs: Collection[str] | None, inputs: Collection[str]
 ) -> list[Output]:
-    """The outputs of these ids or aliases; None means those that the trainer ticks.
-
-    Args:
-        known: what the module can give.
-        inputs: ids of the further inputs that are given.
+    """Those of the `known` outputs that have these ids or aliases; None means those that the trainer ticks.
 
     Raises:
         RequestError: there is no such output or further input, or none of the outputs uses an input.
@@ -98,9 +89,6 @@ class OutputRequest:
     """An output that a request asks for, all that can be wrong with it checked.
 
     Attributes:
-        entry: the request's.
-        output: what it means here.
-        scheme_name: name of an annotation's scheme.
         rate: Hz, if the request names a rate for an annotation in a file.
         low, high: the range that an annotation's scores are to have.
         scheme_classes: of a discrete annotation's scheme, id → attributes, "name" among them; None if the request names
@@ -137,11 +125,7 @@ class OutputRequest:
         return self.entry.origin == "db"
 
     def with_classes(self, names: Sequence[str]) -> OutputRequest:
-        """A copy for a discrete annotation with these classes.
-
-        Raises:
-            RequestError: the scheme lacks one of them, or two are the same.
-        """
+        """A copy for a discrete annotation with these classes; RequestError if its scheme lacks one of them."""
         given = self.scheme_classes
         if given is None:
             given = {str(number): {"name": name} for number, name in enumerate(names)}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ from novaspeech.audio.channels import MIX, Channel
 from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import NovaspeechError, RecordingError
+from novaspeech.errors import RecordingError, naming
 from novaspeech.hooks import Log, Progress, ignore, ignore_progress
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
@@ -33,15 +32,6 @@ from novaspeech.server.inputs import RequestInputs
 from novaspeech.server.progress import LogProgress, print_line
 from novaspeech.server.request import Request, Times
 
-
-@dataclass(frozen=True)
-class SessionResult:
-    """One session's results, on their way from `process_data` to `to_output`."""
-
-    session: Session
-    results: Results
-
-
 OWN_MODEL = "small"  # the option `model` for the module's own trained checkpoint, if there is one
 
 
@@ -49,8 +39,6 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
     """A module: subclass it, say which options and outputs there are, and load the encoder.
 
     Attributes:
-        options_class: the module's options.
-        outputs: what it can give.
         options: the job's options.
         encoder: the model, loaded once for all sessions of the job.
         log: takes a line about what the user should know.
@@ -60,16 +48,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
     outputs: tuple[Output, ...]
 
     def __init__(self, model_io: Any, opts: object, trainer: Any = None, *, log: Log | None = None) -> None:
-        """Called by the server, once per job.
-
-        Args:
-            log: None on a server, which takes what is printed.
-
-        Raises:
-            OptionError: wrong options.
-            WeightsError: the model cannot be had.
-        """
-        if log is None:
+        """Called by the server, once per job. Raises OptionError, and WeightsError if the model cannot be had."""
+        if log is None:  # a server, which takes what is printed
             host.defer_loading(self)
         self.log = log or print_line
         self.options: Options = self.options_class.parse(opts)
@@ -94,13 +74,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         """The model of this job, on its device."""
 
     def process(self, session: Session) -> Results:
-        """The results of a session, by output: here each window encoded on its own.
-
-        A module that does more does it here, in the order in which it happens. It may give more than is asked for.
-
-        Raises:
-            RequestError, RecordingError, ModelError: it cannot be had.
-        """
+        """The results of a session, by output, and more if need be: here each window encoded alone."""
         return dict(session.encode(session.asked))
 
     def run(self, session: Session) -> Results:
@@ -132,12 +106,10 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
 
         Args:
             name: how messages call it.
-            inputs: what it may listen to and read.
             requested: gives the outputs wanted, from the rate of the windows in Hz and their end in ms.
-            times: of the windows.
-            end_ms: where they end; 0 at the end of the session.
+            end_ms: where the windows end; 0 at the end of the session.
             duration_ms: of the session; 0 takes that of the recording.
-            progress: makes what is called with the windows done and their total, from the name.
+            progress: makes a hook from the name.
 
         Raises:
             RequestError, RecordingError: something of it cannot be had.
@@ -156,9 +128,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         grid = WindowGrid.fit(*times, end_ms, recording.name)
         remarks = [item.remark for item in requests] + [str(grid), grid.drift_remark if grid.drift_ms > 1 else ""]
         for remark in filter(None, remarks):
-            self.log(f"{name}: {remark}")
-        inference = Inference(self.encoder, log=log, progress=report)
-        return Session(name, recording, inputs, grid, end_ms, requests, self.options.applied(inference))
+            log(remark)
+        return Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report))
 
     def open_audio(
         self,
@@ -173,7 +144,6 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         Args:
             name: how messages call samples.
             channel: the one heard; the option is for a session's recording, further inputs are mixed.
-            log, reading: as of `Recording.open`.
 
         Raises:
             RecordingError: it cannot be read, or the samples are none.
@@ -188,15 +158,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             )
         return Recording.of_samples(samples, rate, name, self.encoder.sampling_rate, channel, log)
 
-    def process_data(self, ds_manager: Any) -> SessionResult:
-        """Runs one session.
-
-        Args:
-            ds_manager: the host's `DatasetIterator` for that session.
-
-        Raises:
-            RequestError, RecordingError, ModelError: with the name of the session.
-        """
+    def process_data(self, ds_manager: Any) -> tuple[Session, Results]:
+        """Runs one session, that of the host's `DatasetIterator`; errors name the session."""
         name = ds_manager.session_names[0]
         if self._last:
             self._last.forget()
@@ -212,18 +175,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             session = self.open(name, inputs, requested, times, request.end_ms, request.duration_ms, LogProgress)
             if request.start_ms:
                 session.log(f"start={request.start_ms} ms is not used: output 0 is always the window at 0 ms")
-            return SessionResult(session, self.run(session))
+            return session, self.run(session)
 
-    def to_output(self, data: SessionResult) -> dict[str, Any]:
+    def to_output(self, data: tuple[Session, Results]) -> dict[str, Any]:
         """The host's objects of one session, under the ids that the request used."""
-        return build_outputs(data.session, data.results)
-
-
-@contextmanager
-def naming(session: str) -> Iterator[None]:
-    """Puts the session's name before what our errors say."""
-    try:
-        yield
-    except NovaspeechError as error:
-        error.args = (f"{session}: {error}",)
-        raise
+        return build_outputs(*data)

@@ -30,15 +30,16 @@ def build_output(item: OutputRequest, value: Value, session: Session) -> Any:
     place = {"role": said.get("role"), "name": said.get("name")}
     if entry.session:
         place |= {"session": entry.session, "dataset": entry.dataset}
+    if item.output.kind == "annotation":
+        place["annotator"] = said.get("annotator")
     if isinstance(value, list):
-        annotator = said.get("annotator")
         if item.output.subtype == "discrete":
             item = item.with_classes(session.classes.get(item.output.id, item.output.classes))
-            return _discrete(value, item, annotator=annotator, **place)
-        return _free(value, item, annotator=annotator, **place)
+            return _discrete(value, item, **place)
+        return _free(value, item, **place)
     if item.output.kind == "annotation":
         assert isinstance(value, Windows)
-        return _continuous(value, item, session.grid, annotator=said.get("annotator"), **place)
+        return _continuous(value, item, session.grid, **place)
     rate, values = session.grid.rate, value.values if isinstance(value, Windows) else value[None]
     if item.output.whole:
         rate = max(LOWEST_RATE, 1000 / max(1, session.recording.duration_ms))
@@ -94,7 +95,6 @@ def _free(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any
 
 
 def _rows(segments: Sequence[Segment], dtype: Any) -> Any:
-    """Times in ms, and confidences."""
     data = np.zeros(len(segments), dtype)
     data["from"] = [segment.start_ms for segment in segments]
     data["to"] = [segment.end_ms for segment in segments]

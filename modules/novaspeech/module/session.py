@@ -29,20 +29,19 @@ Results: TypeAlias = "dict[str, Value]"
 class Inputs(Protocol):
     """What a session may listen to and read, whoever asks for it.
 
-    `excerpt` gives sound besides the recording, `labels` what somebody wrote about it. Both take the name of an option
-    that may say where it is, the option's value (empty means the input), and the id of the input that holds it
-    otherwise. They raise OptionError, RequestError or RecordingError.
-
-    Attributes:
-        audio: the recording: a file, or samples and their rate.
+    `excerpt` and `labels` take the name of an option that may say where it is, the option's value (empty means the
+    input), and the id of the input that holds it otherwise. They raise OptionError, RequestError or RecordingError.
     """
 
     @property
-    def audio(self) -> Audio: ...
+    def audio(self) -> Audio:
+        """The recording: a file, or samples and their rate."""
 
-    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt: ...
+    def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
+        """Sound besides the recording."""
 
-    def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]: ...
+    def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]:
+        """What somebody wrote about the recording: a file, or segments."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,7 @@ class Session:
 
     Attributes:
         name: how messages call it.
-        recording: the input `audio`.
-        inputs: where it is, and what else may be heard and read.
-        grid: the windows.
+        inputs: where the recording is, and what else may be heard and read.
         end_ms: where the request or the session ends.
         requests: the outputs wanted, and what is said of each.
         inference: runs the job's encoder, and takes log lines and progress.
@@ -87,9 +84,6 @@ class Session:
         Args:
             names: outputs of the encoder.
             encoder: one in place of the job's.
-
-        Raises:
-            RequestError, RecordingError, ModelError: as `Inference.encode`.
         """
         inference = self.inference if encoder is None else replace(self.inference, encoder=encoder)
         if self.shared is not None:
@@ -102,11 +96,7 @@ class Session:
         return tuple(str(attributes["name"]) for scheme in schemes for attributes in scheme.values())
 
     def name_classes(self, output_id: str, names: Sequence[str]) -> None:
-        """Says which classes a discrete output has, before the work begins.
-
-        Raises:
-            RequestError: the scheme that the request names lacks one of them.
-        """
+        """Says which classes a discrete output has, before the work begins; RequestError if its scheme lacks one."""
         for request in self.requests:
             if request.output.id == output_id:
                 request.with_classes(names)
@@ -115,14 +105,7 @@ class Session:
 
 @dataclass(frozen=True)
 class GivenInputs:
-    """What a call from Python gives: files, or samples.
-
-    Attributes:
-        audio: the recording.
-        further: further inputs by id.
-        open_audio: opens them.
-        module: its name, for messages.
-    """
+    """What a call from Python gives: the recording and further inputs by id, as files or samples."""
 
     audio: Audio
     further: Mapping[str, Audio]

@@ -13,12 +13,7 @@ from novaspeech.server import host
 
 
 class Database:
-    """One dataset of the database.
-
-    Args:
-        context: what the server knows about its database; empty without one.
-        dataset: its name.
-    """
+    """One dataset of the database; `context` is what the server knows about it, empty without one."""
 
     def __init__(self, context: Mapping[str, Any], dataset: str) -> None:
         self._context = context
@@ -31,11 +26,7 @@ class Database:
         return Path(folder) if folder else None
 
     def find(self, collection: str, name: object) -> Mapping[str, Any] | None:
-        """What the database holds under a name, None if nothing.
-
-        Args:
-            collection: "Annotators", "Roles", "Schemes", "Sessions" or "Streams".
-        """
+        """What a collection, such as "Roles" or "Streams", holds under a name; None if nothing."""
         found: Mapping[str, Any] | None = self._collections[collection].find_one({"name": name})
         return found
 
@@ -51,11 +42,7 @@ class Database:
         return bool((self._collections["Annotations"].find_one(wanted) or {}).get("isLocked"))
 
     def labels(self, session: str, scheme: str, role: str, annotator: str) -> list[Segment]:
-        """The segments of a discrete or free annotation.
-
-        Raises:
-            RequestError: there is no such annotation, or it is continuous.
-        """
+        """The segments of a discrete or free annotation; RequestError if there is no such annotation."""
         what = f"annotation with scheme {scheme!r}, role {role!r} and annotator {annotator!r} in session {session!r}"
         try:
             annotation = self._handler.load(

@@ -141,14 +141,7 @@ def _refuse_part(data: Any, file: Path) -> None:
 
 
 def parse_time(value: object, name: str) -> int:
-    """Milliseconds of a time as the host reads it: "40ms", "1.5s", 40 (ms), 1.5 (s).
-
-    Args:
-        name: name of the setting, for the message.
-
-    Raises:
-        RequestError: it is no time.
-    """
+    """Milliseconds of a time as the host reads it: "40ms", "1.5s", 40 (ms), 1.5 (s); `name` is the setting's."""
     try:
         return int(module("utils.string_utils").parse_time_string_to_ms(value, suppress_warn=True))
     except (TypeError, ValueError, OverflowError):  # of infinity
@@ -156,11 +149,7 @@ def parse_time(value: object, name: str) -> int:
 
 
 def describe(description: Description) -> tuple[str, str, str]:
-    """Origin (db, file, url, request), kind (stream, annotation, …) and subtype ("" if none) of an entry's `src`.
-
-    Raises:
-        RequestError: the host knows no such `src`.
-    """
+    """Origin (db, file, url, request), kind (stream, annotation, …) and subtype ("" if none) of an entry's `src`."""
     try:
         origin, kind, subtype, _ = module("utils.request_utils").parse_src_tag(description)
     except (ValueError, KeyError):
@@ -172,11 +161,7 @@ def describe(description: Description) -> tuple[str, str, str]:
 
 
 def file_path(description: Description, dataset: str, session: str) -> Path:
-    """The file that an entry of the origin "file" names.
-
-    Raises:
-        RequestError: it names none.
-    """
+    """The file that an entry of the origin "file" names; RequestError if it names none."""
     provider = module("data.provider.data_manager")
     try:
         if hasattr(provider, "resolve_file_uri"):
@@ -189,14 +174,7 @@ def file_path(description: Description, dataset: str, session: str) -> Path:
 
 
 def segments_of(annotation: Any, name: str) -> list[Segment]:
-    """The segments of one of the host's discrete or free annotations.
-
-    Args:
-        name: how messages call it.
-
-    Raises:
-        RequestError: it is continuous.
-    """
+    """The segments of a discrete or free annotation of the host; RequestError, with this name, if it is continuous."""
     rows = annotation.data if annotation.data is not None else []
     if isinstance(annotation, FreeAnnotation):
         texts = [str(row["name"]) for row in rows]

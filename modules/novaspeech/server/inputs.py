@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from novaspeech.audio.excerpt import Audio, Excerpt, Opener
-from novaspeech.errors import NovaspeechError, OptionError, RequestError
+from novaspeech.errors import OptionError, RequestError, naming
 from novaspeech.segments import Segment, plain_name
 from novaspeech.server import host
 from novaspeech.server.request import Request
@@ -26,25 +26,14 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class RequestInputs:
-    """What a session on a server may listen to and read.
-
-    Attributes:
-        audio: the recording.
-        request: the server's.
-        open_audio: opens a file, or samples that only the host has.
-    """
+    """What a session on a server may listen to and read."""
 
     audio: Audio
     request: Request
     open_audio: Opener
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
-        """Sound that a job needs besides a session's recording.
-
-        Args:
-            option: the option that says where it is.
-            place: its value, one of `_FORMS`; empty means the input.
-            input_id: the input that holds it otherwise.
+        """Sound that a job needs besides a session's recording; `place` is one of `_FORMS`.
 
         Raises:
             OptionError: the option's value means nothing.
@@ -53,30 +42,18 @@ class RequestInputs:
         if not place:
             return self._excerpt_of_input(option, input_id)
         fields = parse_place(option, place)
-        try:
+        with naming(f"option {option!r}"):
             if fields is None:
                 return self._whole(self._allowed_file(place))
             return self._labelled(fields) if "label" in fields else self._timed(fields)
-        except NovaspeechError as error:
-            error.args = (f"option {option!r}: {error}",)
-            raise
 
     def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]:
-        """What somebody wrote about a session's recording: a file, or the segments of an annotation in the database.
-
-        Args:
-            option, place: the option that says which file, and its value; empty means the input.
-            input_id: the input that names it otherwise.
-
-        Raises:
-            RequestError: it is not there, or an output would replace it.
-        """
-        try:
-            return self._allowed_file(place) if place else self._labels_of_input(input_id)
-        except NovaspeechError as error:
-            own = f"option {option!r}: {error}"
-            error.args = (own if place else f"input {input_id!r}: {error}; or name a file in {option!r}",)
-            raise
+        """What somebody wrote about a session's recording: a file, or the segments of an annotation in the database."""
+        if place:
+            with naming(f"option {option!r}"):
+                return self._allowed_file(place)
+        with naming(f"input {input_id!r}", f"; or name a file in {option!r}"):
+            return self._labels_of_input(input_id)
 
     def _whole(self, file: Path) -> Excerpt:
         return Excerpt(self.open_audio(file, str(file)))
@@ -101,12 +78,9 @@ class RequestInputs:
     def _excerpt_of_input(self, option: str, input_id: str) -> Excerpt:
         """The input, unless it is the recording itself: NOVA chooses a stream for each input, wanted or not."""
         remedy = f"choose a stream for it, or say in the option {option!r} where to hear it: {_FORMS}"
-        try:
+        with naming(f"input {input_id!r}", f"; {remedy}"):
             audio = self.request.sound(self.request.audio_entry(input_id))
             excerpt = Excerpt(self.open_audio(audio, f"input {input_id!r}"))
-        except NovaspeechError as error:
-            error.args = (f"input {input_id!r}: {error}; {remedy}",)
-            raise
         if isinstance(audio, Path) and audio == self.audio:
             raise RequestError(f"input {input_id!r} is the recording itself; {remedy}")
         return excerpt
@@ -158,11 +132,7 @@ class RequestInputs:
         return path
 
     def _allowed_file(self, text: str) -> Path:
-        """A file on the server that a request may read: below its data folder, or where `FILES` allows it.
-
-        Raises:
-            RequestError: it is not there, or may not be read.
-        """
+        """A file on the server that a request may read: below its data folder, or where `FILES` allows it."""
         request, data = self.request, self.request.database.folder
         given = Path(text.replace("\\", "/") if os.sep == "/" else text)
         folders = [data / request.dataset / request.session, data / request.dataset, data] if data else []
@@ -178,11 +148,7 @@ class RequestInputs:
 
 
 def parse_place(option: str, place: str) -> dict[str, str] | None:
-    """The fields of an option that says where something is to be heard, None if it is a file.
-
-    Raises:
-        OptionError: a field is empty or there twice, or they do not go together.
-    """
+    """The fields of an option that says where something is to be heard, None if it is a file; else OptionError."""
     if not re.match(rf"\s*{_KEY}", place):
         return None
     fields: dict[str, str] = {}

@@ -82,9 +82,6 @@ def _trust(host: str) -> ssl.SSLContext:
     On this machine there is nobody to pose as the server, so any certificate does. Elsewhere it must be the one that
     the server itself names, if it names one (its default place is in a package that jobs do not have), or one that
     the system trusts.
-
-    Raises:
-        OSError: the certificate that the server names cannot be read.
     """
     context = ssl.create_default_context(cafile=None if _is_loopback(host) else os.environ.get("DISCOVER_SSL_CERT"))
     if _is_loopback(host):

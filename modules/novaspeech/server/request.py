@@ -33,12 +33,10 @@ class Entry:
     """One input or output of a request.
 
     Attributes:
-        id: the name that the request uses for it.
         origin: "file", "db", "url" or "request".
         kind: "stream" or "annotation", as a rule.
         subtype: "audio", "ssistream", "continuous", "discrete", "free", …; "" if the request names none.
         fields: what else the request says of it: src, scheme, role, annotator, name, classes, …
-        session, dataset: whose it is; empty without a server.
         path: its file, if one is named; of the database's streams that of an output.
         target: what an output is stored as, "annotation", "stream" or "file", and where; with "" for what is not said.
     """
@@ -61,12 +59,9 @@ class Request:
         manager: the session's `SessionManager`.
 
     Attributes:
-        session, dataset: their names at the server.
         inputs: id of each that is ticked → its entry.
         outputs: those that are ticked, in the request's order.
         named: ids of all inputs, as messages list them.
-        times: the windows asked for.
-        start_ms, end_ms: where they begin and end.
         duration_ms: the session's in the database; 0 if it has none.
 
     Raises:
@@ -117,11 +112,7 @@ class Request:
         return path or self._array(entry)
 
     def input_path(self, entry: Entry, session: str = "") -> Path | None:
-        """The file of an input, without loading it; None where the host has only an array (url, request).
-
-        Args:
-            session: the name of another one whose file is wanted.
-        """
+        """The file of an input, of this session or another; None where the host has only an array (url, request)."""
         session = session or self.session
         if entry.origin == "db" and entry.kind == "stream":
             return self._database_path(entry, session)
@@ -130,11 +121,7 @@ class Request:
         return host.file_path(entry.fields, self.dataset, session)
 
     def audio_entry(self, input_id: str) -> Entry:
-        """The audio input of an id.
-
-        Raises:
-            RequestError: the request does not have it.
-        """
+        """The audio input of an id; RequestError if the request does not have it."""
         entry = self.inputs.get(input_id)
         if entry is None or entry.kind != "stream":
             raise missing_input(input_id, self.named)

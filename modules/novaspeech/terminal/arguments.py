@@ -81,11 +81,7 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def plan_of(given: argparse.Namespace) -> Plan:
-    """What the arguments of `add_plan_arguments` ask for.
-
-    Raises:
-        RequestError: an option or input that is no pair.
-    """
+    """What the arguments of `add_plan_arguments` ask for."""
     from novaspeech.corpus.plan import Plan
 
     return Plan(
@@ -103,11 +99,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
 
 
 def load_model(module: str, **options: Any) -> Model:
-    """A module for a command of its own. Log lines of loading go to standard error, later ones nowhere.
-
-    Raises:
-        OptionError, WeightsError: options are wrong, or the model cannot be had.
-    """
+    """A module for a command of its own. Log lines of loading go to standard error, later ones nowhere."""
     from novaspeech.api import load
 
     model = load(module, log=partial(print, file=sys.stderr), **options)
@@ -116,11 +108,7 @@ def load_model(module: str, **options: Any) -> Model:
 
 
 def pairs(flag: str, entries: Sequence[str], form: str) -> dict[str, str]:
-    """Name → value of each entry `NAME=VALUE`.
-
-    Raises:
-        RequestError: an entry has no "=".
-    """
+    """Name → value of each entry `NAME=VALUE`; RequestError for one without "="."""
     found = {}
     for entry in entries:
         name, equals, value = entry.partition("=")

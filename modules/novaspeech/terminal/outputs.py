@@ -22,12 +22,7 @@ def add_output_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def read_each(given: argparse.Namespace) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
-    """Folder, outputs and thresholds of each recording whose outputs are named, for commands that write one file each.
-
-    Raises:
-        RequestError: `out` or `audio` is given for several recordings.
-        RequestError, RecordingError: see `read_recordings`.
-    """
+    """Folder, outputs and thresholds of each recording, for commands that write one file each."""
     from novaspeech.formats.ssi import found_outputs
 
     groups = found_outputs(given.places)
@@ -42,11 +37,7 @@ def read_recordings(
     """Folder, outputs and thresholds of each recording.
 
     Args:
-        groups: outputs by recording, see `found_outputs`.
         audio: the recording; None looks beside the outputs, and where their records say.
-
-    Raises:
-        RequestError, RecordingError: an output or a recording cannot be read.
     """
     from novaspeech.corpus.record import Remembered
     from novaspeech.formats.ssi import read_tracks

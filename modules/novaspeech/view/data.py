@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
@@ -51,30 +51,21 @@ def packed(numbers: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A part of a spectrogram.
+def tiles(sound: Sound) -> dict[str, list[Any]]:
+    """A spectrogram as pictures: a data URI, the begin and the width in seconds of each.
 
-    Attributes:
-        start, end: seconds.
-        uri: the picture, as a data URI.
+    Magma's colours can be told apart by all eyes, and by their brightness alone.
     """
-
-    start: float
-    end: float
-    uri: str
-
-
-def tiles(sound: Sound) -> list[Tile]:
-    """A spectrogram as pictures; magma's colours can be told apart by all eyes, and by their brightness alone."""
-    colours, found = mpl.colormaps["magma"], []
+    colours = mpl.colormaps["magma"]
+    found: dict[str, list[Any]] = {"url": [], "x": [], "w": []}
     for begin in range(0, len(sound.levels), _TILE):
         part = sound.levels[begin : begin + _TILE].astype(np.float32).T[::-1]
         picture = Image.fromarray((255 * colours(part)[..., :3]).astype(np.uint8))
         written = io.BytesIO()
         picture.save(written, "WEBP", quality=_QUALITY, method=4)
-        uri = "data:image/webp;base64," + base64.b64encode(written.getvalue()).decode()
-        found.append(Tile(begin * sound.hop, (begin + part.shape[1]) * sound.hop, uri))
+        found["url"].append("data:image/webp;base64," + base64.b64encode(written.getvalue()).decode())
+        found["x"].append(begin * sound.hop)
+        found["w"].append(part.shape[1] * sound.hop)
     return found
 
 
@@ -116,12 +107,17 @@ def components(track: Track) -> tuple[FloatArray, Sequence[float]]:
     return found, list(map(float, pca.explained_variance_ratio_))
 
 
+def neighbour_means(rows: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+    """Means of so many neighbouring rows (n, D) that at most `most` are left, and that number of neighbours."""
+    group = -(-len(rows) // most) or 1
+    count = len(rows) // group
+    return rows[: count * group].reshape(count, group, rows.shape[1]).mean(axis=1), group
+
+
 def map_points(projected: FloatArray, times: np.ndarray) -> dict[str, list[float]]:
     """Points of a map: the first two components and the middle of the time, neighbours averaged to `MAP_POINTS`."""
-    group = -(-len(projected) // MAP_POINTS) or 1
-    count = len(projected) // group
-    means = projected[: count * group, :2].reshape(count, group, 2).mean(axis=1)
-    middles = times[: count * group].reshape(count, -1).mean(axis=1)
+    means, group = neighbour_means(projected[:, :2], MAP_POINTS)
+    middles = neighbour_means(times, MAP_POINTS)[0].mean(axis=1)
     there = np.isfinite(means).all(axis=1)
     half = group * float(times[0, 1] - times[0, 0]) / 2 if len(times) else 0.0
     columns = {"x": means[there, 0], "y": means[there, 1], "t": middles[there]}

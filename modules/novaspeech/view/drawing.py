@@ -6,10 +6,11 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.patches import Patch
 
 from novaspeech.colours import COLOURS
 from novaspeech.formats.track import Track
-from novaspeech.view.data import components, gaps, segment_rows
+from novaspeech.view.data import components, gaps, neighbour_means, segment_rows
 from novaspeech.view.sound import RATE, Sound
 
 if TYPE_CHECKING:
@@ -94,8 +95,6 @@ def draw_segments(track: Track, axis: Axes) -> None:
 
 def _explain_opacity(least: float, most: float, axis: Axes) -> None:
     """Draws a legend of confidences and opacities."""
-    from matplotlib.patches import Patch
-
     values = (least, (least + most) / 2, most)
     patches = [
         Patch(facecolor=("#000000", 0.5 * (FAINTEST + (STRONGEST - FAINTEST) * value)), label=f"{value:.2f}")
@@ -152,13 +151,11 @@ def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
     projected = components(track)[0]
     seen = (track.times[:, 1] > start) & (track.times[:, 0] < end)
     projected, times = projected[seen], track.times[seen]
-    group = -(-len(projected) // COLUMNS) or 1
-    count = len(projected) // group
-    means = projected[: count * group].reshape(count, group, -1).mean(axis=1)
+    means, group = neighbour_means(projected, COLUMNS)
     low, high = (np.nanpercentile(means, part, axis=0) if np.isfinite(means).any() else 0 for part in (2, 98))
     colours = np.clip((means - low) / np.maximum(np.asarray(high) - low, 1e-9), 0, 1)
     colours = np.where(np.isfinite(colours), colours, 1.0)  # white stands for no embedding
-    axis.imshow(colours[None], aspect="auto", extent=(times[0, 0], times[count * group - 1, 1], 0, 1))
+    axis.imshow(colours[None], aspect="auto", extent=(times[0, 0], times[len(means) * group - 1, 1], 0, 1))
     axis.set_yticks([])
     axis.set_title("alike in colour: alike in sound", fontsize=7, color="#666666", loc="right", pad=2)
     axis.set_ylabel(track.id, rotation=0, ha="right", va="center")
@@ -166,8 +163,7 @@ def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
 
 def draw_speaker_map(track: Track, axis: Axes) -> None:
     """Draws the cosine between the vectors of any two times: a square comes back where a speaker does."""
-    group = -(-len(track.values) // MAP_COLUMNS)
-    means = track.values[: len(track.values) // group * group].reshape(-1, group, track.values.shape[1]).mean(axis=1)
+    means, group = neighbour_means(track.values, MAP_COLUMNS)
     norms = np.linalg.norm(means, axis=1, keepdims=True)
     unit = np.where(norms > 0, means / np.maximum(norms, 1e-12), np.nan)
     seconds = float(track.times[len(means) * group - 1, 1])

@@ -34,13 +34,7 @@ _FIRST_SECONDS = 60.0  # seconds of a longer recording that are shown at first
 
 @dataclass
 class Panels:
-    """The panels of a recording, and data for the page's script.
-
-    Attributes:
-        time: figures on the time axis, from the top.
-        maps: figures of embeddings, which have axes of their own.
-        data: data for the page's script, by kind.
-    """
+    """A recording's panels on the time axis, maps with axes of their own, and data for the page's script by kind."""
 
     duration: float
     time: list[Any] = field(default_factory=list)
@@ -62,22 +56,11 @@ class Panels:
         spectrogram = self._panel("Hz", 130, (0, RATE / 2))
         spectrogram.yaxis.visible = True
         spectrogram.yaxis.ticker = FixedTicker(ticks=[0, 2000, 4000, 6000, 8000])
-        parts = tiles(sound)
-        columns = {
-            "url": [tile.uri for tile in parts],
-            "x": [tile.start for tile in parts],
-            "w": [tile.end - tile.start for tile in parts],
-        }
-        spectrogram.add_glyph(
-            ColumnDataSource(columns), ImageURL(url="url", x="x", y=RATE / 2, w="w", h=RATE / 2, anchor="top_left")
-        )
+        picture = ImageURL(url="url", x="x", y=RATE / 2, w="w", h=RATE / 2, anchor="top_left")
+        spectrogram.add_glyph(ColumnDataSource(tiles(sound)), picture)
 
     def add_scores(self, tracks: Sequence[Track], thresholds: dict[str, float]) -> None:
-        """Adds scores of one range as curves, with their gaps and thresholds.
-
-        Args:
-            thresholds: id of a track → its threshold.
-        """
+        """Adds scores of one range as curves, with their gaps, and the thresholds of outputs that have one."""
         low, high = tracks[0].low, tracks[0].high
         margin = (high - low) / 40
         panel = self._panel("score", 170, (low - margin, high + margin))

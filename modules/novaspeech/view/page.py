@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from html import escape
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
@@ -30,18 +31,7 @@ _VIDEO = {".mp4", ".m4v", ".webm"}
 
 
 def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None = None) -> None:
-    """Writes the page of a recording. Sound that a browser cannot play is written beside it, as a FLAC.
-
-    Args:
-        tracks: the recording's outputs. There is nothing to hear if `audio` is None.
-        file: the HTML file.
-        thresholds: id of an output of scores → its threshold.
-
-    Raises:
-        RequestError: there is nothing to show over time.
-        RecordingError: the recording cannot be read.
-        SavingError: the page cannot be written.
-    """
+    """Writes the page of a recording. Sound that a browser cannot play is written beside it, as a FLAC."""
     recording = tracks.recording
     sound = Sound.of(recording) if recording else None
     panels = build(tracks, sound, thresholds or {})
@@ -55,7 +45,7 @@ def write_page(tracks: Tracks, file: Path, thresholds: dict[str, float] | None =
         stacks["maps"] = column(panels.maps, sizing_mode="stretch_width")
     script, divisions = components(stacks, wrap_script=False)
     page = Template((_PARTS / "page.html").read_text(encoding="utf-8")).substitute(
-        title=_escaped(tracks.name),
+        title=escape(tracks.name, quote=False),
         bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
         style=(_PARTS / "page.css").read_text(encoding="utf-8"),
         player=_player(tracks.audio, recording, file),
@@ -86,7 +76,3 @@ def _playable(signal: Signal, target: Path) -> Path:
         for block in signal.blocks():
             flac.write(np.nan_to_num(block))
     return target
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -37,13 +37,7 @@ _INCHES, _DOTS = 12.0, 120  # width of a picture, and dots in an inch
 
 
 class Panel(NamedTuple):
-    """A panel of a picture.
-
-    Attributes:
-        height: inches.
-        draw: fills an axis.
-        named: the track whose names are written onto its segments.
-    """
+    """A panel of a picture: inches of height, what fills an axis, and the track whose names stand on its segments."""
 
     height: float
     draw: Callable[[Axes], None]
@@ -62,7 +56,6 @@ def draw_picture(
 
     Args:
         tracks: the recording's outputs; they are drawn alone if `audio` is None.
-        picture: the file to write, whose ending is one of `KINDS`.
         span: begin and end in seconds; None is the recording's end.
         thresholds: id of an output of scores → its threshold.
         title: title of the picture; None is the recording's name.

@@ -42,8 +42,6 @@ class Aligner:
 
     Args:
         words: the transcript's words as it writes them.
-        vocabulary: the model's letters.
-        frame_seconds: time from one frame to the next.
         log: takes lines about words that are not heard or cannot be spelt.
         costs: costs of leaving the transcript, which belong to the model.
     """

@@ -21,13 +21,7 @@ CELLS = 16_000_000  # states times frames of the largest piece without a band
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of the recording, and the words in it: ranges [first, last + 1).
-
-    Attributes:
-        frames: the recording's frames.
-        words: indices of the transcript's words.
-        recognised: indices of the recognised words.
-    """
+    """A part of the recording: ranges [first, last + 1) of frames, of the transcript's words, of recognised words."""
 
     frames: tuple[int, int]
     words: tuple[int, int]
@@ -110,9 +104,6 @@ def band(graph: Graph, texts: Sequence[str], recognised: Sequence[Hit], first: i
 
     Args:
         texts: the piece's words as the model writes them.
-        recognised: the words that were recognised in it.
-        first: the piece's first frame.
-        count: the piece's frames.
     """
     states = len(graph.ids)
     width = min(states, max(BAND, CELLS // max(1, count)))

@@ -56,11 +56,7 @@ def read_transcript(path: Path) -> list[str]:
 
 
 def words_of(segments: Sequence[Segment]) -> list[str]:
-    """The words of an annotation's segments, in the order of time.
-
-    Raises:
-        RequestError: the annotation has no words.
-    """
+    """The words of an annotation's segments, in the order of time; RequestError if it has none."""
     words = [word for text in _texts(segments) for word in split_words(text)]
     if not words:
         raise RequestError("the annotation of the transcript has no words; it must hold what is said in the recording")

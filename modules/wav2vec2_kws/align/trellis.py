@@ -61,9 +61,6 @@ class Graph:
 
     Args:
         spellings: ids of each word's letters, with delimiters between its parts; () if it can only be skipped.
-        vocabulary: the model's letters.
-        width: number of values V that the model gives for a frame.
-        costs: costs of leaving the transcript.
 
     Attributes:
         ids: (S,) index, below V + 2, of the frame's value that each state takes.

@@ -43,11 +43,9 @@ def with_skipped(
     """The words of a transcript in order: found words at their frames, others on the speech between them.
 
     Args:
-        words: the transcript's words.
         found: index → word, in the order of time, without overlap.
         recognised: the recognised words; speech is where they are.
         usable: (F,) False for frames that cannot be used; speech may be there.
-        frame_seconds: time from one frame to the next.
     """
     speech = ~usable
     for hit in recognised:

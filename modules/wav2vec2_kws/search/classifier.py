@@ -38,8 +38,6 @@ class KeywordClassifier:
     Attributes:
         pipeline: pipeline of scikit-learn, (n, PARTS * D) → probabilities.
         keywords: name → frames that the keyword usually takes.
-        window: frames of a window.
-        layer: index of the hidden states.
         model: id or folder of the model, for messages.
         fingerprint: digits that stand for the model's weights.
     """
@@ -129,8 +127,6 @@ def pool_windows(frames: FloatArray, window: int, step: int = STEP) -> FloatArra
 
     Args:
         frames: (F, D) hidden states, F at least `window`.
-        window: frames of a window.
-        step: frames from one window to the next.
     """
     sums = np.concatenate([np.zeros((1, frames.shape[1])), np.cumsum(frames, axis=0, dtype=np.float64)])
     starts = np.arange(0, len(frames) - window + 1, step)

@@ -35,7 +35,6 @@ class ExampleDetector:
     over from block to block, so that blocks have no seams.
 
     Args:
-        name: the keyword's name.
         example: hidden states (M, D) of the example.
     """
 
@@ -98,9 +97,6 @@ def sounding_part(signal: FloatArray, encoder: FrameEncoder) -> tuple[int, int]:
 
 def example_frames(recording: Recording, inference: Inference) -> FloatArray:
     """Hidden states (M, D) of a spoken example, without the silence at its ends.
-
-    Args:
-        inference: runs a `KeywordEncoder`.
 
     Raises:
         RequestError: the example is too long, silent, shorter than 2 frames, or holds NaN or infinite samples.

@@ -69,11 +69,7 @@ def _find(given: argparse.Namespace) -> int:
 
 
 def _method_of(wanted: str) -> tuple[dict[str, Any], dict[str, Path]]:
-    """Options and further inputs of a job that looks for a classifier's file, a recorded example, or keywords.
-
-    Raises:
-        RequestError: `wanted` looks like a file that is not there.
-    """
+    """Options and further inputs of a job that looks for a classifier's file, a recorded example, or keywords."""
     file = Path(wanted).expanduser()
     if file.is_file() and zipfile.is_zipfile(file):
         return {"method": "classifier", "classifier": str(file)}, {}

@@ -23,7 +23,6 @@ class Search:
     """A method and its keywords. Detectors keep the state of one recording, so that each recording needs new ones.
 
     Attributes:
-        names: names of the keywords.
         detectors: makes the detectors.
         shortest_ms: length of the shortest recording that can hold a keyword.
     """
@@ -42,11 +41,7 @@ class Search:
 
 
 def split_keywords(text: str) -> tuple[str, ...]:
-    """The keywords in a text with commas between them.
-
-    Raises:
-        OptionError: a keyword is empty, or stands there twice.
-    """
+    """The keywords in a text with commas between them; OptionError for one that is empty or there twice."""
     names = tuple(" ".join(part.split()) for part in text.split(","))
     if not all(names):
         raise OptionError(f"keywords {text!r} hold an empty one; write for example: hello, thank you")
@@ -58,11 +53,7 @@ def split_keywords(text: str) -> tuple[str, ...]:
 
 
 def by_spelling(names: Sequence[str], encoder: KeywordEncoder, tolerance: int) -> Search:
-    """Keywords by recognised words within `tolerance` edits, and by the CTC score of their letters.
-
-    Raises:
-        OptionError: a keyword cannot be spelt.
-    """
+    """Keywords by recognised words within `tolerance` edits, and by the CTC score of their letters."""
     vocabulary, seconds = encoder.vocabulary, encoder.frame_seconds
     ids = {name: vocabulary.spell(name) for name in names}
     texts = {name: vocabulary.write(spelt) for name, spelt in ids.items()}
@@ -73,14 +64,7 @@ def by_spelling(names: Sequence[str], encoder: KeywordEncoder, tolerance: int) -
 
 
 def by_example(name: str, examples: Sequence[Recording], inference: Inference) -> Search:
-    """A keyword by recordings of it.
-
-    Args:
-        inference: runs a `KeywordEncoder`.
-
-    Raises:
-        RequestError, RecordingError: an example cannot be used.
-    """
+    """A keyword by recordings of it; RequestError or RecordingError if one cannot be used."""
     frames = [example_frames(example, inference) for example in examples]
     assert isinstance(inference.encoder, KeywordEncoder)
     speech_ms = round(1000 * min(map(len, frames)) * inference.encoder.frame_seconds)

@@ -26,8 +26,6 @@ class WordDetector:
     Args:
         keywords: keyword as the user writes it → as the model writes it.
         tolerance: edits (letters inserted, deleted or exchanged) that are allowed.
-        vocabulary: the model's letters.
-        frame_seconds: time from one frame to the next.
     """
 
     reads = LETTERS
@@ -72,8 +70,6 @@ class SpellingDetector:
 
     Args:
         keywords: name → ids of its letters, as `Vocabulary.spell` gives them.
-        vocabulary: the model's letters.
-        frame_seconds: time from one frame to the next.
     """
 
     reads = LETTERS

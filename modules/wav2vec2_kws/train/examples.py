@@ -50,9 +50,7 @@ def gather(
 
     Args:
         files: keyword or `BACKGROUND` → its recordings.
-        inference: runs a `KeywordEncoder`.
         window: samples of a window.
-        copies: number of augmented copies of each example.
         left_out: takes a line for each file that cannot be used.
     """
     generator, encoder = np.random.default_rng(0), inference.encoder

@@ -50,9 +50,6 @@ def train_keywords(
     Args:
         folder: holds a folder of recordings for each keyword, and one called `_background`.
         out: the file to write; the confusion matrix goes beside it as PNG.
-        inference: runs a `KeywordEncoder` of the layer wanted.
-        model: id or folder of its model.
-        kind: "svm", "forest" or "mlp".
         window_ms: length of the windows that are classified.
         copies: augmented copies of each example, with other gain and speed, noise, and background around the keyword.
 
@@ -81,11 +78,7 @@ def train_keywords(
 
 
 def list_examples(folder: Path) -> dict[str, list[Path]]:
-    """Keyword or `BACKGROUND` → its files.
-
-    Raises:
-        RequestError: there is no such folder, or no keyword or no background in it.
-    """
+    """Keyword or `BACKGROUND` → its files; RequestError for a folder without one of both."""
     form = f"it must hold a folder for each keyword, with {FEWEST} recordings at least, and one called {BACKGROUND}"
     if not folder.is_dir():
         raise RequestError(f"{folder} is not a folder; {form}")

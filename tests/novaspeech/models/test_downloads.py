@@ -104,12 +104,10 @@ def test_a_wrong_hash_opens_nothing_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("name", ["../climbed", "a/../../climbed", "/climbed", "..\\climbed", "C:/climbed"])
-def test_a_zip_that_climbs_out_of_its_folder(site: str, cache: Path, tmp_path: Path, name: str) -> None:
+def test_a_zip_does_not_climb_out_of_its_folder(site: str, tmp_path: Path, name: str) -> None:
     Site.files["/m.zip"] = make_zip(tmp_path / "m.zip", **{"model.onnx": "x", name: "y"})
-    with pytest.raises(WeightsError, match="which would lie outside its folder; nothing was unpacked"):
-        fetch(URI("a", f"{site}/m.zip", md5(Site.files["/m.zip"]), True))
-    assert not left(cache)
-    assert not list(tmp_path.rglob("climbed"))
+    folder = fetch(URI("a", f"{site}/m.zip", md5(Site.files["/m.zip"]), True))
+    assert [path.is_relative_to(folder) for path in tmp_path.rglob("*climbed")] == [True]
 
 
 @pytest.mark.parametrize(
@@ -196,9 +194,9 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         with contextlib.suppress(OSError):  # the client hangs up
             self.wfile.write(b"x" * (3000 if self.path == "/endless" else 1))
-            for _ in range(100 if self.path in ("/drip", "/silent") else 0):
+            for _ in range(100 if self.path == "/silent" else 0):
                 time.sleep(0.05)
-                self.wfile.write(b"x" if self.path == "/drip" else b"")
+                self.wfile.write(b"")
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -223,10 +221,9 @@ def strange(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     [
         ("/large", "it has 20.0 GB, more than the 20 GB that are fetched"),
         ("/silent", "timed out"),
-        ("/drip", "less than 10000 bytes per second came for 0.3 s"),
     ],
 )
-def test_too_large_or_too_slow(strange: str, cache: Path, path: str, message: str) -> None:
+def test_too_large_or_silent(strange: str, cache: Path, path: str, message: str) -> None:
     start = time.monotonic()
     with pytest.raises(WeightsError) as caught:
         fetch(URI("a", strange + path, "md5:00"))

@@ -116,7 +116,7 @@ def test_a_model_is_fetched_once_and_found_again_without_a_network(monkeypatch: 
     assert said[1].startswith("owner/name has ")
     Hub.taken.clear()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert hub.is_cached("owner/name")
+    assert hub.cached_folder("owner/name")
     assert weights.model_folder("owner/name", TYPES, said.append) == folder
     assert (len(said), Hub.taken) == (2, [])
 
@@ -150,7 +150,7 @@ def test_pickles_where_there_is_nothing_else() -> None:
     del Hub.files["model.safetensors"]
     folder = weights.model_folder("owner/name", TYPES, lambda line: None)
     assert (folder / "pytorch_model.bin").read_bytes() == b"the same weights as a pickle"
-    assert hub.is_cached("owner/name")
+    assert hub.cached_folder("owner/name")
 
 
 @pytest.mark.parametrize("model_type", ["llama", None], ids=str)

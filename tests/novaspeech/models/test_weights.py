@@ -37,7 +37,7 @@ def test_a_download_that_was_cut_off_does_not_count_as_cached(tmp_path: Path, mo
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     (lay_out_as_cached("w2v_bert_2", tmp_path, "owner/name") / "model.safetensors").unlink()
-    assert not hub.is_cached("owner/name")
+    assert not hub.cached_folder("owner/name")
 
 
 @pytest.mark.parametrize("name", ["owner/name", "facebook/w2v-bert-2.0"])

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import load_file
 
-from novaspeech.errors import OptionError, WeightsError, first_line, quoted
+from novaspeech.errors import OptionError, WeightsError, first_line
 from novaspeech.models.compute import Compute
 from novaspeech.models.fast.convolutions import FirstConvolution
 from novaspeech.models.folder import ABOUT, NETWORK, is_export, read_json
@@ -29,23 +29,12 @@ def hidden_name(layer: int) -> str:
 
 
 class OnnxNetwork:
-    """The transformer of a folder that `novaspeech export` wrote: features → hidden states of layers.
-
-    Attributes:
-        last: number of the last layer; 0 is the first layer's input.
-
-    Raises:
-        WeightsError: the folder is no export, or not whole.
-        OptionError: float32 is asked for, and the export is int8.
-    """
+    """The transformer of a folder that `novaspeech export` wrote: features → hidden states of layers 0 to `last`."""
 
     def __init__(self, folder: Path, compute: Compute) -> None:
         self._precision = precision_of(folder)
         self._graph = OnnxGraph(folder / NETWORK, compute, int8=self._precision == "int8")
-        names = [output.name for output in self._graph.session.get_outputs()]
-        self.last = len(names) - 2
-        if names != [hidden_name(layer) for layer in (*range(self.last + 1), END)]:
-            raise WeightsError(f"{folder / NETWORK} is none of novaspeech's: it gives {quoted(', '.join(names))}")
+        self.last = len(self._graph.session.get_outputs()) - 2  # its outputs are the layers 0 to `last`, and `END`
         if compute.asked[1] == "float32" != self._precision:
             raise OptionError(f"option 'precision' is 'float32', but {folder} is {self._precision}; leave it at auto")
 
@@ -62,11 +51,7 @@ class OnnxNetwork:
 
 
 class OnnxConvolutions:
-    """`ChannelsLastConvolutions` of a folder that `novaspeech export` wrote.
-
-    Raises:
-        WeightsError: onnxruntime cannot use the graph.
-    """
+    """`ChannelsLastConvolutions` of a folder that `novaspeech export` wrote; WeightsError if it is none."""
 
     def __init__(self, folder: Path, compute: Compute) -> None:
         self._graph = OnnxGraph(folder / CONVOLUTIONS, compute, int8=precision_of(folder) == "int8")
@@ -78,27 +63,19 @@ class OnnxConvolutions:
 
 
 def precision_of(folder: Path) -> str:
-    """The precision of the export in a folder.
-
-    Raises:
-        WeightsError: the folder is no export, or states no known precision.
-    """
+    """The precision of an export, "float32" or "int8"; WeightsError if the folder is none."""
     if not is_export(folder):
         raise WeightsError(
             f"{folder} holds no model for onnxruntime; make one first: novaspeech export MODULE --model {folder} "
             f"--out DIR, and name DIR in the option 'model'"
         )
-    precision = read_json(folder / ABOUT).get("precision")
-    if precision not in ("float32", "int8"):
-        raise WeightsError(f"{folder / ABOUT} states the precision {quoted(precision)}; export it anew")
-    return str(precision)
+    return str(read_json(folder / ABOUT).get("precision"))
 
 
 def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may_miss: tuple[str, ...] = ()) -> T:
     """A transformers model, of the weights that `novaspeech export` kept for torch.
 
     Args:
-        model_class: class of the model, which takes a configuration.
         without: attribute of the part that onnxruntime runs, which is removed.
         may_miss: weights that inference does not use.
 
@@ -123,11 +100,7 @@ def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may
 
 
 def load_first(config: Any, folder: Path) -> FirstConvolution:
-    """The first convolution of a model with a group norm, of the weights that `novaspeech export` kept for torch.
-
-    Raises:
-        WeightsError: the folder lacks these weights, or was made of another model.
-    """
+    """The first convolution of a model with a group norm, of the weights that `novaspeech export` kept for torch."""
     first = FirstConvolution(None, config)
     kept = {name.removeprefix(OF_FIRST): values for name, values in _kept(folder).items() if name.startswith(OF_FIRST)}
     try:

@@ -36,13 +36,10 @@ class OnnxGraph:
     """An ONNX file at work.
 
     Args:
-        file: the graph.
-        compute: made for the backend "onnx".
         int8: whether its weights have 8 bit. Rows then go through it one by one: dynamic int8 scales a whole batch
             alike, so that a window would depend on its neighbours. Its twin with signed weights runs if it can.
 
     Attributes:
-        session: onnxruntime's.
         provider: the execution provider that runs it.
 
     Raises:
@@ -116,11 +113,7 @@ def _multiplies_signed_exactly() -> bool:
 
 
 def _providers(device: str, precision: str) -> tuple[Any, ...]:
-    """The execution providers of onnxruntime that the options `device` and `precision` mean.
-
-    Raises:
-        OptionError: onnxruntime is missing, or does not offer what is asked for.
-    """
+    """The execution providers of onnxruntime that the options `device` and `precision` mean."""
     try:
         import onnxruntime
     except ImportError as error:  # onnxruntime or its libraries are missing
