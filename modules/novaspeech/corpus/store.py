@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import secrets
@@ -52,6 +53,16 @@ def opened(place: str) -> tuple[Any, str]:
     return filesystem, path
 
 
+@contextmanager
+def _if_there() -> Iterator[None]:
+    """Inside, it is no error that a file is not there, be it for a name that none can have."""
+    try:
+        yield
+    except OSError as error:
+        if not (isinstance(error, (FileNotFoundError, NotADirectoryError)) or error.errno == errno.ENAMETOOLONG):
+            raise
+
+
 class Store:
     """A folder or URL of many results; files go by their paths in it, with "/".
 
@@ -67,20 +78,20 @@ class Store:
 
     def read(self, name: str) -> bytes | None:
         """What a file holds; None if it is not there."""
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with _if_there():
             content: bytes = self._files.cat_file(self._place(name))
             return content
         return None
 
     def remove(self, name: str) -> None:
         """Removes a file if it is there."""
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with _if_there():
             self._files.rm_file(self._place(name))
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None if it is not there."""
         self._files.invalidate_cache()
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with _if_there():
             return int(self._files.info(self._place(name))["size"])
         return None
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,8 +69,8 @@ def statuses(file: str = "out/emow2v.report.jsonl") -> dict[str, str]:
 
 
 def command(model: Path, *more: str, inputs: Sequence[str] = ("talks",), out: str = "out") -> list[str]:
-    """The same for a process of its own."""
-    words = [sys.executable, "-m", "novaspeech", "run", "emow2v", *inputs, "--out", out, "--set", f"model={model}"]
+    """The same for a Python of its own."""
+    words = ["-m", "novaspeech", "run", "emow2v", *inputs, "--out", out, "--set", f"model={model}"]
     return [*words, *OUTPUTS, *more]
 
 

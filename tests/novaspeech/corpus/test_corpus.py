@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -263,7 +264,7 @@ def test_killed_at_any_moment_it_goes_on_and_leaves_nothing_in_part(run: Run, mo
     threads = str(torch.get_num_threads())  # which decide how sums are rounded
     environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "OMP_NUM_THREADS": threads}
     for ended, more in ((0, ()), (1, ("--jobs", "2")), (3, ())):
-        process = subprocess.Popen(command(model, *more), stderr=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen([sys.executable, *command(model, *more)], stderr=subprocess.DEVNULL, env=environment)
         try:
             until(lambda: done() >= ended, 60)  # noqa: B023
             time.sleep(0.02)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_from_a_bucket_to_a_bucket_the_results_are_the_same(
     files, server = s3
     run(out="whole")
     server.share = 0.05
-    words = command(model, inputs=["s3://lab/talks"], out="s3://lab/out")
+    words = [sys.executable, *command(model, inputs=["s3://lab/talks"], out="s3://lab/out")]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "TMPDIR": str(Path.cwd())}
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env=environment)
     try:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def test_ctrl_c_leaves_nothing_half_done_and_says_how_to_go_on(talks: Path, mode
     Path("list.jsonl").write_text(
         "".join(f'{{"audio_filepath": "long/{name}.wav", "duration": {1 + 9000 * (name == "2")}}}\n' for name in "012")
     )
-    words = command(model, "--jobs", jobs, inputs=["list.jsonl"])  # which has the short one first
+    words = [sys.executable, *command(model, "--jobs", jobs, inputs=["list.jsonl"])]  # which has the short one first
     environment = os.environ | {"PYTHONPATH": str(ROOT / "modules")}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, env=environment, text=True)
     try:

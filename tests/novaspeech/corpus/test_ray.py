@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,7 +32,7 @@ OUT = Path("out")
 @contextmanager
 def driver(model: Path, *more: str, inputs: Sequence[str] = ("talks",)) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own, killed at the latest when this is left."""
-    words = command(model, "--engine", "ray", *more, inputs=inputs)
+    words = [sys.executable, *command(model, "--engine", "ray", *more, inputs=inputs)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, env=environment, text=True)
     try:
