@@ -74,19 +74,6 @@ def identity(path: Path, inputs: dict[str, list[Any]], outputs: dict[str, list[A
 RIGHT = {"hidden_states": ["b", 8], "logits": ["b", 3]}
 
 
-def test_a_foreign_file_with_one_window_at_a_time(tmp_path: Path) -> None:
-    encoder = WindowsEncoder(
-        identity(tmp_path / "one.onnx", {"signal": [1, "t"]}, {"hidden_states": [1, 8], "logits": [1, 3]}), ONNX
-    )
-    assert (encoder.max_batch, encoder.dimensions["embedding"]) == (1, 8)
-
-
-def test_a_batch_that_is_free_in_name_only(tmp_path: Path) -> None:
-    # Its outputs are those of one window, whatever comes in.
-    encoder = WindowsEncoder(identity(tmp_path / "free.onnx", {"signal": ["b", "t"]}, RIGHT), ONNX)
-    assert encoder.max_batch == 1
-
-
 @pytest.mark.parametrize(
     ("inputs", "outputs"),
     [
@@ -109,16 +96,6 @@ def test_files_with_other_inputs_or_for_another_task(
     assert "other.onnx is a model of another kind: it takes" in message
     assert "needed are signal (float) [batch, time]" in message
     assert "\n" not in message
-
-
-def test_shapes_that_only_running_shows(tmp_path: Path) -> None:
-    # Both outputs are the signal itself.
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", "t"]) for name in ("signal", *RIGHT)]
-    nodes = [helper.make_node("Identity", ["signal"], [name]) for name in RIGHT]
-    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
-    with pytest.raises(WeightsError, match=r"\(hidden_states \(2, 12345\) and logits \(2, 12345\) for two windows\)"):
-        WindowsEncoder(tmp_path / "a.onnx", ONNX)
 
 
 def test_a_file_that_is_no_onnx(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def test_keywords_are_trained_and_go_on_where_they_were_stopped(
     speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keywords, "_BATCH_SECONDS", 6.0)
+    monkeypatch.setattr(alignment, "_SKIP_COSTS", (4.0, 8.0))
     monkeypatch.setattr(keywords, "Listener", lambda packages: means_of_frames)
     stopped, whole = stopped_and_whole(
         lambda folder: keywords.train(speech, folder, STEPS, 1e-3), tmp_path, monkeypatch
