@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.logging
 import numpy as np
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio import containers
+from novaspeech.audio.av_messages import AvMessages
 from novaspeech.audio.signal import BLOCK_SECONDS
 from novaspeech.audio.soundfile_source import check_rate
 from novaspeech.audio.timeline import Frame, Timeline, without_padding
@@ -51,7 +51,7 @@ class AvSource:
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        self._path, self._messages = path, list[tuple[int, str, str]]()
+        self._path, self._messages = path, AvMessages()
         containers.refuse_list(path)
         self._container = self._opened(reason)
         self._name = str(self._container.format.name)
@@ -66,7 +66,7 @@ class AvSource:
         self._start: int = round((self._track.start_time or 0) * self._track.time_base * self.rate)
         self.zero = self._zero()
         self._has_length = self._container.duration is not None
-        self._end = containers.stated_end(path, self._name, self._track, self._warned(_GUESSED))
+        self._end = containers.stated_end(path, self._name, self._track, self._messages.warn_of(_GUESSED))
         self.seconds = float(self._end or 0)
         self._pauses = containers.avi_pauses(path, self._track.index) if self._name == "avi" else []
         self._shape: tuple[str, str, int] | None = None  # format, layout and rate of the previous frame
@@ -75,7 +75,7 @@ class AvSource:
         self._lost: list[tuple[int, str]] = []  # begin of each undecodable packet, in samples, and why
 
     def _opened(self, reason: str) -> Any:
-        with _captured() as self._messages:
+        with self._messages.captured():
             try:
                 # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
                 return av.open(f"file:{self._path}", options=_ONLY_FILES, metadata_errors="replace")
@@ -117,7 +117,7 @@ class AvSource:
         """
         given, self._next = 0, self._start  # samples so far, and the time of a next frame without timestamp
         begin, end = None, 0
-        with _captured() as messages, self._container:
+        with self._messages.captured(), self._container:
             for packet in self._packets():
                 for frame in self._decoded(packet, given):
                     begin = frame.time if begin is None else begin
@@ -128,7 +128,6 @@ class AvSource:
             if 0 < rest < SHORT_BY_SECONDS * self.rate and containers.has_times(self._name):
                 end = self._lost_until
                 yield Frame(end, np.zeros((0, self.channels), np.float32))
-        self._messages += messages
         self._check(given, 0 if begin is None else begin, end)
 
     def _packets(self) -> Iterator[Any]:
@@ -208,25 +207,20 @@ class AvSource:
         if not given or (stated is not None and end + unseen < stated - SHORT_BY_SECONDS * self.rate):
             states = f"states {max(0, stated - zero) / self.rate:.3f} s of sound" if stated else "has an audio track"
             what = f"only {(end - zero) / self.rate:.3f} s" if given else "nothing"
-            raise self._damaged(f"it {states}, but {what} of it could be read{self._complaint}")
-        counted = not containers.has_times(self._name) and not self._warned(_JOINED)
+            raise self._damaged(f"it {states}, but {what} of it could be read{self._complaint()}")
+        counted = not containers.has_times(self._name) and not self._messages.warn_of(_JOINED)
         inside = any(begin < end for begin, _ in self._lost)  # a packet cut off at the end loses nothing else
         if inside and counted and (stated is None or abs(end - stated) > SHORT_BY_SECONDS / 2 * self.rate):
             raise self._damaged(
-                f"at {(self._lost[0][0] - zero) / self.rate:.3f} s a part cannot be decoded{self._complaint}, and "
+                f"at {(self._lost[0][0] - zero) / self.rate:.3f} s a part cannot be decoded{self._complaint()}, and "
                 "nothing in the file tells how much sound that was: what follows may have moved"
             )
-        if self._warned("File ended prematurely") and stated is None and self._has_length:  # Matroska
-            raise self._damaged(f"something is missing after {(end - zero) / self.rate:.3f} s{self._complaint}")
+        if self._messages.warn_of("File ended prematurely") and stated is None and self._has_length:  # Matroska
+            raise self._damaged(f"something is missing after {(end - zero) / self.rate:.3f} s{self._complaint()}")
 
-    def _warned(self, warning: str) -> bool:
-        return any(warning in line for _, _, line in self._messages)
-
-    @property
     def _complaint(self) -> str:
-        errors = [line for level, _, line in self._messages if level <= av.logging.ERROR]
-        errors += [why for _, why in self._lost[-1:]]
-        return f" ({shortened(errors[0])})" if errors else ""
+        said = [*self._messages.errors(), *(why for _, why in self._lost[-1:])]
+        return f" ({shortened(said[0])})" if said else ""
 
     def _damaged(self, what: str) -> RecordingError:
         return RecordingError(
@@ -239,17 +233,3 @@ class AvSource:
             f"{self._path} is not audio that libsndfile or FFmpeg can read ({shortened(detail)}; libsndfile: "
             f"{shortened(reason)}); give a WAV, FLAC, MP3, M4A or MP4 file that a player plays"
         )
-
-
-@contextlib.contextmanager
-def _captured() -> Iterator[list[tuple[int, str, str]]]:
-    """A list (level, part, line) that takes FFmpeg's messages inside, in place of the terminal."""
-    before = av.logging.get_level(), av.logging.get_skip_repeated()
-    av.logging.set_level(av.logging.WARNING)
-    av.logging.set_skip_repeated(False)  # repeats of another file's message would be reported here
-    try:
-        with av.logging.Capture() as lines:
-            yield lines
-    finally:
-        av.logging.set_level(before[0])
-        av.logging.set_skip_repeated(before[1])
