@@ -75,7 +75,6 @@ def _run(given: argparse.Namespace) -> int:
             bar.log(f"{len(rows)} recordings, {driver.skipped} of them ended before, {len(driver.todo)} to do")
         if given.dry_run:
             return 0
-        stopped = False
         try:
             stopped = driver.run(_engine(given))
         finally:
