@@ -186,7 +186,7 @@ def _name_of(recording: Audio) -> str:
 
 
 def _or_error(name: str, make: Callable[[], T]) -> T | NovaspeechError:
-    """What is made of the recording of a name, or what is wrong with it."""
+    """The made recording of a name, or its error."""
     try:
         with naming(name):
             return make()

@@ -53,7 +53,7 @@ def naming(place: str, remedy: str = "") -> Iterator[None]:
 
 @contextmanager
 def require(use: str, package: str) -> Iterator[None]:
-    """Inside, something is imported that not everybody has; PackageError names the use and the package to install."""
+    """Guards the import, inside, of what not everybody has; PackageError names the use and the package to install."""
     try:
         yield
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What a module found in one recording, as arrays, tables and files."""
+"""Results of a module on one recording, as arrays, tables and files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 def kind_of(output: Output) -> Kind:
-    """What a file holds of an output."""
+    """Kind of file that holds an output."""
     if output.kind == "stream":
         return "vectors"
     return "scores" if output.subtype == "continuous" else "segments"
 
 
 def files_for(name: str, outputs: Iterable[Output], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
-    """Where a recording's outputs are saved; `name` is the recording's.
+    """Paths of a recording's outputs; `name` is the recording's.
 
     Raises:
         OptionError: an unknown format.
@@ -112,7 +112,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
 
     @property
     def seconds(self) -> float:
-        """Of the recording."""
+        """Length of the recording."""
         return self._session.recording.duration_ms / 1000
 
     @property

@@ -86,7 +86,7 @@ def takes_files(folder: Path) -> bool:
 
 @contextmanager
 def whole(file: Path) -> Iterator[Path]:
-    """Where to write a file and those beside it; after the `with` block they are in their place.
+    """A place to write a file and those beside it; after the `with` block they are in their own.
 
     Raises:
         SavingError: it failed, and nothing has changed.
@@ -101,7 +101,7 @@ def whole(file: Path) -> Iterator[Path]:
 
 
 def _failure(file: Path, error: OSError) -> SavingError:
-    """What to say: the file, the system's reason and what to do."""
+    """A message with the file, the system's reason and what to do."""
     # NumPy says of a file that it could write in part only how much, without a number for the reason.
     reason = os.strerror(error.errno) if error.errno else "only a part of it fitted"
     remedy = _REMEDIES.get(error.errno, "mend that and run it again") if error.errno else _PART

@@ -9,7 +9,7 @@ import av.logging
 
 
 class AvMessages:
-    """What FFmpeg says while a file is read; it reaches no terminal."""
+    """Keeps FFmpeg's messages while a file is read; none reaches the terminal."""
 
     def __init__(self) -> None:
         self._lines: list[tuple[int, str, str]] = []  # level, part, line

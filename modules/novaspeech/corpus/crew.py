@@ -110,7 +110,7 @@ def _stopped_at_last(crew: list[M]) -> Iterator[Callable[[M], None]]:
 
 
 def _at_fault(record: Record, reason: str, deaths: int) -> Ended:
-    """What is known of a recording whose process has died so often."""
+    """The end of a recording whose process has died so often."""
     if known := record.ended():
         return known
     record.fault(reason, deaths)

@@ -111,7 +111,7 @@ class Driver:
         return False
 
     def report(self) -> list[Ended]:
-        """What became of each recording, those included that somebody else has done; written where many are done."""
+        """The end of each recording, also of those that another process has done; written where many are done."""
         looked_up = self._looked_up([row for row in self._rows if row.id not in self._known])
         known = {**{ended.id: ended for _, ended in looked_up if ended}, **self._known}
         report = [known.get(row.id) or Ended(row.id, row.place, "not begun") for row in self._rows]
@@ -187,7 +187,7 @@ class Driver:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Inside, SIGTERM, which schedulers send before SIGKILL, does what Ctrl-C does."""
+    """Makes SIGTERM, which schedulers send before SIGKILL, do what Ctrl-C does, inside."""
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt

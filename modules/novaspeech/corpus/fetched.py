@@ -59,7 +59,7 @@ def at_hand(parsed: Options, given: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def one_at_a_time(module: str) -> Iterator[None]:
-    """Inside, nobody else on this machine fetches the published model; if it is there, nobody waits."""
+    """Keeps others on this machine from fetching the published model, inside; if it is there, nobody waits."""
     if published_is_here(module):
         yield
         return
@@ -86,7 +86,7 @@ def _brought(url: str) -> Path:
 
 
 def _listing(url: str) -> tuple[str, Any, str]:
-    """What stands for all that lies at a URL; its file system, and the path in it."""
+    """A hash of all that lies at a URL; its file system, and the path in it."""
     files, root = opened(url.rstrip("/"))
     with _said(url):
         files.invalidate_cache()

@@ -16,7 +16,7 @@ from novaspeech.corpus.store import is_url
 from novaspeech.errors import RequestError, first_line, require
 
 MANIFESTS = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet")
-# Where a row says which recording it means: NeMo, the Hub's audio folders, audformat, Common Voice.
+# Columns of the recording: NeMo, the Hub's audio folders, audformat, Common Voice.
 _PLACES = ("audio_filepath", "file_name", "file", "path")
 
 
@@ -56,7 +56,7 @@ def listed_in(manifest: str) -> Iterator[Listed]:
 
 
 def _of_row(number: int, row: Mapping[str, Any], manifest: str) -> Listed:
-    """What a row says, with "" and 0 where it says nothing."""
+    """The values of a row, with "" and 0 where it says nothing."""
     sources = row.get("sources")
     found = next((row[key] for key in _PLACES if row.get(key)), None)
     if isinstance(sources, list):  # lhotse

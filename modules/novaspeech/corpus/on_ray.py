@@ -122,7 +122,7 @@ class _Actor:
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
-        """What is raised inside ends the process after a pause; Ray starts another in its place."""
+        """Ends the process after a pause if something is raised inside; Ray starts another in its place."""
         try:
             yield
         except Exception:  # noqa: BLE001 - whatever it is, another process may do better
@@ -142,7 +142,7 @@ def _faults_file() -> Path:
 
 @contextmanager
 def _connected() -> Iterator[Any]:
-    """Inside, Ray runs: the one that is there already, that of RAY_ADDRESS, or one of this machine's own.
+    """Connects to Ray, inside: the one that is there already, that of RAY_ADDRESS, or one of this machine's own.
 
     Ray's own listens on the loopback address only. Usage statistics are off unless somebody turned them on.
 
@@ -171,7 +171,7 @@ def _connected() -> Iterator[Any]:
 
 
 def _share_of_a_worker(plan: Plan, resources: Mapping[str, float], workers_per_gpu: int) -> tuple[dict[str, Any], int]:
-    """What of a machine a worker takes, and how many workers there can be at once."""
+    """Share of a machine that a worker takes, and how many workers there can be at once."""
     gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
     if gpus and plan.origin["options"]["device"] in ("auto", "cuda"):
         return {"num_gpus": 1 / workers_per_gpu, "num_cpus": 1}, int(gpus * workers_per_gpu)

@@ -1,4 +1,4 @@
-"""What is to be done with recordings, and where the results go: the same for each process that works on them."""
+"""The plan of a run, which is the same for each process that works on it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SHORT_S = 15.0  # recordings up to here may share passes; longer ones fill them
 
 @dataclass(frozen=True)
 class Plan:
-    """What to compute of recordings, the same for each.
+    """Module, options and outputs of a run, and where its results go.
 
     Attributes:
         module: its name.
@@ -127,7 +127,7 @@ class Plan:
         return Model(self.module, at_hand(self.parsed_options, self.options), self.windows, log)
 
     def store(self) -> Store:
-        """Where the results go."""
+        """Place of the results."""
         return Store(self.out) if self.many or is_url(self.out) else PlainStore(self.out)
 
     def file_names(self, row: Row) -> list[str]:
@@ -200,7 +200,7 @@ def _differences(there: Any, mine: Any, name: str = "") -> Iterator[str]:
 
 
 def _stamp(place: str) -> str:
-    """What tells a file, a folder or a model of the Hub from what else may have its name; "" if it is none of these."""
+    """Identity of a file, a folder or a model of the Hub, whatever has its name later; "" if it is none of these."""
     with suppress(OSError, RuntimeError):  # a text that is no path
         path = Path(place).expanduser()
         if path.is_file() or path.is_dir():

@@ -112,7 +112,7 @@ class _Messages:
 
 
 def _work(plan: Plan, pipe: Connection[Any, Any], tells: bool) -> None:
-    """What a process does. The one that started it takes signals, and closes the pipe."""
+    """The loop of a process. The one that started it takes signals, and closes the pipe."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     messages = _Messages(pipe, tells=tells)
@@ -132,7 +132,7 @@ def _work(plan: Plan, pipe: Connection[Any, Any], tells: bool) -> None:
 
 @contextmanager
 def _threads_each(jobs: int) -> Iterator[None]:
-    """Inside, processes start with their share of the cores; what the user set is left alone."""
+    """Starts processes with their share of the cores, inside; what the user set is left alone."""
     before = os.environ.get(_THREADS)
     os.environ[_THREADS] = before or str(max(1, cores() // jobs))
     try:

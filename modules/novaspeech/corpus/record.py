@@ -1,4 +1,4 @@
-"""What is known of a recording: `NAME.MODULE.json` beside its results, the only truth, whoever dies.
+"""Records of recordings: `NAME.MODULE.json` beside the results is the only truth, whoever dies.
 
 It says what made the results, so that a second run knows what it can skip; how often the recording was tried without
 an end; and why it failed. It is written before the recording is tried, and last of its files.
@@ -27,7 +27,7 @@ _NUMBERS = ("rate", "seconds", "took", "attempts")
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a recording.
+    """The end of a recording: done or failed, and how.
 
     Attributes:
         id, place: the row's.
@@ -57,7 +57,7 @@ class Ended:
     trace: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON takes them."""
         content = dataclasses.asdict(self)
         del content["trace"]
         return content
@@ -85,7 +85,7 @@ class Record:
         return list(self._content.get("tried", []))
 
     def ended(self) -> Ended | None:
-        """What is known of results that are all there, whole, made in the same way of the same recording; or failed."""
+        """The end of a recording whose results are all there, whole, made in the same way of it; or that failed."""
         with suppress(AttributeError, KeyError, TypeError):  # it is somebody else's JSON
             if failed := self._content.get("failed"):
                 return Ended(**failed)
@@ -178,7 +178,7 @@ class Record:
         return False
 
     def _stamp(self) -> dict[str, Any]:
-        """What tells the recording from another of its name, if it is here to be asked."""
+        """Identity of the recording, whatever has its name later, if it lies on this machine."""
         place = self.row.place
         with suppress(OSError):
             if not is_url(place):
@@ -197,7 +197,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Remembered:
-    """What records tell those who look at results.
+    """Facts of records for those who look at results.
 
     Attributes:
         recording: where it was, if it still is there.
@@ -209,7 +209,7 @@ class Remembered:
 
     @classmethod
     def of(cls, folder: Path, name: str) -> Remembered:
-        """What the records of a recording tell; `name` is the recording's."""
+        """The facts in the records of a recording, whose name is `name`."""
         recording: Path | None = None
         thresholds: dict[str, float] = {}
         for module in module_names():

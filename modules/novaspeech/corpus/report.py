@@ -1,4 +1,4 @@
-"""How far the work is and what became of each recording: for the bar, `status.json`, the report and its summary."""
+"""Counts of the work for the bar and `status.json`, and the report with its summary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REASONS = 20  # kinds of failures that are shown; the report has all
 
 @dataclass
 class Counted:
-    """What is known of recordings while they are worked on.
+    """Counts recordings while they are worked on.
 
     Attributes:
         rows: those to be done.
@@ -61,7 +61,7 @@ class Counted:
 
     @property
     def share(self) -> float:
-        """Of the work that is done, 0 to 1."""
+        """Share of the work that is done, 0 to 1."""
         return min(1.0, self._done / self._whole) if self._whole else 1.0
 
     @property
@@ -75,7 +75,7 @@ class Counted:
         return (time.monotonic() - self.began) * (1 / self.share - 1) if self.share else None
 
     def status(self, state: str) -> bytes:
-        """What `status.json` holds."""
+        """Content of `status.json`."""
         left = self.left
         content: dict[str, Any] = {
             "state": state,
@@ -106,7 +106,7 @@ def write_lines(report: Iterable[Ended], file: Path) -> None:
 
 
 def summary(report: Sequence[Ended]) -> str:
-    """What became of recordings, for people: how many, and why some failed."""
+    """A summary for people: how many recordings are done, and why some failed."""
     counts = Counter(ended.status for ended in report)
     lines = [f"{status:<9} {counts[status]:>8}" for status in STATUSES if counts[status]]
     reasons = Counter(ended.reason for ended in report if ended.status == "failed")

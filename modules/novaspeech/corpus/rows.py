@@ -37,12 +37,12 @@ class Row:
 
     @property
     def folder(self) -> str:
-        """Where its results go."""
+        """Folder of its results."""
         return posixpath.dirname(self.id)
 
     @property
     def name(self) -> str:
-        """What its results are called."""
+        """Name of its results."""
         return posixpath.basename(self.id)
 
 
@@ -169,7 +169,7 @@ def _id_of(path: str, root: str) -> str:
 
 
 def _size_of(place: str) -> float:
-    """Of a file on this machine; at a URL a question for each row would take too long."""
+    """Bytes of a file on this machine; 0 for a URL, where a question for each row would take too long."""
     return Path(place).stat().st_size / _BYTES_PER_SECOND if not is_url(place) and Path(place).is_file() else 0.0
 
 

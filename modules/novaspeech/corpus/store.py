@@ -1,4 +1,4 @@
-"""Where results go: files below a folder or a URL, each there whole or not at all."""
+"""Places of results: files below a folder or a URL, each there whole or not at all."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def opened(place: str) -> tuple[Any, str]:
 
 @contextmanager
 def _if_there() -> Iterator[None]:
-    """Inside, it is no error that a file is not there, be it for a name that none can have."""
+    """Ignores, inside, that a file is not there, also for a name that no file can have."""
     try:
         yield
     except OSError as error:
@@ -77,7 +77,7 @@ class Store:
         self._own: tuple[Path, FileLock] | None = None
 
     def read(self, name: str) -> bytes | None:
-        """What a file holds; None if it is not there."""
+        """Content of a file; None if it is not there."""
         with _if_there():
             content: bytes = self._files.cat_file(self._place(name))
             return content
@@ -96,7 +96,7 @@ class Store:
         return None
 
     def sizes(self) -> Size:
-        """What tells the sizes of many files, as they are now."""
+        """A function that gives the sizes of many files, as they are now."""
         if self._here:
             return self.size
         self._files.invalidate_cache()  # one question, where a file each would take a day
@@ -126,7 +126,7 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Inside, there is a folder of this machine for files that are on their way.
+        """A folder of this machine, inside, for files that are on their way.
 
         What a killed process leaves of it goes with the next `sweep`.
         """

@@ -19,7 +19,7 @@ from novaspeech.corpus.store import is_url, opened
 from novaspeech.errors import NovaspeechError, RecordingError, RequestError, first_line
 from novaspeech.result import Result
 
-# What is wrong with the recording, or with what is asked of it, and would be so anywhere. Whatever else is raised may
+# Faults of the recording, or of what is asked of it, that would be the same anywhere. Whatever else is raised may
 # be wrong with the machine, the model or the program: another attempt may do better.
 _FAILURES = (RecordingError, RequestError)
 
@@ -61,7 +61,7 @@ class Worker:
         return self._model
 
     def run(self, rows: Sequence[Row]) -> Iterator[Ended]:
-        """What becomes of recordings; nothing is done of those that have ended. Several share passes.
+        """The end of each recording; one that has ended is left alone. Several share passes.
 
         What is no fault of a recording's own is a failure, too, but its record counts it as an attempt only.
 
@@ -106,7 +106,7 @@ class Worker:
             yield replace(_failed(record, reason), again=True, trace=traceback.format_exc())
 
     def _done(self, group: Sequence[Record]) -> Iterator[Ended]:
-        """What becomes of recordings as their results are in their places."""
+        """The end of each recording, as soon as its results are in their places."""
         began = time.monotonic()
         with ExitStack() as stack:
             files: dict[str, Path] = {}
@@ -126,7 +126,7 @@ class Worker:
                 yield ended
 
     def _results(self, files: Mapping[str, Path]) -> list[Result | NovaspeechError]:
-        """Of each file, named by its id: what the model found, or what is wrong."""
+        """Result or error of each file, by its id."""
         plan, model = self._plan, self.load()
         names = [PurePosixPath(row_id).name for row_id in files]
         if len(files) != 1:
@@ -143,7 +143,7 @@ class Worker:
 
     @contextmanager
     def _at_hand(self, row: Row) -> Iterator[Path]:
-        """Inside, the recording lies on this machine."""
+        """Puts the recording on this machine, inside."""
         if not is_url(row.place):
             yield Path(row.place)
             return

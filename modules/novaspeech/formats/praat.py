@@ -26,5 +26,5 @@ def write_textgrid(tracks: Tracks, file: Path) -> None:
         if points:
             rows = [Point(milliseconds / 1000, name) for milliseconds, name in points.items()]
             grid.addTier(textgrid.PointTier(f"{track.id} (points)", rows, 0, tracks.end))
-    # With a limit praatio would join shorter intervals with their neighbours.
+    # A limit would make praatio join shorter intervals with their neighbours.
     grid.save(str(file), "long_textgrid", includeBlankSpaces=True, minimumIntervalLength=None)

@@ -33,7 +33,7 @@ _ZENODO = re.compile(r"/records?/(\d+)/files/([^/?]+)")
 _GOT = re.compile(r"but got ([0-9a-f]+)")  # what pooch says of a hash that does not match
 pooch.get_logger().setLevel("WARNING")  # what is fetched is said to `log`
 _LOOPBACK = ("127.0.0.1", "localhost")
-# What network, JSON and zip have when something is not as it should be.
+# Errors of network, JSON and zip when something is not as it should be.
 _FAILURES = (OSError, HTTPException, ValueError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
@@ -84,7 +84,7 @@ def size_of(uri: Any) -> int | None:
 
 
 def place_of(uri: Any) -> Path:
-    """Where the cache has what `fetch` gives, or will have it."""
+    """Place in the cache of what `fetch` gives."""
     url, stated = str(uri.uri_url), str(uri.uri_hash or "")
     name = Path(urlsplit(url).path).name
     folder = asset_cache() / hashlib.sha256(f"{url} {stated}".encode()).hexdigest()[:16]
@@ -170,7 +170,7 @@ def _expected_hash(url: str, stated: str) -> tuple[str, str]:
 
 
 def _checksum(record: Any, number: str, name: str) -> str:
-    """What Zenodo's description of a record states of one of its files."""
+    """Checksum of a file in Zenodo's description of its record."""
     entries = record.get("files") if isinstance(record, dict) else None
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and entry.get("key") == name and isinstance(entry.get("checksum"), str):

@@ -25,12 +25,12 @@ _published: ContextVar[str] = ContextVar("published", default="")
 
 
 def hub_cache() -> Path:
-    """Where the Hub's files are kept: below the user's HF_HOME, the server's cache folder, or the Hub's own default."""
+    """Folder of the Hub's files: below the user's HF_HOME, the server's cache folder, or the Hub's own default."""
     return _cache("HF_HUB_CACHE", "hub")
 
 
 def asset_cache() -> Path:
-    """Where other files that are fetched are kept: `novaspeech` in the Hub's folder for such, chosen as `hub_cache`."""
+    """Folder of other files that are fetched: `novaspeech` in the Hub's folder for such, chosen as `hub_cache`."""
     return _cache("HF_ASSETS_CACHE", "assets") / "novaspeech"
 
 
@@ -70,7 +70,7 @@ def pinned(model: str) -> str:
 
 @contextlib.contextmanager
 def publishing(model: str) -> Iterator[None]:
-    """Inside, `model` is the published model that `MAY_FETCH` means."""
+    """Makes `model` the published model that `MAY_FETCH` means, inside."""
     before = _published.set(model)
     try:
         yield
@@ -98,7 +98,7 @@ def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
 
 @contextlib.contextmanager
 def _fetching(model: str) -> Iterator[None]:
-    """What goes wrong inside means that the model cannot be had now: the network has many errors."""
+    """Turns the many errors of a network, inside, into one: the model cannot be had now."""
     try:
         yield
     except WeightsError:
@@ -155,7 +155,7 @@ def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
 
 
 def _about(model: str) -> Any:
-    """What the Hub says of a model and its files."""
+    """The Hub's description of a model and its files."""
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:

@@ -79,7 +79,7 @@ def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log) ->
 
 
 def processor_class(trainer: Trainer) -> type[SpeechProcessor]:
-    """What the server makes a module's processor of."""
+    """Class of a module's processor, which the server makes."""
     script = importlib.import_module(f"{trainer.name}.{Path(trainer.content.model_script_path).stem}")
     found: type[SpeechProcessor] = getattr(script, trainer.content.model_create)
     return found
@@ -97,12 +97,12 @@ def standins() -> dict[str, StandIn]:
 
 
 def weights_of(module: str) -> Weights | None:
-    """Where a module's weights come from; None if it has none."""
+    """Source of a module's weights; None if it has none."""
     return importlib.import_module(f"{module}.standin").WEIGHTS if _has(module, "standin") else None
 
 
 def published_name(module: str) -> str:
-    """What the published model of a module is called; "" if it has none."""
+    """Id of the published model of a module; "" if it has none."""
     weights = weights_of(module)
     if weights is None or weights.name or weights.home != "hub":
         return weights.name if weights else ""
@@ -117,7 +117,7 @@ def published_uri(module: str) -> Any:
 
 
 def published_place(module: str) -> Path:
-    """Where the published model of a module is on this machine, or would be if it were fetched."""
+    """Place of the published model of a module on this machine, be it there or not."""
     from novaspeech.models import downloads, hub
 
     weights, uri = weights_of(module), published_uri(module)

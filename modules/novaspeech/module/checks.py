@@ -1,4 +1,4 @@
-"""What a request asks for, and what is wrong with it: found before the hours of work, not after them."""
+"""Checks of a request before its hours of work, not after them."""
 
 from __future__ import annotations
 

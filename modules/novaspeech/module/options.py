@@ -49,7 +49,7 @@ def option(
 
 @dataclass(frozen=True)
 class Options:
-    """What every module can be told; a module's own class adds fields made with `option`, or defines one anew.
+    """Options of every module; a module's own class adds fields made with `option`, or defines one anew.
 
     Attributes:
         without: names of inherited options that the module does not have.
@@ -130,7 +130,7 @@ class ComputeOptions(Options):
 
     @property
     def compute(self) -> Compute:
-        """As `Compute.of`."""
+        """Device and number format, see `Compute.of`."""
         return Compute.of(self.device, self.precision)
 
     def applied(self, inference: Inference) -> Inference:

@@ -1,4 +1,4 @@
-"""What a module can give, and what a request says of it."""
+"""Outputs that a module can give, and those that a request names."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
 
     @property
     def threshold(self) -> float | None:
-        """From which score on something is taken to be so; None if nothing is decided."""
+        """Least score at which something is taken to be so; None if nothing is decided."""
         return getattr(self.options, "threshold", None)
 
     @abstractmethod

@@ -21,13 +21,13 @@ from novaspeech.segments import Segment
 from novaspeech.server.inputs import parse_place
 from novaspeech.server.request import missing_input
 
-# Of an output over windows, of a recording as a whole (D,), of a discrete or free annotation.
+# Values of an output over windows, of a recording as a whole (D,), of a discrete or free annotation.
 Value: TypeAlias = "Windows | FloatArray | list[Segment]"
 Results: TypeAlias = "dict[str, Value]"
 
 
 class Inputs(Protocol):
-    """What a session may listen to and read, whoever asks for it.
+    """Inputs of a session, whoever asks for it.
 
     `excerpt` and `labels` take the name of an option that may say where it is, the option's value (empty means the
     input), and the id of the input that holds it otherwise. They raise OptionError, RequestError or RecordingError.
@@ -41,7 +41,7 @@ class Inputs(Protocol):
         """Sound besides the recording."""
 
     def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]:
-        """What somebody wrote about the recording: a file, or segments."""
+        """Labels that somebody wrote about the recording: a file, or segments."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Session:
 
 @dataclass(frozen=True)
 class GivenInputs:
-    """What a call from Python gives: the recording and further inputs by id, as files or samples."""
+    """Inputs of a call from Python: the recording and further inputs by id, as files or samples."""
 
     audio: Audio
     further: Mapping[str, Audio]

@@ -1,4 +1,4 @@
-"""Where a module's weights come from, and what stands in for them: each module's `standin.py` says it."""
+"""The source of a module's weights, and what stands in for them: each module's `standin.py` names both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-# Of a small model on wav2vec 2.0, as transformers' configurations name them.
+# Sizes of a small wav2vec 2.0, as transformers' configurations name them.
 SMALL_SIZES: Mapping[str, Any] = {
     "hidden_size": 64,
     "num_hidden_layers": 2,
@@ -46,7 +46,7 @@ class StandIn:
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a module's weights come from.
+    """Source of a module's weights.
 
     Attributes:
         home: "hub", by the Hub id that the option `model` has by default; "uri", a file that a `<uri>` of the trainer

@@ -26,7 +26,7 @@ class Database:
         return Path(folder) if folder else None
 
     def find(self, collection: str, name: object) -> Mapping[str, Any] | None:
-        """What a collection, such as "Roles" or "Streams", holds under a name; None if nothing."""
+        """Entry of a collection, such as "Roles" or "Streams", under a name; None without one."""
         found: Mapping[str, Any] | None = self._collections[collection].find_one({"name": name})
         return found
 

@@ -26,7 +26,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class RequestInputs:
-    """What a session on a server may listen to and read."""
+    """Inputs of a session on a server."""
 
     audio: Audio
     request: Request
@@ -48,7 +48,7 @@ class RequestInputs:
             return self._labelled(fields) if "label" in fields else self._timed(fields)
 
     def labels(self, option: str, place: str, input_id: str) -> Path | list[Segment]:
-        """What somebody wrote about a session's recording: a file, or the segments of an annotation in the database."""
+        """Labels about a session's recording: a file, or the segments of an annotation in the database."""
         if place:
             with naming(f"option {option!r}"):
                 return self._allowed_file(place)
@@ -86,7 +86,7 @@ class RequestInputs:
         return excerpt
 
     def _labelled(self, fields: Mapping[str, str]) -> Excerpt:
-        """What an annotation labels so, of this session or of another one."""
+        """Spans that an annotation labels so, of this session or of another one."""
         request, database = self.request, self.request.database
         session, scheme = fields.get("session", request.session), fields["scheme"]
         role = fields.get("role") or str(request.audio_entry("audio").fields.get("role", ""))

@@ -1,4 +1,4 @@
-"""How far a job is: log lines and the server's progress field. Inference knows only the hook `(completed, total)`."""
+"""Progress of a job: log lines and the server's progress field. Inference knows only the hook `(completed, total)`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _discover_field() -> Callable[[str], None] | None:
 
 
 def _trust(host: str) -> ssl.SSLContext:
-    """What DISCOVER's certificate is held against, which is self-signed as a rule.
+    """Certificates that DISCOVER's is held against, which is self-signed as a rule.
 
     On this machine there is nobody to pose as the server, so any certificate does. Elsewhere it must be the one that
     the server itself names, if it names one (its default place is in a package that jobs do not have), or one that

@@ -53,7 +53,7 @@ class Entry:
 
 
 class Request:
-    """What a server asks of one session.
+    """Request of a server for one session.
 
     Args:
         manager: the session's `SessionManager`.
@@ -106,7 +106,7 @@ class Request:
         return self.sound(self.audio_entry("audio"))
 
     def sound(self, entry: Entry) -> Audio:
-        """As `audio` of another input."""
+        """The recording of another input, see `audio`."""
         path = self.input_path(entry)
         self.refuse_replacing(entry, path)
         return path or self._array(entry)

@@ -81,7 +81,7 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def plan_of(given: argparse.Namespace) -> Plan:
-    """What the arguments of `add_plan_arguments` ask for."""
+    """The plan that the arguments of `add_plan_arguments` ask for."""
     from novaspeech.corpus.plan import Plan
 
     return Plan(
