@@ -186,7 +186,7 @@ def _name_of(recording: Audio) -> str:
 
 
 def _or_error(name: str, make: Callable[[], T]) -> T | NovaspeechError:
-    """The made recording of a name, or its error."""
+    """The value that `make` gives for a name, or its error."""
     try:
         with naming(name):
             return make()
