@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -11,12 +12,15 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 from discover_utils.data.annotation import DiscreteAnnotation, FreeAnnotation
 from discover_utils.data.handler.file_handler import FileHandler
+from huggingface_hub import constants
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
@@ -28,12 +32,12 @@ from novaspeech.formats.ssi import read_tracks
 from novaspeech.models import downloads, hub
 from novaspeech.module.catalogue import (
     Trainer,
+    load_trainer,
     module_names,
     published_is_here,
     published_name,
     published_uri,
     standins,
-    trainers,
 )
 from novaspeech.view.page import write_page
 from novaspeech.view.pictures import draw_picture
@@ -75,7 +79,7 @@ def main() -> int:
         with Server(
             out / "server", DEMO.parent, environment=caches, port=given.port, echo=follower, tls=True
         ) as server:
-            for trainer in trainers():
+            for trainer in map(load_trainer, module_names()):
                 files, seconds = run_module(trainer, options[trainer.name], server, follower, out)
                 count = check(trainer, files)
                 picture, page = out / f"{trainer.name}.png", out / f"{trainer.name}.html"
@@ -132,13 +136,23 @@ def offer(module: str) -> None:
     uri = published_uri(module)
     if uri is None or published_is_here(module) or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
-    size = downloads.size_of(uri)
-    question = f"{module}: fetch {published_name(module)} ({hub.gigabytes(size or 0)})? [y/N] "
+    size = size_of(uri)
+    question = f"{module}: fetch {published_name(module)} ({hub.gigabytes(size)})? [y/N] "
     if size and input(question).strip().lower() in ("y", "yes"):
         try:
             downloads.fetch(uri)
         except WeightsError as error:
             print(f"{module}: {error}")
+
+
+def size_of(uri: Any) -> int:
+    """Bytes that a server states of what a `<uri>` names; 0 if it cannot be asked."""
+    request = Request(uri.uri_url, headers={"User-Agent": "novaspeech"})
+    with contextlib.suppress(OSError, HTTPException, TypeError, ValueError):
+        if not constants.HF_HUB_OFFLINE:
+            with urlopen(request, timeout=5) as answer:
+                return int(answer.headers["Content-Length"])
+    return 0
 
 
 def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
@@ -205,7 +219,7 @@ def make_request(trainer: Trainer, inputs: Mapping[str, Path], out: Path, option
     ]
     return {
         "jobID": trainer.name,
-        "trainerFilePath": f"modules\\{trainer.path}",
+        "trainerFilePath": f"modules\\{trainer.name}\\{trainer.name}.trainer",
         "data": json.dumps(data),
         "options": json.dumps(dict(options)),
     }

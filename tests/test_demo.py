@@ -19,7 +19,7 @@ from matplotlib.image import imread
 
 from demo.__main__ import RECORDING, choose_options, main
 from demo.standins import lay_out, make_standin
-from novaspeech.module.catalogue import Trainer, module_names, published_name, standins, trainers
+from novaspeech.module.catalogue import Trainer, load_trainer, module_names, published_name, standins
 from tests.conftest import ROOT, Site
 
 
@@ -51,7 +51,7 @@ def test_with_standins(tmp_path: Path) -> None:
     empty = {"HF_HUB_CACHE": str(tmp_path), "HF_ASSETS_CACHE": str(tmp_path)}  # no published model is cached
     answer = run_demo(out, **empty, HF_HUB_OFFLINE="1")
     assert {module: int(words[1]) for module, words in rows(answer).items()} == {
-        trainer.name: windows_of(trainer) for trainer in trainers()
+        trainer.name: windows_of(trainer) for trainer in map(load_trainer, module_names())
     }
     trained = sum(standin.small is not None for standin in standins().values())
     assert answer.stdout.count("its numbers mean nothing") == len(module_names()) - trained
@@ -59,7 +59,7 @@ def test_with_standins(tmp_path: Path) -> None:
     assert min(imread(out / f"{module}.png").shape[0] for module in module_names()) > 300
     pages = [(out / f"{module}.html").as_uri() for module in module_names()]
     assert [line.strip() for line in answer.stdout.splitlines()[-len(pages) :]] == pages
-    for trainer in trainers():
+    for trainer in map(load_trainer, module_names()):
         for entry in trainer.outputs:
             kind = entry.io_data.split(":")[0]
             assert len(FileHandler().load(out / f"{trainer.name}.{entry.io_id}.{kind}").data) > 0, entry.io_id

@@ -64,7 +64,6 @@ class Model:
 
     Args:
         module, log: see `load`.
-        times: any of frame, stride, left, right.
 
     Attributes:
         outputs: id of each output → what it is.

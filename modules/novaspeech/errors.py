@@ -73,10 +73,4 @@ def shortened(text: str, most: int = LONGEST_QUOTE) -> str:
 
 def quoted(value: object) -> str:
     """A foreign value for a message: its repr on one line, cut at `LONGEST_QUOTE` characters."""
-    if isinstance(value, (str, bytes)):
-        value = value[: LONGEST_QUOTE + 1]  # a repr of gigabytes would only be cut again
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 (a foreign object's repr may raise anything, or be nested a thousand deep)
-        text = f"a {type(value).__name__}"
-    return shortened(text)
+    return shortened(repr(value))

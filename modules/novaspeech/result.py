@@ -34,12 +34,7 @@ def kind_of(output: Output) -> Kind:
 
 
 def files_for(name: str, outputs: Iterable[Output], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
-    """Paths of a recording's outputs; `name` is the recording's.
-
-    Raises:
-        OptionError: an unknown format.
-        RequestError: a format that can hold none of the outputs; a file's name would be too long.
-    """
+    """Paths of a recording's outputs; OptionError or RequestError for formats or names that cannot be."""
     outputs = list(outputs)
     kinds = {output.id: kind_of(output) for output in outputs}
     check_formats(formats, kinds)
@@ -187,15 +182,12 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         tracks = self.tracks() if set(formats) != {SSI} else None
         for form in dict.fromkeys(formats):
             if form == SSI:
-                self._save_ssi(folder)
+                for request in self._session.requests:
+                    built = build_output(request, self._results[request.output.id], self._session)
+                    save_output(built, folder / _ssi_name(self.name, request.output))
             elif tracks:
                 save_tracks(tracks.rounded(dtype) if form == NPY else tracks, form, folder)
         return files
-
-    def _save_ssi(self, folder: Path) -> None:
-        for request in self._session.requests:
-            built = build_output(request, self._results[request.output.id], self._session)
-            save_output(built, folder / _ssi_name(self.name, request.output))
 
     def _output(self, name: str) -> Output:
         if name not in self._ids:

@@ -13,7 +13,6 @@ folder that is swapped at once would leave no such moment, but the servers look 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import tempfile
@@ -22,7 +21,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from novaspeech.errors import SavingError
 
@@ -46,12 +44,6 @@ _REMEDIES = {
     errno.EISDIR: "there is a folder of that name; move it away",
     errno.ENAMETOOLONG: "give it a shorter name",
 }
-
-
-def save_json(content: Any, file: Path) -> None:
-    """Saves an object as JSON for people and programs, whole or not at all."""
-    with whole(file) as partial:
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def too_long(file: Path) -> bool:

@@ -27,7 +27,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Any, size: int) -> Vocabulary:
-        """The vocabulary of a `Wav2Vec2CTCTokenizer`, for a model with `size` outputs; else WeightsError."""
+        """The vocabulary of a `Wav2Vec2CTCTokenizer` for a model with `size` outputs; WeightsError if it misfits."""
         tokens: dict[str, int] = tokenizer.get_vocab()
         delimiter = tokens.get(tokenizer.word_delimiter_token)
         special = {*tokenizer.all_special_ids, delimiter}
@@ -41,7 +41,7 @@ class Vocabulary:
         return cls(letters, blank, delimiter)
 
     def spell(self, keyword: str) -> tuple[int, ...]:
-        """Ids of a keyword's letters, with the delimiter between words; OptionError for others."""
+        """Ids of a keyword's letters, with the delimiter between words; OptionError for letters that it lacks."""
         keyword = keyword.translate(APOSTROPHES)
         words = self._parted(keyword).split()
         if not words:

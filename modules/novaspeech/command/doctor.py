@@ -95,10 +95,8 @@ def _devices() -> Iterator[tuple[str, str]]:
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             free, size = torch.cuda.mem_get_info(number)
-            yield (
-                f"cuda:{number}",
-                f"{torch.cuda.get_device_name(number)}, {free / 1e9:.1f} of {size / 1e9:.1f} GB free",
-            )
+            name = torch.cuda.get_device_name(number)
+            yield f"cuda:{number}", f"{name}, {free / 1e9:.1f} of {size / 1e9:.1f} GB free"
     else:
         yield "cuda", "–" if torch.version.cuda else "– (this torch is built without it)"
     yield "mps", "yes" if torch.backends.mps.is_available() else "–"
@@ -168,10 +166,9 @@ def _tested(name: str, device: str) -> tuple[bool, str]:
 
 
 def _sound() -> Any:
-    """(n,) float32: a voice-like buzz that rises and falls four times a second."""
+    """(n,) float32: noise that rises and falls four times a second."""
     import numpy as np
 
     times = np.arange(_SECONDS * _RATE) / _RATE
-    buzz = sum(np.sin(2 * np.pi * 120 * harmonic * times) / harmonic for harmonic in range(1, 20))
     noise = np.random.default_rng(0).standard_normal(len(times))
-    return ((0.1 * buzz + 0.01 * noise) * np.sin(2 * np.pi * 2 * times) ** 2).astype(np.float32)
+    return (0.1 * noise * np.sin(2 * np.pi * 2 * times) ** 2).astype(np.float32)

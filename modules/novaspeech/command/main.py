@@ -9,18 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 import novaspeech
-from novaspeech.command import (
-    completion,
-    convert,
-    doctor,
-    download,
-    export,
-    modules,
-    new_module,
-    plot,
-    run,
-    view,
-)
+from novaspeech.command import completion, convert, doctor, download, export, modules, new_module, plot, run, view
 from novaspeech.errors import NovaspeechError
 from novaspeech.module.catalogue import command_modules
 
@@ -28,12 +17,7 @@ INTERRUPTED, BROKEN_PIPE = 130, 141  # exit statuses that shells give programs e
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
-
-    Returns:
-        Exit status: 0, or 1 with a line on standard error for each problem. A command that means something else by 1
-        sets `problem` to its own number.
-    """
+    """Runs the command line. Gives 0, or 1 or a command's own `problem`, with a line for each problem."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without UTF-8 shows \\u0105 in place of a letter
             stream.reconfigure(errors="backslashreplace")
@@ -62,10 +46,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="novaspeech", description=__doc__)
     parser.add_argument("--version", action="version", version=f"novaspeech {novaspeech.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run.add_command(commands)
-    convert.add_command(commands)
-    plot.add_command(commands)
-    view.add_command(commands)
+    for first in (run, convert, plot, view):
+        first.add_command(commands)
     for module in command_modules():
         module.add_commands(commands)
     for more in (export, modules, download, doctor, new_module, completion):

@@ -48,14 +48,8 @@ def _described(trainer: Any) -> dict[str, Any]:
 
     meta = trainer.content
     options = [
-        {
-            "name": field.name,
-            "default": field.default,
-            "text": field.metadata["text"],
-            "choices": list(field.metadata["choices"]),
-            "minimum": field.metadata["minimum"],
-            "maximum": field.metadata["maximum"],
-        }
+        {"name": field.name, "default": field.default}
+        | {key: field.metadata[key] for key in ("text", "choices", "minimum", "maximum")}
         for field in processor_class(trainer).options_class.fields().values()
     ]
     entries = {

@@ -62,7 +62,6 @@ def write_series(tracks: Iterable[Track], file: Path, scores: Path) -> None:
 
     Args:
         tracks: tracks of scores in the order of the columns; the first column is the time.
-        scores: path that the CSV file will have.
     """
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     root = ElementTree.Element("timeseries", date=now, version="1.0")

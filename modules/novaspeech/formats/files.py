@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from novaspeech.errors import OptionError, RequestError
@@ -15,30 +14,28 @@ from novaspeech.formats.track import Kind, Track, Tracks
 
 SSI = "ssi"  # the servers' own format
 NPY = "npy"
-_ANYTHING: tuple[Kind, ...] = ("scores", "vectors", "segments")
-_SAID = {"scores": "a continuous annotation", "vectors": "a stream", "segments": "segments"}
+_SAID: dict[Kind, str] = {"scores": "a continuous annotation", "vectors": "a stream", "segments": "segments"}
 
 
-@dataclass(frozen=True)
-class _PerOutput:
-    """A format that has a file for each output: kinds of outputs that it can hold, and its writer."""
-
-    kinds: tuple[Kind, ...]
-    write: Callable[[Tracks, Track, Path], None]
-
-
-_PER_OUTPUT = {
-    "csv": _PerOutput(_ANYTHING, write_csv),
-    "parquet": _PerOutput(_ANYTHING, write_parquet),
-    "npz": _PerOutput(_ANYTHING, write_npz),
-    NPY: _PerOutput(("scores", "vectors"), write_npy),
-    "srt": _PerOutput(("segments",), write_srt),
-    "vtt": _PerOutput(("segments",), write_vtt),
+# These formats have a file for each output.
+_WRITERS: dict[str, Callable[[Tracks, Track, Path], None]] = {
+    "csv": write_csv,
+    "parquet": write_parquet,
+    "npz": write_npz,
+    NPY: write_npy,
+    "srt": write_srt,
+    "vtt": write_vtt,
 }
 # These formats have a file for each recording. ELAN looks for the time series of NAME.eaf in NAME_tsconf.xml.
 _SCORES, _SERIES = ".scores.csv", "_tsconf.xml"
 _PER_RECORDING = {"textgrid": ".TextGrid", "eaf": ".eaf"}
-FORMATS = (SSI, *_PER_OUTPUT, *_PER_RECORDING)
+FORMATS = (SSI, *_WRITERS, *_PER_RECORDING)
+# Formats that are not named here hold anything.
+_HOLDS: dict[str, tuple[Kind, ...]] = {
+    NPY: ("scores", "vectors"),
+    **dict.fromkeys(("srt", "vtt"), ("segments",)),
+    **dict.fromkeys(_PER_RECORDING, ("segments", "scores")),
+}
 
 
 def check_formats(names: Collection[str], kinds: Mapping[str, Kind]) -> None:
@@ -49,20 +46,21 @@ def check_formats(names: Collection[str], kinds: Mapping[str, Kind]) -> None:
         if name not in FORMATS:
             raise OptionError(f"there is no format {name!r}; there are: {', '.join(FORMATS)}")
         if name != SSI and not file_names("", kinds, name):
-            holds = " and ".join(_SAID[kind] for kind in _kinds_of(name))
+            holds = " and ".join(_SAID[kind] for kind in _HOLDS.get(name, tuple(_SAID)))
             listed = ", ".join(f"{output} ({_SAID[kind]})" for output, kind in kinds.items())
             raise RequestError(f"the format {name} holds {holds}; of the outputs none is: {listed}; csv holds all")
 
 
 def left_out(kinds: Mapping[str, Kind], form: str) -> list[str]:
     """The ids of the outputs that a format cannot hold."""
-    return [output for output, kind in kinds.items() if form != SSI and kind not in _kinds_of(form)]
+    return [output for output, kind in kinds.items() if kind not in _HOLDS.get(form, tuple(_SAID))]
 
 
 def file_names(recording: str, kinds: Mapping[str, Kind], form: str) -> list[str]:
     """The names of the files that a format, not "ssi", makes of a recording's outputs; none if it can hold none."""
-    if form in _PER_OUTPUT:
-        return [f"{recording}.{output}.{form}" for output, kind in kinds.items() if kind in _kinds_of(form)]
+    if form in _WRITERS:
+        lacking = left_out(kinds, form)
+        return [f"{recording}.{output}.{form}" for output in kinds if output not in lacking]
     names = []
     if "segments" in kinds.values() or (form == "eaf" and "scores" in kinds.values()):
         names.append(f"{recording}{_PER_RECORDING[form]}")
@@ -80,10 +78,10 @@ def write_files(tracks: Tracks, form: str, folder: Path, place: Path) -> None:
         place: folder that the files will be moved to; links to other files lead there.
     """
     kinds = tracks.kinds
-    if form in _PER_OUTPUT:
+    if form in _WRITERS:
         for track in tracks.tracks:
-            if track.kind in _kinds_of(form):
-                _PER_OUTPUT[form].write(tracks, track, folder / f"{tracks.name}.{track.id}.{form}")
+            if track.id not in left_out(kinds, form):
+                _WRITERS[form](tracks, track, folder / f"{tracks.name}.{track.id}.{form}")
         return
     names = file_names(tracks.name, kinds, form)
     scores = tracks.of_kind("scores")
@@ -95,7 +93,3 @@ def write_files(tracks: Tracks, form: str, folder: Path, place: Path) -> None:
         if scores:
             write_series(scores, folder / f"{tracks.name}{_SERIES}", place / f"{tracks.name}{_SCORES}")
         write_eaf(tracks, folder / names[0], [place / name for name in names[1:]])
-
-
-def _kinds_of(form: str) -> tuple[Kind, ...]:
-    return _PER_OUTPUT[form].kinds if form in _PER_OUTPUT else ("segments", "scores")

@@ -11,7 +11,6 @@ import numpy as np
 from novaspeech.audio.recording import ENDINGS, Recording
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
-from novaspeech.segments import Segment
 from novaspeech.server import host
 
 OUTPUTS = (".stream", ".annotation")
@@ -72,7 +71,6 @@ def read_tracks(name: str, audio: Path | None, files: Sequence[Path]) -> Tracks:
     An id is the part of a file's name between the recording's name and the ending, else the scheme's name.
 
     Args:
-        name: name of the recording, which the files' names begin with.
         audio: the recording; if it is None, the last output's end is the recording's.
 
     Raises:
@@ -98,25 +96,14 @@ def _track(file: Path, own: str) -> Track:
         values = np.asarray(content.data, np.float32)
         values = values.reshape(len(values), -1)
         return Track(own or "stream", "vectors", _times(len(values), content.meta_data.sample_rate), values)
-    scheme, rows = content.annotation_scheme, np.atleast_1d(content.data)
+    scheme = content.annotation_scheme
     own = own or scheme.name
-    if hasattr(scheme, "min_val"):
-        scores = rows["score"].astype(np.float32)
+    if isinstance(content, host.ContinuousAnnotation):
+        scores = np.atleast_1d(content.data)["score"].astype(np.float32)
         times = _times(len(scores), scheme.sample_rate)
         return Track(own, "scores", times, scores, low=scheme.min_val, high=scheme.max_val)
-    classes: dict[int, str] = {}
-    if hasattr(scheme, "classes"):
-        classes = {int(number): str(attributes["name"]) for number, attributes in scheme.classes.items()}
-        names = [classes.get(number, str(number)) for number in rows["id"].tolist()]
-    else:
-        names = [str(name) for name in rows["name"].tolist()]
-    times_ms = zip(rows["from"].tolist(), rows["to"].tolist(), strict=True)
-    confidences = rows["conf"].tolist()
-    segments = [
-        Segment(start, end, name, confidence)
-        for (start, end), name, confidence in zip(times_ms, names, confidences, strict=True)
-    ]
-    return Track.of_segments(own, segments, [*classes.values()])
+    classes = [str(attributes["name"]) for attributes in getattr(scheme, "classes", {}).values()]
+    return Track.of_segments(own, host.segments_of(content, str(file)), classes)
 
 
 def _times(count: int, rate: float) -> np.ndarray[Any, np.dtype[np.float64]]:

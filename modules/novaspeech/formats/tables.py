@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 
 def table(track: Track, file: str) -> pd.DataFrame:
-    """A track as a table whose index is (file, start, end), as in audformat and audinterface.
-
-    Scores have one column, vectors one for each number. Segments have a column of names and one of confidences.
-    """
+    """A track as a table whose index is (file, start, end), as in audformat; see `Result.to_frame`."""
     pandas = _pandas()
     # Whole milliseconds keep 0.28 s from becoming 0.279999999 s.
     starts, ends = (

@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def export(
     with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
         target = Path(temporary)
         expected = [_found(encoder, batch) for batch in batches]
-        _copy_descriptions(model.folder, target)
+        for file in model.folder.iterdir():  # configuration, extractor, vocabulary
+            if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
+                shutil.copy(file, target)
         _write_graphs(model, target, precision, log)
         save_file(_kept(encoder), target / KEPT)
         (target / ABOUT).write_text(json.dumps(known), encoding="utf-8")
@@ -72,13 +75,6 @@ def export(
         for file in sorted(target.iterdir(), key=lambda file: file.name == ABOUT):  # last what marks a whole export
             file.replace(out / file.name)
     log(f"{out}: {compared}")
-
-
-def _copy_descriptions(folder: Path, target: Path) -> None:
-    """Copies configuration, extractor and vocabulary of a model's folder."""
-    for file in folder.iterdir():
-        if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
-            shutil.copy(file, target)
 
 
 def made_with() -> dict[str, str]:
@@ -131,49 +127,41 @@ class _States(nn.Module):
 def _write_graphs(model: FrameModel, target: Path, precision: str, log: Log) -> None:
     front, network = model.front, model.network
     assert isinstance(network, TorchNetwork)
-    outputs = [hidden_name(layer) for layer in (*range(network.last + 1), END)]
-    graphs: dict[str, tuple[nn.Module, tuple[torch.Tensor, ...], list[str], list[str], tuple[Any, ...]]] = {}
+    write = partial(_write_graph, int8=precision == "int8", log=log)
     with torch.no_grad():
         shorter, longer = (front(WindowBatch(torch.randn(size + 640), size, 640)) for size in (16000, 19200))
-    free = {axis: "batch" if not axis else "time" for axis in range(3) if not axis or _differ(shorter, longer, axis)}
-    graphs[NETWORK] = _States(network.module), (shorter,), [FEATURES], outputs, (free,)
+    lengths = enumerate(zip(shorter.shape, longer.shape, strict=True))
+    free = {axis: "time" if axis else "batch" for axis, (one, other) in lengths if not axis or one != other}
+    outputs = [hidden_name(layer) for layer in (*range(network.last + 1), END)]
+    write(target / NETWORK, _States(network.module), {FEATURES: (shorter, free)}, outputs)
     if isinstance(front, SignalFront):
         signal = torch.randn(2, 16000)
-        first = front.first.of_windows(signal) if front.first else ()
-        inputs = (signal, *first)
-        axes = ({0: "batch", 1: "time"}, {0: "batch"}, {0: "batch"})[: len(inputs)]
+        inputs = (signal, *(front.first.of_windows(signal) if front.first else ()))
+        axes = ({0: "batch", 1: "time"}, {0: "batch"}, {0: "batch"})
+        given = dict(zip(TAKEN, zip(inputs, axes, strict=False), strict=False))
         assert isinstance(front.convolutions, nn.Module)
-        graphs[CONVOLUTIONS] = front.convolutions, inputs, list(TAKEN[: len(inputs)]), [FEATURES], axes
-    for name, (module, inputs, takes, gives, axes) in graphs.items():
-        log(f"writing {name}")
-        _trace(module, inputs, takes, gives, axes, target / name)
-        if precision == "int8":
-            log(f"quantising {name}")
-            quantise(target / name)
-            write_signed(target / name)
+        write(target / CONVOLUTIONS, front.convolutions, given, [FEATURES])
 
 
-def _differ(one: torch.Tensor, other: torch.Tensor, axis: int) -> bool:
-    return axis < one.ndim and one.shape[axis] != other.shape[axis]
-
-
-def _trace(
-    module: nn.Module,
-    inputs: tuple[torch.Tensor, ...],
-    takes: list[str],
-    gives: list[str],
-    axes: tuple[Any, ...],
-    file: Path,
+def _write_graph(
+    file: Path, module: nn.Module, inputs: dict[str, tuple[torch.Tensor, Any]], gives: list[str], int8: bool, log: Log
 ) -> None:
+    """Writes one graph; its inputs are named, with an example and the free axes of each."""
+    examples, axes = zip(*inputs.values(), strict=True)
+    log(f"writing {file.name}")
     try:
         with torch.no_grad():
             torch.onnx.export(
-                module, inputs, file, input_names=takes, output_names=gives, dynamic_shapes=axes, dynamo=True,
+                module, examples, file, input_names=list(inputs), output_names=gives, dynamic_shapes=axes, dynamo=True,
                 external_data=True, verbose=False,
             )  # fmt: skip
     except Exception as error:  # torch raises many kinds
         raise ModelError(f"torch {torch.__version__} cannot export this model: {first_line(error)}") from error
     drop_guards(file)
+    if int8:
+        log(f"quantising {file.name}")
+        quantise(file)
+        write_signed(file)
 
 
 def _noise(length: int) -> WindowBatch:

@@ -72,17 +72,6 @@ def fetch(uri: Any, log: Log = print) -> Path:
     return target
 
 
-def size_of(uri: Any) -> int | None:
-    """Bytes of what a `<uri>` names, as its server states them; None without a network or with HF_HUB_OFFLINE."""
-    from huggingface_hub import constants
-
-    with contextlib.suppress(*_FAILURES):
-        if not constants.HF_HUB_OFFLINE:
-            with _open(str(uri.uri_url), timeout=5) as answer:
-                return int(answer.headers["Content-Length"])
-    return None
-
-
 def place_of(uri: Any) -> Path:
     """Place in the cache of what `fetch` gives."""
     url, stated = str(uri.uri_url), str(uri.uri_hash or "")
@@ -101,10 +90,10 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
 
     def download(url: str, file: str, _: object) -> None:
         with _open(url) as answer, Path(file).open("wb") as out:
-            stated = answer.headers.get("Content-Length", "")
-            size = gigabytes(int(stated)) if stated.isdecimal() else "of a size that the server does not state"
-            log(f"fetching {url} ({size}) into {target.parent}")
-            _copy(answer, out, int(stated) if stated.isdecimal() else 0)
+            size = int(answer.headers.get("Content-Length", 0))
+            said = gigabytes(size) if size else "of a size that the server does not state"
+            log(f"fetching {url} ({said}) into {target.parent}")
+            _copy(answer, out, size)
 
     known, check = (None, partial(_check_git_id, digits)) if algorithm == "git" else (f"{algorithm}:{digits}", None)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
@@ -136,10 +125,10 @@ def _check_git_id(digits: str, name: str, action: str, _: object) -> str:
     return name
 
 
-def _open(url: str, timeout: float | None = None) -> Any:
+def _open(url: str) -> Any:
     _refuse_unsafe(url)
     # Some sites refuse the name that Python gives itself.
-    answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=timeout or TIMEOUT)
+    answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=TIMEOUT)
     try:
         _refuse_unsafe(answer.url)  # where a redirection led
     except ValueError:
@@ -162,20 +151,17 @@ def _expected_hash(url: str, stated: str) -> tuple[str, str]:
         if found is None:
             raise ValueError("its hash is to be Zenodo's, but the address names no record")
         with _open(f"{parts.scheme}://{parts.netloc}/api/records/{found[1]}") as answer:
-            stated = _checksum(json.load(answer), found[1], found[2])
+            record = json.load(answer)
+        try:
+            stated = str(next(entry["checksum"] for entry in record["files"] if entry["key"] == found[2]))
+        except (KeyError, TypeError, StopIteration):
+            raise ValueError(
+                f"Zenodo's record {found[1]} states no checksum of {found[2]}; try again, or later"
+            ) from None
     algorithm, _, digits = stated.partition(":")
     if algorithm not in ("md5", "sha256", "git") or not digits:
         raise ValueError(f"its hash {quoted(stated)} is none of md5:…, sha256:…, git:…")
     return algorithm, digits.lower()
-
-
-def _checksum(record: Any, number: str, name: str) -> str:
-    """Checksum of a file in Zenodo's description of its record."""
-    entries = record.get("files") if isinstance(record, dict) else None
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and entry.get("key") == name and isinstance(entry.get("checksum"), str):
-            return str(entry["checksum"])
-    raise ValueError(f"Zenodo's record {number} states no checksum of {name}; try again, or later")
 
 
 def _copy(answer: Any, out: BinaryIO, size: int) -> None:

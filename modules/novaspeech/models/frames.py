@@ -37,10 +37,7 @@ class Front(Protocol):
         """Number of a chunk's first samples that its frames are computed from."""
 
     def statistics_of(self, signal: Signal) -> Statistics:
-        """Statistics of a whole recording that the model normalises by, such as mean and variance, (1, …) each.
-
-        Chunks that carry them agree with their neighbours.
-        """
+        """Statistics (1, …) of a whole recording that the model normalises by; chunks that carry them agree."""
 
 
 class Network(Protocol):
@@ -57,9 +54,6 @@ class Network(Protocol):
 
 class TorchNetwork:
     """A transformers network in torch.
-
-    Args:
-        module: the network; it takes features first, and `output_hidden_states`.
 
     Attributes:
         module: the network on its device.

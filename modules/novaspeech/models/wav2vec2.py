@@ -79,12 +79,12 @@ def signal_model(network: Any, config: Any, extractor: Any, folder: Path, comput
         convolutions: Any = OnnxConvolutions(folder, compute)
     else:
         _take_off_weight_norm(network)
-        if compute.device.type == "cpu" and compute.dtype == torch.bfloat16:
-            _keep_in_float32(network)
         first = FirstConvolution(network.feature_extractor.conv_layers[0], config) if has_group_norm(config) else None
         convolutions = ChannelsLastConvolutions(network.feature_extractor, config).to(compute.device, compute.dtype)
         network.feature_extractor = nn.Identity()
         runs = TorchNetwork(network, network.encoder.layers, compute)
+        if compute.device.type == "cpu" and compute.dtype == torch.bfloat16:
+            _keep_in_float32(network)
     front = SignalFront(config, extractor, convolutions, first, compute.device, compute.dtype)
     return FrameModel(front, runs, int(config.hidden_size), folder)
 
@@ -102,23 +102,8 @@ def _keep_in_float32(network: Any) -> None:
     torch 2.13 (oneDNN 3.12) gives wrong numbers in bfloat16 on CPUs with AMX, for 12 channels a group or fewer and
     kernels of 64 or 128. Published models have 48 and 64 channels.
     """
-    positional = network.encoder.pos_conv_embed
-    convolution = getattr(positional, "conv", None)
+    convolution = getattr(network.encoder.pos_conv_embed, "conv", None)
     if convolution is not None and convolution.in_channels // convolution.groups < 16:
-        positional.conv = _InFloat32(convolution)
-
-
-class _InFloat32(nn.Module):
-    """A convolution (B, C, T) → (B, C, T') whose products are in float32, whatever its input's format is."""
-
-    def __init__(self, convolution: nn.Conv1d) -> None:
-        super().__init__()
-        self.convolution = convolution
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        own = self.convolution
-        bias = None if own.bias is None else own.bias.float()
-        found = nn.functional.conv1d(
-            hidden.float(), own.weight.float(), bias, own.stride, own.padding, own.dilation, own.groups
-        )
-        return found.to(hidden.dtype)
+        convolution.float()
+        convolution.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),))
+        convolution.register_forward_hook(lambda module, inputs, output: output.to(torch.bfloat16))

@@ -25,7 +25,6 @@ def model_folder(model: str, model_types: Collection[str], log: Log = print, exp
 
     Args:
         model: a folder, or a Hub id such as "facebook/w2v-bert-2.0", of a certain commit "facebook/w2v-bert-2.0@…".
-        model_types: permitted values of `model_type` in the model's config.json.
         exported: whether `novaspeech export` must have written the folder.
 
     Raises:
@@ -67,7 +66,6 @@ def own_number(config: Any, folder: Path, name: str, usual: float, bounds: tuple
     """A number that a model may state for itself in its config.json.
 
     Args:
-        usual: value for models without the entry.
         bounds: lowest and highest permitted value.
         meaning: permitted values in words, for the message.
 

@@ -26,11 +26,6 @@ class Trainer:
     content: Any
 
     @property
-    def path(self) -> str:
-        """The trainer file as requests name it, relative to `MODULES`."""
-        return f"{self.name}\\{self.name}.trainer"
-
-    @property
     def version(self) -> str:
         """The module's."""
         return str(importlib.import_module(f"{self.name}.version").__version__)
@@ -57,11 +52,6 @@ def module_names() -> list[str]:
     return sorted(file.parent.name for file in MODULES.glob("*/*.trainer"))
 
 
-def trainers() -> list[Trainer]:
-    """The trainers of all modules, by name."""
-    return [load_trainer(name) for name in module_names()]
-
-
 def load_trainer(name: str) -> Trainer:
     """The trainer of one module; RequestError if there is no such module."""
     from novaspeech.server import host  # takes a second to import, which `novaspeech --help` has no use for
@@ -74,7 +64,7 @@ def load_trainer(name: str) -> Trainer:
 
 
 def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log) -> SpeechProcessor:
-    """The module's processor, as the server makes it; OptionError or WeightsError as of its own."""
+    """The module's processor, as the server makes it; OptionError or WeightsError if options or model are wrong."""
     return processor_class(trainer)(model_io=trainer.content.meta_io, opts=options, trainer=trainer.content, log=log)
 
 
@@ -93,27 +83,30 @@ def command_modules() -> list[Any]:
 def standins() -> dict[str, StandIn]:
     """Name of each module that has a stand-in → what takes its published model's place."""
     found = {name: weights_of(name) for name in module_names()}
-    return {name: weights.stand_in for name, weights in found.items() if weights and weights.stand_in}
+    return {name: weights.stand_in for name, weights in found.items() if weights.stand_in}
 
 
-def weights_of(module: str) -> Weights | None:
-    """Source of a module's weights; None if it has none."""
-    return importlib.import_module(f"{module}.standin").WEIGHTS if _has(module, "standin") else None
+def weights_of(module: str) -> Weights:
+    """Source of a module's weights; one without weights has all that it needs in its folder."""
+    from novaspeech.module.standin import Weights
+
+    if not _has(module, "standin"):
+        return Weights("folder")
+    found: Weights = importlib.import_module(f"{module}.standin").WEIGHTS
+    return found
 
 
 def published_name(module: str) -> str:
     """Id of the published model of a module; "" if it has none."""
     weights = weights_of(module)
-    if weights is None or weights.name or weights.home != "hub":
-        return weights.name if weights else ""
-    return load_trainer(module).options.get("model", "")
+    return weights.name or (load_trainer(module).options.get("model", "") if weights.home == "hub" else "")
 
 
 def published_uri(module: str) -> Any:
     """The trainer's `<uri>` of the published model of a module; None if that is no such file."""
     weights = weights_of(module)
-    entries = load_trainer(module).content.meta_uri if weights and weights.home == "uri" else []
-    return next((entry for entry in entries if weights and entry.uri_id == weights.uri), None)
+    entries = load_trainer(module).content.meta_uri if weights.home == "uri" else []
+    return next((entry for entry in entries if entry.uri_id == weights.uri), None)
 
 
 def published_place(module: str) -> Path:
@@ -123,8 +116,8 @@ def published_place(module: str) -> Path:
     weights, uri = weights_of(module), published_uri(module)
     if uri is not None:
         return downloads.place_of(uri)
-    if weights is None or weights.home == "folder":
-        return (weights and weights.place) or MODULES / module
+    if weights.home == "folder":
+        return weights.place or MODULES / module
     name = published_name(module)
     return hub.cached_folder(name) or hub.hub_cache() / f"models--{name.replace('/', '--')}"
 
@@ -133,8 +126,7 @@ def published_is_here(module: str) -> bool:
     """Whether the published model of a module is on this machine, whole; a module without weights has all it needs."""
     from novaspeech.models import hub
 
-    weights = weights_of(module)
-    if weights and weights.home == "hub":
+    if weights_of(module).home == "hub":
         return hub.cached_folder(published_name(module)) is not None
     return published_place(module).exists()
 

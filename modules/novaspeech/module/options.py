@@ -140,7 +140,7 @@ class ComputeOptions(Options):
 def _convert(field: dataclasses.Field[Any], value: object) -> object:
     """`value` as the type of `field`, within its range and choices."""
     try:
-        converted = _CONVERTERS[field.metadata["kind"]](value)
+        converted = _KINDS[field.metadata["kind"]][0](value)
     except (KeyError, TypeError, ValueError, OverflowError):  # a number with more digits than a float holds
         raise OptionError(f"option {field.name!r} is {quoted(value)}; it must be {_allowed(field)}") from None
     low, high, choices = (field.metadata[key] for key in ("minimum", "maximum", "choices"))
@@ -155,7 +155,7 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
     if field.metadata["choices"]:
         return "one of " + ", ".join(field.metadata["choices"])
     low, high = field.metadata["minimum"], field.metadata["maximum"]
-    noun = _NOUNS[field.metadata["kind"]]
+    noun = _KINDS[field.metadata["kind"]][1]
     if high is not None:
         return f"{noun} from {low:g} to {high:g}"
     return noun if low is None else f"{noun} of at least {low:g}"
@@ -195,11 +195,11 @@ def _to_channel(value: object) -> str | int:
     return number
 
 
-_CONVERTERS: dict[type, Any] = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str, Channel: _to_channel}
-_NOUNS = {
-    int: "a whole number",
-    float: "a number",
-    bool: "True or False",
-    str: "a text",
-    Channel: "mix, or the number of a channel: 1, 2, …",
+# How a value becomes one of a kind, and what messages call that kind.
+_KINDS: dict[type, tuple[Any, str]] = {
+    int: (_to_int, "a whole number"),
+    float: (_to_float, "a number"),
+    bool: (_to_bool, "True or False"),
+    str: (_to_str, "a text"),
+    Channel: (_to_channel, "mix, or the number of a channel: 1, 2, …"),
 }

@@ -93,7 +93,6 @@ class OutputRequest:
         low, high: the range that an annotation's scores are to have.
         scheme_classes: of a discrete annotation's scheme, id → attributes, "name" among them; None if the request names
             no scheme, so that the module's classes are numbered as they come.
-        class_ids: name of each class of the output → its id.
         database_rate: Hz, to which the server resamples a continuous annotation in the database.
         remark: what the user should know of it; "" if nothing.
     """

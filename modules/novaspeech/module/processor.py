@@ -54,9 +54,9 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         self.log = log or print_line
         self.options: Options = self.options_class.parse(opts)
         if self.options.model == OWN_MODEL:
-            weights = weights_of(Path(inspect.getfile(type(self))).parent.name)
-            if weights and weights.stand_in and weights.stand_in.small:
-                self.options = replace(self.options, model=str(weights.stand_in.small))
+            stand_in = weights_of(Path(inspect.getfile(type(self))).parent.name).stand_in
+            if stand_in and stand_in.small:
+                self.options = replace(self.options, model=str(stand_in.small))
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._last: Request | None = None
         fields = self.options_class.fields()

@@ -53,8 +53,6 @@ class Weights:
             names; "folder", the module's own folder, so that they are always here.
         stand_in: what takes their place where they cannot be had; None with weights that are always here.
         name: what people call the published model; of one on the Hub its id.
-        uri: id of the `<uri>`.
-        place: the file or folder in the module's own.
     """
 
     home: Literal["hub", "uri", "folder"]

@@ -13,7 +13,7 @@ from novaspeech.server import host
 
 
 class Database:
-    """One dataset of the database; `context` is what the server knows about it, empty without one."""
+    """One dataset; `context` is what the server knows about its database, empty without one."""
 
     def __init__(self, context: Mapping[str, Any], dataset: str) -> None:
         self._context = context

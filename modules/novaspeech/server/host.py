@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from novaspeech import saving
 from novaspeech.errors import RequestError, quoted
 from novaspeech.segments import Segment
@@ -93,15 +95,12 @@ def defer_loading(processor: Any) -> None:
 
 def _unless_deferred(load: Callable[[Any], None]) -> Callable[[Any], None]:
     def load_unless_deferred(self: Any) -> None:
-        if getattr(_this_thread, "processor", _nobody)() is None:
+        processor = getattr(_this_thread, "processor", None)
+        if processor is None or processor() is None:
             load(self)
 
     setattr(load_unless_deferred, _DEFERS, True)
     return load_unless_deferred
-
-
-def _nobody() -> None:
-    """A reference to a processor that is not there."""
 
 
 def saved_whole(data: _Data) -> _Data:
@@ -125,19 +124,14 @@ def _whole_if_marked(save_in_place: Callable[..., Any]) -> Callable[..., Any]:
             return save_in_place(self, data, fp, overwrite, *args, **kwargs)
         with saving.whole(Path(fp)) as partial:
             saved = save_in_place(self, data, partial, overwrite, *args, **kwargs)
-            _refuse_part(data, partial)
+            if isinstance(data, SSIStream):  # NumPy does not look whether the last block fits
+                written, wanted = partial.with_name(f"{partial.name}~").stat().st_size, data.data.nbytes
+                if written != wanted:
+                    raise OSError(f"{written} of {wanted} bytes written")
         return saved
 
     setattr(save_whole, _SAVES, True)
     return save_whole
-
-
-def _refuse_part(data: Any, file: Path) -> None:
-    """Raises OSError for a stream's data that are not all there: NumPy does not look whether the last block fits."""
-    if isinstance(data, SSIStream):
-        written, wanted = file.with_name(f"{file.name}~").stat().st_size, data.data.nbytes
-        if written != wanted:
-            raise OSError(f"{written} of {wanted} bytes written")
 
 
 def parse_time(value: object, name: str) -> int:
@@ -175,12 +169,12 @@ def file_path(description: Description, dataset: str, session: str) -> Path:
 
 def segments_of(annotation: Any, name: str) -> list[Segment]:
     """The segments of a discrete or free annotation of the host; RequestError, with this name, if it is continuous."""
-    rows = annotation.data if annotation.data is not None else []
+    rows: Any = np.atleast_1d(annotation.data) if annotation.data is not None else []
     if isinstance(annotation, FreeAnnotation):
         texts = [str(row["name"]) for row in rows]
     elif isinstance(annotation, DiscreteAnnotation):
         classes = {int(key): str(value["name"]) for key, value in annotation.annotation_scheme.classes.items()}
-        texts = [classes.get(int(row["id"]), "") for row in rows]
+        texts = [classes.get(int(row["id"]), str(row["id"])) for row in rows]
     else:
         raise RequestError(f"{name} is continuous; one with segments is needed, discrete or free")
     return [

@@ -60,7 +60,6 @@ class Request:
 
     Attributes:
         inputs: id of each that is ticked → its entry.
-        outputs: those that are ticked, in the request's order.
         named: ids of all inputs, as messages list them.
         duration_ms: the session's in the database; 0 if it has none.
 

@@ -32,13 +32,7 @@ def new_command(
     help: str,  # noqa: A002 - argparse's name
     **more: Any,
 ) -> argparse.ArgumentParser:
-    """A new parser among the subparsers of `novaspeech`.
-
-    Args:
-        run: function that runs the command and gives its exit status. Its docstring is the command's description, with
-            examples at its end.
-        more: defaults of the command's namespace.
-    """
+    """A new parser among those of `novaspeech`; the docstring of `run` describes it, with examples at its end."""
     description, _, examples = (inspect.getdoc(run) or "").partition("\n\nExamples:\n")
     parser: argparse.ArgumentParser = commands.add_parser(
         name,

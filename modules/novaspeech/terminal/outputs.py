@@ -34,11 +34,7 @@ def read_each(given: argparse.Namespace) -> Iterator[tuple[Path, Tracks, dict[st
 def read_recordings(
     groups: Mapping[tuple[Path, str], tuple[Path | None, Sequence[Path]]], audio: Path | None
 ) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
-    """Folder, outputs and thresholds of each recording.
-
-    Args:
-        audio: the recording; None looks beside the outputs, and where their records say.
-    """
+    """Folder, outputs and thresholds of each recording: `audio`, else what lies beside them or where records say."""
     from novaspeech.corpus.record import Remembered
     from novaspeech.formats.ssi import read_tracks
 

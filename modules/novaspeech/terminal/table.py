@@ -8,11 +8,7 @@ from collections.abc import Callable, Sequence
 
 
 def row_writer(layout: str, *, as_csv: bool) -> Callable[[Sequence[str]], object]:
-    """A function that prints a row.
-
-    Args:
-        layout: form of a table's row for `str.format`, as "{:<10}  {:>9}".
-    """
+    """A function that prints a row, in the layout of `str.format`, as "{:<10}  {:>9}", or as CSV."""
     if as_csv:
         return csv.writer(sys.stdout, lineterminator="\n").writerow
     return lambda row: print(layout.format(*row))

@@ -26,12 +26,7 @@ _FREE = -1  # colour of names that are no classes
 
 
 def curve(values: FloatArray, times: np.ndarray, low: float, high: float) -> dict[str, Any]:
-    """Numbers over time, in steps of the range between `low` and `high`; numbers beyond it lie at its edge.
-
-    Args:
-        values: (n,), NaN where there is none.
-        times: (n, 2) seconds, evenly spaced.
-    """
+    """Values (n,) over even times (n, 2) in seconds, in steps from `low` to `high`: NaN is a gap, the rest is cut."""
     scaled = np.clip((np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-9), 0, 1)
     numbers = np.where(np.isfinite(values), np.rint((GAP - 1) * scaled), GAP).astype("<u2")
     step = float(times[1, 0] - times[0, 0]) if len(times) > 1 else 1.0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import NovaspeechError, OptionError, RequestError
+from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command
 from novaspeech.terminal.table import row_writer
 
@@ -40,10 +40,6 @@ def _find(given: argparse.Namespace) -> int:
     """
     from novaspeech.terminal.bar import progress_bar
 
-    if not 0 <= given.threshold <= 1:
-        raise OptionError(f"--threshold is {given.threshold}; it must be 0 to 1")
-    if not 0 <= given.tolerance <= 3:
-        raise OptionError(f"--tolerance is {given.tolerance}; it must be 0 to 3 letters")
     method, inputs = _method_of(given.keyword)
     options = {name: getattr(given, name) for name in ("model", "layer", "device", "threshold", "tolerance")}
     model = load_model("wav2vec2_kws", **options, **method)

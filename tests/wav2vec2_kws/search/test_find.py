@@ -65,8 +65,8 @@ def test_nothing_found_is_1_and_a_problem_is_2(
         (("hello.wav",), "there is no file hello.wav; give a recording of the keyword, or the keyword in letters"),
         (("some/where",), "there is no file some/where"),
         (("çava",), "keyword 'çava' has 'ç', which the model does not write; it writes ' A B"),
-        (("money", "--threshold", "2"), "--threshold is 2.0; it must be 0 to 1"),
-        (("money", "--tolerance", "4"), "--tolerance is 4; it must be 0 to 3 letters"),
+        (("money", "--threshold", "2"), "option 'threshold' is 2.0; it must be a number from 0 to 1"),
+        (("money", "--tolerance", "4"), "option 'tolerance' is 4; it must be a whole number from 0 to 3"),
         (("money", "--layer", "9"), "option 'layer' is 9; this model has the layers 0 to 3"),
     ],
 )

@@ -33,11 +33,7 @@ class ConvolutionModule(nn.Module):
         )
 
     def forward(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, F, D) → (B, F, D).
-
-        Args:
-            attention_mask: (B, F), 0 or False for padding.
-        """
+        """(B, F, D) → (B, F, D); `attention_mask` (B, F) is 0 or False for padding."""
         hidden = self.layer_norm(hidden_states)
         if attention_mask is not None:
             hidden = hidden.masked_fill(~attention_mask.bool().unsqueeze(-1), 0)

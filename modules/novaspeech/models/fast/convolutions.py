@@ -10,11 +10,7 @@ from torch.nn import functional
 
 
 def frame_geometry(config: Any) -> tuple[int, int]:
-    """Samples from one hidden state to the next, and samples that one is computed from: 320 and 400 as published.
-
-    Args:
-        config: a `Wav2Vec2Config`.
-    """
+    """Samples from one hidden state to the next, and samples that one is computed from: 320 and 400 as published."""
     hop, length = 1, 1
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         length += (kernel - 1) * hop
@@ -34,10 +30,6 @@ class ChannelsLastConvolutions(nn.Module):
     padded to whole hops, so that a layer's stride is a reshape, and a kernel longer than its stride takes its rest from
     the next row. Layer norms then find their channels side by side. No group norm is left: `FirstConvolution` makes it
     a part of the first product's weights, which are given with the windows.
-
-    Args:
-        extractor: `feature_extractor` of a transformers `Wav2Vec2Model`.
-        config: configuration of that model.
     """
 
     def __init__(self, extractor: Any, config: Any) -> None:
@@ -53,7 +45,6 @@ class ChannelsLastConvolutions(nn.Module):
         """Features (B, C, F) of windows (B, N), in the layout that transformers expects.
 
         Args:
-            signal: (B, N).
             weight, shift: weights (B, kernel, C) and shifts (B, C) of the first convolution for each window, by
                 `FirstConvolution.folded`. Models with a group norm need them, others take none.
         """
@@ -113,7 +104,6 @@ class FirstConvolution(nn.Module):
 
     Args:
         layer: the first of `conv_layers` of a transformers `Wav2Vec2Model`; None if the weights are loaded later.
-        config: configuration of that model.
     """
 
     weight: torch.Tensor

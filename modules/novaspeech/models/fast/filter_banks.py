@@ -30,11 +30,9 @@ class FilterBanks:
     by that rounding alone, and the model's first layer norm makes that 5e-3 in the embedding.
 
     Args:
-        extractor: made from the model's preprocessor_config.json.
         device: device of the computation; MPS, which has no float64, computes in float32 throughout.
 
     Attributes:
-        sampling_rate: sampling rate of the signal, in Hz.
         stacked: filter bank frames that make one frame of the model.
         frame_hop, frame_length: samples from one frame of the model to the next, and samples of one.
     """

@@ -26,9 +26,6 @@ class RelativeKeyAttention(nn.Module):
     transformers looks up an embedding for each pair of frames, (F, F, head_size), 576 MB at 30 s, and multiplies it
     with the queries. Distances are clamped, so that few embeddings exist (73 as published): here each query meets each
     of them once, and the products are gathered.
-
-    Args:
-        attention: the transformers attention.
     """
 
     def __init__(self, attention: Any) -> None:
@@ -43,11 +40,7 @@ class RelativeKeyAttention(nn.Module):
     def forward(
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **unused: object
     ) -> tuple[torch.Tensor, None]:
-        """(B, F, D) → (B, F, D), and None in place of the weights.
-
-        Args:
-            attention_mask: numbers added to the products, or False where a frame is hidden; None hides none.
-        """
+        """(B, F, D) → (B, F, D) and None for the weights; the mask is added to products, or False hides a frame."""
         batch, frames, _ = hidden_states.shape
         by_frame = [
             linear(hidden_states).view(batch, frames, self.heads, self.head_size)

@@ -73,15 +73,7 @@ def precision_of(folder: Path) -> str:
 
 
 def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may_miss: tuple[str, ...] = ()) -> T:
-    """A transformers model, of the weights that `novaspeech export` kept for torch.
-
-    Args:
-        without: attribute of the part that onnxruntime runs, which is removed.
-        may_miss: weights that inference does not use.
-
-    Raises:
-        WeightsError: the folder lacks weights that this model needs, or was made of another model.
-    """
+    """A transformers model `without` the part that onnxruntime runs, of the weights that `novaspeech export` kept."""
     made: Any = model_class
     with torch.device("meta"):  # weights without memory
         model = made(config)

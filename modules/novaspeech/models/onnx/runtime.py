@@ -23,24 +23,12 @@ _PRODUCT = (
 _FULL = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")  # onnxruntime's words for a full GPU
 
 
-def onnx_compute(device: str = "auto", precision: str = "auto") -> Compute:
-    """Device of onnxruntime by the options of these names.
-
-    Raises:
-        OptionError: onnxruntime is missing, or does not offer what is asked for.
-    """
-    return Compute(providers=_providers(device, precision), asked=(device, precision))
-
-
 class OnnxGraph:
     """An ONNX file at work.
 
     Args:
         int8: whether its weights have 8 bit. Rows then go through it one by one: dynamic int8 scales a whole batch
             alike, so that a window would depend on its neighbours. Its twin with signed weights runs if it can.
-
-    Attributes:
-        provider: the execution provider that runs it.
 
     Raises:
         WeightsError: the file is of no use to onnxruntime.
@@ -50,7 +38,9 @@ class OnnxGraph:
     def __init__(self, file: Path, compute: Compute, int8: bool = False) -> None:
         import onnxruntime
 
-        self._file, self._alone = _twin(file) if int8 and compute.on_cpu else file, int8
+        self._file, self._alone = file, int8
+        if int8 and compute.on_cpu and signed_file(file).is_file() and _multiplies_signed_exactly():
+            self._file = signed_file(file)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
@@ -96,12 +86,6 @@ def signed_file(file: Path) -> Path:
     return file.with_name(f"{file.stem}-signed{file.suffix}")
 
 
-def _twin(file: Path) -> Path:
-    """An int8 graph's twin with signed weights, if it is there and this processor multiplies them exactly."""
-    signed = signed_file(file)
-    return signed if signed.is_file() and _multiplies_signed_exactly() else file
-
-
 @functools.cache
 def _multiplies_signed_exactly() -> bool:
     """Whether products of unsigned and signed bytes are exact here: with AVX2 only, sums of two go over 16 bit."""
@@ -112,8 +96,12 @@ def _multiplies_signed_exactly() -> bool:
     return bool((found == 64 * 255 * 127).all())
 
 
-def _providers(device: str, precision: str) -> tuple[Any, ...]:
-    """The execution providers of onnxruntime that the options `device` and `precision` mean."""
+def onnx_compute(device: str = "auto", precision: str = "auto") -> Compute:
+    """Device of onnxruntime by the options of these names.
+
+    Raises:
+        OptionError: onnxruntime is missing, or does not offer what is asked for.
+    """
     try:
         import onnxruntime
     except ImportError as error:  # onnxruntime or its libraries are missing
@@ -132,6 +120,7 @@ def _providers(device: str, precision: str) -> tuple[Any, ...]:
             f"option 'device' is {device!r}, which onnxruntime {onnxruntime.__version__} does not offer here "
             f"({', '.join(offered)}); use cpu, or install onnxruntime-gpu for CUDA"
         )
-    if device == "cpu" or not cuda:
-        return (ON_CPU,)
-    return (("CUDAExecutionProvider", {"use_tf32": int(precision == "auto")}), ON_CPU)
+    providers: tuple[Any, ...] = (ON_CPU,)
+    if cuda and device != "cpu":
+        providers = (("CUDAExecutionProvider", {"use_tf32": int(precision == "auto")}), ON_CPU)
+    return Compute(providers=providers, asked=(device, precision))

@@ -1,6 +1,6 @@
 """The `optstr` of trainer files, from which NOVA draws its form: what each module's options say.
 
-python -m novaspeech.module.trainers [--write]
+python -m tests.repository.trainers [--write]
 """
 
 from __future__ import annotations
