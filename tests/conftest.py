@@ -1,7 +1,5 @@
 """Fixtures: a small model, speech in many formats, and jobs run by the host's own du-process in this process."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import json

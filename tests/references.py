@@ -1,7 +1,5 @@
 """What the numbers of all modules are compared by: windows cut from a recording that was decoded as a whole."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

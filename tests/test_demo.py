@@ -1,7 +1,5 @@
 """`make demo` as a person runs it, without what make installs before."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

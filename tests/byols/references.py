@@ -1,7 +1,5 @@
 """BYOL-S without anything of ours but the plain networks: librosa's spectrogram of one signal at a time."""
 
-from __future__ import annotations
-
 import librosa
 import numpy as np
 import torch

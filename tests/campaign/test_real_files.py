@@ -1,7 +1,5 @@
 """The comparison with FFmpeg, on three files."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

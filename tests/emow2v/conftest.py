@@ -1,7 +1,5 @@
 """An ONNX file of the published form: from windows to scores."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from pathlib import Path

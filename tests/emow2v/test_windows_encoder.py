@@ -1,7 +1,5 @@
 """ONNX files of the published form: against torch, and files that are of no use."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import zipfile

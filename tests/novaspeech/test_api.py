@@ -1,7 +1,5 @@
 """novaspeech from Python: load, call, arrays, tables, files."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`novaspeech export` and backend=onnx: every module against torch, and folders that are of no use."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Folders of exports that are of no use, and what onnxruntime cannot do: one line each."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Callable

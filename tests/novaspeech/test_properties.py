@@ -1,7 +1,5 @@
 """Windows, chunks and frames of any recording against the few lines that say what they are."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """That nothing in modules/ works on POSIX only. Windows itself cannot be had here: this reads the code."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

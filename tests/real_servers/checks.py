@@ -1,7 +1,5 @@
 """What is checked alike on every server."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

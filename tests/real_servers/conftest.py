@@ -1,7 +1,5 @@
 """Real servers on loopback, people at them, and the requests of the seeds and of the modules' READMEs."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A person at work: NOVA before a server, with a database and its files as NOVA's own windows make them."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

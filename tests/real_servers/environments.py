@@ -1,7 +1,5 @@
 """Environments beside the one that runs the tests: they see its packages, and have of their own what differs."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

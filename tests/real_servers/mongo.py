@@ -5,8 +5,6 @@ as far as the two servers use it, and mongomock holds the documents. What it can
 such as its limits of size and time, its access rights, and its errors.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -1,7 +1,5 @@
 """How NOVA reads a database and the files beside it, as its source (1.3.0.6) has it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple

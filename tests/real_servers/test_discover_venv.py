@@ -1,7 +1,5 @@
 """DISCOVER's venv backend: the server makes the module's own environment, and each job is a process in it."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """Every host alike, with files: DISCOVER's debug and venv backends, and NOVA-Server, DISCOVER's predecessor."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping

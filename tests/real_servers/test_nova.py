@@ -4,8 +4,6 @@ DISCOVER is started as NOVA wants it, with TLS, and then wants TLS of the databa
 database only the wire protocol is real: see mongo.py.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import json

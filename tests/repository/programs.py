@@ -1,7 +1,5 @@
 """Which programs the repository's Python files start, as far as their text tells."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

@@ -7,8 +7,6 @@ a server runs calls the function, and `if TYPE_CHECKING:` never does. Commands, 
 script imports.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """BENCHMARKS.md is what the results give, and each result says where it comes from."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re

@@ -1,7 +1,5 @@
 """docs/developers.md: its module runs on a server as it stands there, and what it names is there."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What of the Dockerfile can be checked without Docker: its files, its packages, and how it starts the server."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

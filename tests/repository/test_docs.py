@@ -1,7 +1,5 @@
 """The pages in docs/ against the code: what a person reads there is what messages say. Modules: test_duties.py."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

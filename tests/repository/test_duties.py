@@ -3,8 +3,6 @@
 `novaspeech new-module NAME` makes a folder that passes.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import json

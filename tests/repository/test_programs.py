@@ -1,7 +1,5 @@
 """Every program that is started anywhere stands in one list, from which `tasks.py` installs what a task needs."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

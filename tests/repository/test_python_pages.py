@@ -1,7 +1,5 @@
 """Every block of docs/python.md and every cell of the notebooks, in their order, with stand-ins for models."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

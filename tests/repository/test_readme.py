@@ -1,7 +1,5 @@
 """The README's lines do what stands below them; its figures are those of BENCHMARKS.md."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

@@ -4,8 +4,6 @@ Bounds: a version that the unit tests ran with, torch's excepted, and the next m
 onnxscript and ruff it is the next minor version, since theirs have taken away what was called.
 """
 
-from __future__ import annotations
-
 import ast
 
 import pytest

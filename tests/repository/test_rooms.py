@@ -1,7 +1,5 @@
 """The rooms of novaspeech: which may use which, and that nothing of it knows a module."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

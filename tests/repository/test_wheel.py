@@ -1,7 +1,5 @@
 """The wheel, as somebody installs it who has Python and nothing else: no ffmpeg, no checkout, no extra."""
 
-from __future__ import annotations
-
 import csv
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A small model of each family, as its published ones are configured."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

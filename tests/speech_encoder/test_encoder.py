@@ -1,7 +1,5 @@
 """The encoder against transformers' own extractors and models, family by family."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from functools import lru_cache

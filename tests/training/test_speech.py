@@ -1,7 +1,5 @@
 """What the small checkpoints are trained on: letters, words, phonemes and voices, and what is taught beside them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The kitchen of the small checkpoints: a few steps of each script, from nothing, stopped and started again."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Numbers: what a job writes against transformers on the same windows."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Recordings put together from words whose times are known; models: the small one that spells, and random ones."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

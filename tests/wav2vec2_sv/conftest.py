@@ -1,7 +1,5 @@
 """Small speaker models: with group norm and with layer norms, with and without a weighted sum of layers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Sounds that look like no other part of themselves, and where they are found again."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

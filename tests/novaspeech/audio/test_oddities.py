@@ -1,7 +1,5 @@
 """Odd files that people have, each of which was once read wrongly."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

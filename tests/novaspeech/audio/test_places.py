@@ -1,7 +1,5 @@
 """Sound stands where the file says, in every container."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

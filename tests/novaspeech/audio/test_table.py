@@ -1,7 +1,5 @@
 """One table of what must hold: format × damage → all right, a gap in its place, or refused with both lengths."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

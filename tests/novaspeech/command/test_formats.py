@@ -1,7 +1,5 @@
 """`novaspeech run --format` and `novaspeech convert`."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a command owes the person and the shell that call it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """`novaspeech new-module`, in a copy of the repository: what it makes does what a module must."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """A server that speaks S3 (moto), of whose answers some fail, on a free port of the loopback address."""
 
-from __future__ import annotations
-
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator

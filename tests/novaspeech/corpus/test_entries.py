@@ -1,7 +1,5 @@
 """Which recordings files, folders, patterns and lists name; manifests and URLs: test_rows.py."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

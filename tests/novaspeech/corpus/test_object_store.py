@@ -1,7 +1,5 @@
 """A corpus in a bucket, of a server that speaks S3 and fails now and then."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

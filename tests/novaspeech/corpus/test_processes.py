@@ -1,7 +1,5 @@
 """`novaspeech run --jobs`, what is shown meanwhile, and what Ctrl-C leaves."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

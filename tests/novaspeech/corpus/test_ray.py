@@ -1,7 +1,5 @@
 """A corpus on Ray, of this machine and of a simulated cluster: what dies, and what is left."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Which recordings a corpus has, whatever names them."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Callable

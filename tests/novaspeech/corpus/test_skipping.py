@@ -1,7 +1,5 @@
 """What `novaspeech run` makes again, what not, and what one recording leaves."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable

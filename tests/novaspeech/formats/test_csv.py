@@ -1,7 +1,5 @@
 """CSV files are those that pandas writes of audformat's tables, and need no pandas."""
 
-from __future__ import annotations
-
 import io
 import sys
 from pathlib import Path

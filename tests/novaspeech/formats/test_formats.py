@@ -1,7 +1,5 @@
 """Each format read back by a library other than the one that wrote it: times to the millisecond, numbers in full."""
 
-from __future__ import annotations
-
 import ast
 import csv
 import struct

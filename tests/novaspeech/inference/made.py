@@ -1,7 +1,5 @@
 """Models of which rows can be written down, and recordings for them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Short recordings that share passes have the numbers of those that are run alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

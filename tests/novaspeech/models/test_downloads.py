@@ -1,7 +1,5 @@
 """`<uri>` downloads from a real HTTP server on loopback; it plays Zenodo's part, too, which cannot be had here."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Fetching from the Hub, by the Hub's own client, from a server on loopback that plays the Hub."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import threading

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model

@@ -1,7 +1,5 @@
 """A module that has neither weights to fetch nor the options of those that have: every command takes it."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 MongoDB itself cannot be had here: mongomock stands in for it behind the host's own handlers.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Outputs on their way to the disk, by each way there is, and what lies there afterwards."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

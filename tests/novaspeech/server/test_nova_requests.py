@@ -1,7 +1,5 @@
 """What NOVA asks for in database mode, by du-process and mongomock."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A reference or an example without a stream in every session: option, labels, times; by du-process and mongomock."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Outputs appear whole or not at all: killed writers, full and read-only disks, folders that vanish, long names."""
 
-from __future__ import annotations
-
 import errno
 import multiprocessing
 import os

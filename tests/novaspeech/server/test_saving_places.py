@@ -1,7 +1,5 @@
 """What is refused before the work, and what else lies where an output goes."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

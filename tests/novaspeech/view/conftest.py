@@ -1,7 +1,5 @@
 """An hour's page, open in Chromium."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Pages in a real browser, Chromium driven by Selenium: `make test-view`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

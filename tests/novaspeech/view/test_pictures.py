@@ -1,7 +1,5 @@
 """`novaspeech plot`: what is drawn, where, and that no text lies over another."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable

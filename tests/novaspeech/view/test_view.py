@@ -1,7 +1,5 @@
 """What pages hold; tests/novaspeech/view/test_browser.py looks at them in a browser."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """Keyword-filler scores, against a dynamic program in plain float64 loops and against all paths there are."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

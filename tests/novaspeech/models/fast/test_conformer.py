@@ -1,7 +1,5 @@
 """What a Conformer computes on a GPU, which a CPU can compute as well."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch.nn import functional
