@@ -207,11 +207,3 @@ def test_small_is_the_modules_own_model_where_it_has_one() -> None:
     assert lines == [f"{standins()['wav2vec2_kws'].small} on cpu, float32"]
     with pytest.raises(WeightsError, match="model 'small' is neither a folder on this machine nor a Hub id"):
         novaspeech.load("w2v_bert_2", model="small", device="cpu")
-
-
-def test_names_of_the_package() -> None:
-    assert set(novaspeech.__all__) <= set(dir(novaspeech))
-    for name in novaspeech.__all__:
-        assert getattr(novaspeech, name).__name__ == name
-    with pytest.raises(AttributeError, match="no attribute 'lod'"):
-        novaspeech.lod  # noqa: B018

@@ -15,11 +15,6 @@ from novaspeech.server.request import Request
 AUDIO = {"id": "audio", "type": "input", "src": "file:stream:audio"}
 
 
-def test_the_package_that_is_running_is_the_one_used() -> None:
-    assert host.PACKAGE == "discover_utils"
-    assert host.SSIStream is host.module("data.stream").SSIStream
-
-
 def iterator(audio: Path) -> DatasetIterator:
     data = [{"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(audio)}]
     return DatasetIterator(

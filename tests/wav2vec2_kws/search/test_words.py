@@ -134,9 +134,3 @@ def test_hits_compete_as_if_each_were_held_against_all(seed: int) -> None:
 def test_keywords_that_cannot_be_spelt(keyword: str, sentence: str) -> None:
     with pytest.raises(OptionError, match=sentence):
         VOCABULARY.spell(keyword)
-
-
-def test_a_keyword_is_spelt_in_the_models_case() -> None:
-    ids = VOCABULARY.spell("Thank  you")
-    assert VOCABULARY.write(ids) == "THANK YOU"
-    assert ids[5] == VOCABULARY.delimiter
