@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from av.stream import Disposition
 
 from novaspeech.errors import RecordingError
 
@@ -71,13 +72,12 @@ def size_without_tag(path: Path) -> int:
 
 def earliest_start(streams: Any, audio: Any) -> Fraction | None:
     """Start of the earliest other track, in seconds; None without one. Cover pictures do not count."""
-    covers = 1 << 10  # FFmpeg's disposition of an attached picture
     starts = [
         stream.start_time * stream.time_base
         for stream in streams
         if stream.index != audio.index
         and stream.type in ("audio", "video")
-        and not int(stream.disposition) & covers
+        and not stream.disposition & Disposition.attached_pic
         and stream.start_time is not None
     ]
     return min(starts, default=None)
