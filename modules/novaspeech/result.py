@@ -163,7 +163,6 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
 
         Args:
             folder: where to; made if need be.
-            formats: of the above.
             dtype: of npy: "float32", or half of it, "float16".
 
         Returns:
@@ -171,8 +170,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
 
         Raises:
             OptionError: an unknown format.
-            RequestError: a format that can hold none of the outputs, or a too long name, before any is written; a
-                number too large for float16.
+            RequestError: a format holds none of the outputs, a name is too long, or a number too large for float16.
             PackageError: what writes a format is missing.
             OSError: a file cannot be written, such as on a full disk (`SavingError`).
         """
