@@ -98,7 +98,13 @@ def test_ctrl_c_leaves_nothing_half_done_and_says_how_to_go_on(talks: Path, mode
     )
     words = [sys.executable, *command(model, "--jobs", jobs, inputs=["list.jsonl"])]  # which has the short one first
     environment = os.environ | {"PYTHONPATH": str(ROOT / "modules")}
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, env=environment, text=True)
+    process = subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     try:
         until(lambda: Path("out/long/2.embedding.stream").exists())
         time.sleep(1)
