@@ -80,10 +80,10 @@ class RequestInputs:
         remedy = f"choose a stream for it, or say in the option {option!r} where to hear it: {_FORMS}"
         with naming(f"input {input_id!r}", f"; {remedy}"):
             audio = self.request.sound(self.request.audio_entry(input_id))
-            excerpt = Excerpt(self.open_audio(audio, f"input {input_id!r}"))
         if isinstance(audio, Path) and audio == self.audio:
             raise RequestError(f"input {input_id!r} is the recording itself; {remedy}")
-        return excerpt
+        with naming(f"input {input_id!r}", f"; {remedy}"):
+            return Excerpt(self.open_audio(audio, f"input {input_id!r}"))
 
     def _labelled(self, fields: Mapping[str, str]) -> Excerpt:
         """Spans that an annotation labels so, of this session or of another one."""
