@@ -7,13 +7,19 @@ import datetime
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from benchmarks.machine import machine, versions
 
 RESULTS = Path(__file__).with_name("results")
 ROOT = RESULTS.parents[1]
 Cell = str | float | int | None  # None where there is nothing to say
+Table = tuple[list[str], list[list[Cell]]]
+Where = Callable[[dict[str, Cell]], bool]
 
 
 def command_line(description: str | None) -> argparse.ArgumentParser:
@@ -95,3 +101,46 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return said[0] + ("+" if said[1] else "")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a script left.
+
+    Attributes:
+        name: of its file, without ending.
+    """
+
+    name: str
+
+    @cached_property
+    def found(self) -> dict[str, Any]:
+        """The file's content."""
+        found: dict[str, Any] = json.loads((RESULTS / f"{self.name}.json").read_text(encoding="utf-8"))
+        return found
+
+    def table(self, title: str, columns: Sequence[str] = (), where: Where | None = None) -> Table:
+        """A table's heads and rows.
+
+        Args:
+            columns: those that are shown, in this order; all if none is named.
+            where: which rows are shown, told by their cells by column.
+        """
+        table = self.found["tables"][title]
+        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+        shown = list(columns) or table["columns"]
+        return shown, [[row[column] for column in shown] for row in rows if where is None or where(row)]
+
+    @property
+    def source(self) -> str:
+        """Where the figures come from, in one line."""
+        commit = f", {self.found['commit']}" if self.found["commit"] else ""
+        return f"*{self.found['machine']}, {self.found['date']}{commit}: `{self.found['command']}`*"
+
+
+def runs(prefix: str, title: str) -> list[Run]:
+    """Runs of a script that have a table, the newest first."""
+    found = [Run(file.stem) for file in sorted(RESULTS.glob(f"{prefix}*.json"))]
+    return sorted(
+        (run for run in found if title in run.found["tables"]), key=lambda run: run.found["date"], reverse=True
+    )

@@ -7,14 +7,11 @@ python -m benchmarks.tables --check    # ends with 1 if it is not what the resul
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
-from benchmarks.record import RESULTS, ROOT, Cell, markdown
+from benchmarks.record import ROOT, Cell, Run, Table, Where, markdown, runs
 
 PAGE = ROOT / "BENCHMARKS.md"
 HEAD = """# Benchmarks
@@ -23,65 +20,23 @@ HEAD = """# Benchmarks
 a script, with its versions and more columns than are shown here. Speeds are those of the published sizes with random
 weights: they do not hang on what a model learnt.
 """
-Table = tuple[list[str], list[list[Cell]]]
-Where = Callable[[dict[str, Cell]], bool]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run of a script left.
-
-    Attributes:
-        name: of its file, without ending.
-    """
-
-    name: str
-
-    @cached_property
-    def found(self) -> dict[str, Any]:
-        """The file's content."""
-        found: dict[str, Any] = json.loads((RESULTS / f"{self.name}.json").read_text(encoding="utf-8"))
-        return found
-
-    def table(self, title: str, columns: Sequence[str] = (), where: Where | None = None) -> Table:
-        """A table's heads and rows.
-
-        Args:
-            columns: those that are shown, in this order; all if none is named.
-            where: which rows are shown, told by their cells by column.
-        """
-        table = self.found["tables"][title]
-        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
-        shown = list(columns) or table["columns"]
-        return shown, [[row[column] for column in shown] for row in rows if where is None or where(row)]
-
-    @property
-    def source(self) -> str:
-        """Where the figures come from, in one line."""
-        commit = f", {self.found['commit']}" if self.found["commit"] else ""
-        return f"*{self.found['machine']}, {self.found['date']}{commit}: `{self.found['command']}`*"
-
-
-def runs(prefix: str, title: str) -> list[Run]:
-    """Runs of a script that have a table, the newest first."""
-    found = [Run(file.stem) for file in sorted(RESULTS.glob(f"{prefix}*.json"))]
-    return sorted(
-        (run for run in found if title in run.found["tables"]), key=lambda run: run.found["date"], reverse=True
-    )
-
-
 MODULES = ("emow2v", "speech_encoder", "w2v_bert_2", "wav2vec2_kws", "wav2vec2_sv", "byols, default")
 CPU, GPU = runs("speed-cpu", "speed"), runs("speed-cuda", "speed")
 
 
-def speed(found: Sequence[Run], module: str, way: str, context: str) -> Cell:
-    """Times real time of one way, in the newest run that has the module; None if it was not measured."""
+def newest(found: Sequence[Run], module: str) -> tuple[Run | None, list[list[Cell]]]:
+    """The newest run that has the module, and its rows (way, context, times real time); None and none without one."""
     for run in found:
         _, rows = run.table("speed", ["module", "way", "context", "× real time"])
-        mine = [row for row in rows if str(row[0]).partition(" (")[0] == module]
+        mine = [row[1:] for row in rows if str(row[0]).partition(" (")[0] == module]
         if mine:
-            return next((row[3] for row in mine if row[1:3] == [way, context]), None)
-    return None
+            return run, mine
+    return None, []
+
+
+def speed(found: Sequence[Run], module: str, way: str, context: str) -> Cell:
+    """Times real time of one way, in the newest run that has the module; None if it was not measured."""
+    return next((speed for *how, speed in newest(found, module)[1] if how == [way, context]), None)
 
 
 def hours_per_hour() -> Table:
@@ -99,12 +54,8 @@ def hours_per_hour() -> Table:
 
 def used(found: Sequence[Run], modules: Sequence[str] = MODULES) -> tuple[Run, ...]:
     """Those of the runs that `speed` looks at for some module."""
-    firsts = {module: next((run for run in found if _has(run, module)), None) for module in modules}
-    return tuple(run for run in found if run in firsts.values())
-
-
-def _has(run: Run, module: str) -> bool:
-    return any(str(row[0]).partition(" (")[0] == module for row in run.table("speed", ["module"])[1])
+    firsts = [newest(found, module)[0] for module in modules]
+    return tuple(run for run in found if run in firsts)
 
 
 @dataclass(frozen=True)
