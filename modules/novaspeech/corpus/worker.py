@@ -108,6 +108,10 @@ class Worker:
     def _done(self, group: Sequence[Record]) -> Iterator[Ended]:
         """The end of each recording, as soon as its results are in their places."""
         began = time.monotonic()
+
+        def took() -> float:
+            return round((time.monotonic() - began) / len(group), 3)
+
         with ExitStack() as stack:
             files: dict[str, Path] = {}
             results: dict[str, Result | NovaspeechError] = {}
@@ -119,10 +123,10 @@ class Worker:
             results |= zip(files, self._results(files), strict=True)
             for record in group:
                 try:
-                    ended = self._saved(results[record.row.id], record, (time.monotonic() - began) / len(group))
+                    ended = self._saved(results[record.row.id], record, took())
                 except _FAILURES as error:
-                    failed = replace(_failed(record, first_line(error)), trace=traceback.format_exc())
-                    ended = record.fail(replace(failed, took=round((time.monotonic() - began) / len(group), 3)))
+                    failed = _failed(record, first_line(error))
+                    ended = record.fail(replace(failed, trace=traceback.format_exc(), took=took()))
                 yield ended
 
     def _results(self, files: Mapping[str, Path]) -> list[Result | NovaspeechError]:
@@ -161,7 +165,7 @@ class Worker:
             raise result
         plan, values = self._plan, {name: result[name] for name in result}
         shapes = {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
-        ended = replace(_failed(record, ""), status="done", shapes=shapes, took=round(took, 3))
+        ended = replace(_failed(record, ""), status="done", shapes=shapes, took=took)
         ended = replace(ended, rate=result.rate, seconds=result.seconds)
         threshold = self.load().processor.threshold
         return record.save(lambda folder: result.save(folder, plan.formats, plan.dtype), ended, threshold)

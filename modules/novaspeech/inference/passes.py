@@ -87,12 +87,6 @@ def _full_memory(error: BaseException) -> str:
     return next((memory for text, memory in _FULL.items() if text in str(error)), "")
 
 
-def to_numpy(values: torch.Tensor) -> FloatArray:
-    """A tensor as an array in float32."""
-    array: FloatArray = values.float().cpu().numpy()
-    return array
-
-
 def to_host(
     items: Iterable[tuple[T, Mapping[str, torch.Tensor]]],
 ) -> Iterator[tuple[T, dict[str, FloatArray]]]:

@@ -15,17 +15,15 @@ from novaspeech.server.progress import LogProgress
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    now = [100.0]
-    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
-    return iter([now])  # type: ignore[return-value]
-
-
-def test_a_line_every_few_seconds_and_one_at_the_end(
-    clock: Iterator[list[float]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the log's clock, to be set; no server asks for the progress."""
     monkeypatch.delenv("DISCOVER_JOB_KEY", raising=False)
-    [now] = clock
+    seconds = [100.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def test_a_line_every_few_seconds_and_one_at_the_end(now: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     report = LogProgress("session_1")
     for seconds, completed in ((1, 10), (5, 50), (6, 60), (7, 70), (100, 1000)):
         now[0] = 100 + seconds
@@ -36,11 +34,7 @@ def test_a_line_every_few_seconds_and_one_at_the_end(
     ]
 
 
-def test_reading_is_the_first_part(
-    clock: Iterator[list[float]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DISCOVER_JOB_KEY", raising=False)
-    [now] = clock
+def test_reading_is_the_first_part(now: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     report = LogProgress("session_1")
     for seconds, read, total in ((1, 60_000, 600_000), (6, 300_000, 600_000), (12, 900_000, 0)):
         now[0] = 100 + seconds
