@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from novaspeech.audio.excerpt import Audio
 from novaspeech.errors import NovaspeechError, naming
@@ -59,6 +59,12 @@ def load(
     return Model(module, options, {name: time for name, time in given.items() if time is not None}, log)
 
 
+class _Asked(NamedTuple):
+    requests: list[OutputRequest]
+    inputs: Mapping[str, Audio]
+    end_ms: int
+
+
 class Model:
     """A module with its model in memory; call it with recordings, from one thread or several, one after the other.
 
@@ -96,6 +102,7 @@ class Model:
         end: Time | None = None,
         name: str | None = None,
         progress: Progress = ignore_progress,
+        reading: Progress = ignore_progress,
     ) -> Result:
         """Runs the model over a recording.
 
@@ -108,16 +115,16 @@ class Model:
             end: time at which to stop; None or 0 is the recording's end, as for the servers.
             name: what files are called after; None takes the recording's own, without its ending.
             progress: called with the windows done and their total.
+            reading: called before with the milliseconds of a file read so far, and the stated total (0 if none is).
 
         Raises:
             RequestError: no such output or input, or windows that cannot be.
             RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
         name = _name_of(recording) if name is None else name
-        opened = self._opener(outputs, inputs or {}, end, progress)
+        asked = self._asked(outputs, inputs, end)
         with self._lock, naming(name):
-            session = opened(recording, name)
-            return Result(session, self.processor.run(session))
+            return self._result(self._session(recording, name, asked, progress, reading))
 
     def many(
         self,
@@ -145,10 +152,10 @@ class Model:
         Raises:
             RequestError: no such output or input.
         """
-        opened = self._opener(outputs, inputs or {}, end, ignore_progress)
+        asked = self._asked(outputs, inputs, end)
         with self._lock:
             sessions = [
-                _or_error(name, partial(opened, audio, name))
+                _or_error(name, partial(self._session, audio, name, asked))
                 for audio, name in zip(recordings, names or map(_name_of, recordings), strict=True)
             ]
             jobs = [(one.recording, one.grid) for one in sessions if isinstance(one, Session)]
@@ -160,21 +167,25 @@ class Model:
                 for one in sessions
             ]
 
-    def _opener(
-        self, outputs: Collection[str] | None, inputs: Mapping[str, Audio], end: Time | None, progress: Progress
-    ) -> Callable[[Audio, str], Session]:
-        """Opens a recording under a name, for what is asked."""
+    def _asked(self, outputs: Collection[str] | None, inputs: Mapping[str, Audio] | None, end: Time | None) -> _Asked:
+        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, inputs or {})
         end_ms = host.parse_time(end, "end") if end is not None else 0
-        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, inputs)
-        requests = [self._requests[output.id] for output in chosen]
-        return lambda audio, name: self.processor.open(
-            name,
-            GivenInputs(audio, inputs, self.processor.open_audio, self.module),
-            lambda rate, end_ms: requests,
-            self._times,
-            end_ms,
-            progress=lambda name: progress,
+        return _Asked([self._requests[output.id] for output in chosen], inputs or {}, end_ms)
+
+    def _session(
+        self,
+        audio: Audio,
+        name: str,
+        asked: _Asked,
+        progress: Progress = ignore_progress,
+        reading: Progress = ignore_progress,
+    ) -> Session:
+        processor = self.processor
+        recording = processor.open_audio(
+            audio, "the recording", processor.options.channel, processor.log_of(name), reading
         )
+        inputs = GivenInputs(asked.inputs, processor.open_audio, self.module)
+        return processor.session(name, recording, inputs, asked.requests, self._times, asked.end_ms, report=progress)
 
     def _result(self, session: Session) -> Result:
         return Result(session, self.processor.run(session))

@@ -129,8 +129,12 @@ def test_a_model_is_used_by_threads_one_after_the_other(loaded: dict[str, novasp
 
 def test_progress_is_a_hook_and_nothing_is_printed(models: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
     calls: list[tuple[int, int]] = []
+    read: list[tuple[int, int]] = []
     model = novaspeech.load("w2v_bert_2", model=models["w2v_bert_2"])
-    model(SPEECH, end="4s", progress=lambda done, total: calls.append((done, total)))
+    model(SPEECH, end="4s", progress=lambda *of: calls.append(of), reading=lambda *of: read.append(of))
+    length = int(1000 * soundfile.info(SPEECH).duration)
+    assert read[0] == (5000, length)
+    assert read[-1] == (length, length)
     assert calls[-1] == (100, 100)
     assert len(calls) > 1
     assert capfd.readouterr() == ("", "")

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,14 @@ import soundfile
 
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.av_source import AvSource
-from novaspeech.audio.channels import MIX, Channel, Mixer
-from novaspeech.audio.resampling import check_amplitude, resampled
+from novaspeech.audio.mono import MIX, Channel, Mono, Source
 from novaspeech.audio.signal import BLOCK_SECONDS, Signal
 from novaspeech.audio.soundfile_source import SoundfileSource
 from novaspeech.errors import RecordingError
 from novaspeech.hooks import Log, Progress, ignore, ignore_progress
 
 RATE = 16_000  # Hz, of every published speech model
+LEAST_RATE, MOST_RATE = 1_000, 1_000_000  # Hz; limits of anything that records sound
 
 _SPECIAL_FILES = (
     (stat.S_ISFIFO, "a pipe (FIFO)"),
@@ -40,25 +40,6 @@ ENDINGS = frozenset(
         *("wmv", "asf", "mpg", "mpeg", "ts", "mts", "m2ts", "ogv", "flv", "3gp"),
     )
 )
-
-
-class Source(Protocol):
-    """A source of samples: a file, or an array.
-
-    Attributes:
-        rate: samples per second, in Hz.
-        channels: number of channels.
-        seconds: stated length; 0 if none is stated.
-    """
-
-    rate: int
-    channels: int
-
-    @property
-    def seconds(self) -> float: ...
-
-    def blocks(self) -> Iterator[FloatArray]:
-        """Consecutive pieces (n, channels) float32. Raises RecordingError if the file is damaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +87,11 @@ class Recording:
             source: Source = SoundfileSource(path)
         except (soundfile.LibsndfileError, ValueError) as not_for_libsndfile:
             source = AvSource(path, str(not_for_libsndfile))
+        if not LEAST_RATE <= source.rate <= MOST_RATE:
+            raise RecordingError(
+                f"{path} is damaged: it states {source.rate} samples per second, and sound has {LEAST_RATE} to "
+                f"{MOST_RATE}; copy it again, or convert it to WAV and check that its times are right"
+            )
         return cls._decoded(source, str(path), rate, channel, log, reading, path)
 
     @classmethod
@@ -135,22 +121,12 @@ class Recording:
     def _decoded(
         cls, source: Source, name: str, rate: int, channel: Channel, log: Log, reading: Progress, path: Path | None
     ) -> Recording:
-        mixer, taken = Mixer(channel, source.channels, name), 0
-
-        def mono() -> Iterator[FloatArray]:
-            nonlocal taken
-            for block in source.blocks():
-                taken += len(block)
-                reading(taken * 1000 // source.rate, int(1000 * source.seconds))
-                yield mixer.mix(block)
-
-        signal = Signal(rate, check_amplitude(resampled(mono(), source.rate, rate), rate, name), name)
-        if not taken:
+        mono = Mono(source, rate, channel, name)
+        signal = Signal(rate, mono.pieces(reading), name)
+        if not mono.taken:
             raise RecordingError(f"{name} holds no samples; it needs at least one window of audio")
-        if mixer.blank or mixer.nothing:  # the mixer learns only at the end which channels count
-            signal.blank(signal.samples if mixer.nothing else mixer.blank * rate // source.rate)
-        signal.divide(mixer.divisor(log))
-        return cls(name, signal, taken, source.rate, path)
+        signal.settle(mono.divisor(log), mono.blank)
+        return cls(name, signal, mono.taken, source.rate, path)
 
     @property
     def duration_ms(self) -> int:

@@ -66,18 +66,15 @@ class Signal:
         for start in range(0, self.samples, size):
             yield self.read(start, min(start + size, self.samples))
 
-    def divide(self, divisor: int) -> None:
-        """Divides all samples by a number, as they are read."""
+    def settle(self, divisor: int, blank: int) -> None:
+        """What only the whole recording tells: all samples are divided by `divisor`, the first `blank` become NaN."""
         self._divisor = np.float32(divisor)
-
-    def blank(self, samples: int) -> None:
-        """Makes the first samples NaN."""
         if self._file is None:
-            self._memory[:samples] = np.nan
-            return
-        self._file.seek(0)
-        self._file.write(np.full(samples, np.nan, np.float32).data)
-        self._file.flush()
+            self._memory[:blank] = np.nan
+        elif blank:
+            self._file.seek(0)
+            self._file.write(np.full(blank, np.nan, np.float32).data)
+            self._file.flush()
 
     def _write(self, pieces: Iterable[FloatArray], name: str) -> None:
         folder = os.environ.get("TMP_DIR") or tempfile.gettempdir()  # a server's jobs have TMP_DIR

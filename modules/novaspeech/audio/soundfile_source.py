@@ -12,7 +12,6 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.signal import BLOCK_SECONDS
 from novaspeech.errors import RecordingError, shortened
 
-LEAST_RATE, MOST_RATE = 1_000, 1_000_000  # Hz; limits of anything that records sound
 _EXACT = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "CAF"}
 # First bytes of these formats. libsndfile sees no other files: its MP3 reader writes remarks to the terminal.
 _BEGINS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"FORM", b".snd", b"dns.", b"caff")
@@ -49,7 +48,6 @@ class SoundfileSource:
             self.rate: int = file.samplerate
             self.channels: int = file.channels
             self.samples: int = file.frames
-            check_rate(path, self.rate)
             self._check_size(file.extra_info)
 
     def _check_size(self, header: str) -> None:
@@ -90,16 +88,3 @@ class SoundfileSource:
                 f"{self._path} is damaged: it states {self.samples / self.rate:.3f} s, and only "
                 f"{(self.samples - left) / self.rate:.3f} s of it could be read; copy it again"
             )
-
-
-def check_rate(path: Path, rate: int) -> None:
-    """Refuses a sampling rate that no sound has; `rate` is in Hz.
-
-    Raises:
-        RecordingError: the rate is below `LEAST_RATE` or above `MOST_RATE`.
-    """
-    if not LEAST_RATE <= rate <= MOST_RATE:
-        raise RecordingError(
-            f"{path} is damaged: it states {rate} samples per second, and sound has {LEAST_RATE} to {MOST_RATE}; copy "
-            "it again, or convert it to WAV and check that its times are right"
-        )

@@ -23,6 +23,8 @@ from novaspeech.result import Result
 # be wrong with the machine, the model or the program: another attempt may do better.
 _FAILURES = (RecordingError, RequestError)
 
+READING_SHARE = 0.05  # of a recording's progress, for decoding it
+
 
 class Events(Protocol):
     """Who is told how far the work is."""
@@ -137,11 +139,15 @@ class Worker:
             return model.many(list(files.values()), plan.outputs, inputs=plan.inputs, end=plan.end, names=names)
         [(row_id, file)] = files.items()
 
-        def progress(completed: int, total: int) -> None:
-            self._events.progress(row_id, completed / max(1, total))
+        def reading(completed: int, total: int) -> None:
+            self._events.progress(row_id, READING_SHARE * min(1.0, completed / total) if total else 0.0)
 
+        def progress(completed: int, total: int) -> None:
+            self._events.progress(row_id, READING_SHARE + (1 - READING_SHARE) * completed / max(1, total))
+
+        hooks = {"progress": progress, "reading": reading}
         try:
-            return [model(file, plan.outputs, inputs=plan.inputs, end=plan.end, name=names[0], progress=progress)]
+            return [model(file, plan.outputs, inputs=plan.inputs, end=plan.end, name=names[0], **hooks)]
         except NovaspeechError as error:
             return [error]
 

@@ -13,22 +13,20 @@ from novaspeech.errors import RequestError
 from novaspeech.module.output import Output, OutputRequest
 from novaspeech.server.request import Entry, Request, replaced
 
-# Scores of a continuous annotation that one of MongoDB's documents holds, which have 16 MiB at most.
-MOST_SCORES = 400_000
 _SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
 _SHORTER = "give a shorter one, which leaves room for the ~ that the data's file has at its end"
 _WINDOW = "NOVA's window DATABASE > Administration > Manage Databases"
 
 
-def requested_outputs(request: Request, outputs: Sequence[Output], rate: float, end_ms: int) -> list[OutputRequest]:
+def requested_outputs(request: Request, outputs: Sequence[Output], rate: float) -> list[OutputRequest]:
     """The outputs that the request asks for and has not unticked, of those that the module can give.
 
     Args:
-        rate, end_ms: of the request's windows, in Hz, and where they end.
+        rate: of the request's windows, in Hz.
 
     Raises:
         RequestError: an unknown id, another kind of data, a place that cannot be written or is another output's, a
-            scheme that is not there, an impossible range, more scores than the database holds, or no output at all.
+            scheme that is not there, an impossible range, or no output at all.
     """
     by_name = {name: output for output in outputs for name in (output.id, *output.aliases)}
     known = ", ".join(output.id for output in outputs)
@@ -42,17 +40,7 @@ def requested_outputs(request: Request, outputs: Sequence[Output], rate: float, 
         if all(entry.target) and entry.target in taken:
             raise replaced(entry.id, f"output {taken[entry.target]!r}", entry.target)
         taken[entry.target] = entry.id
-    found = [_check(request, entry, by_name[entry.id], rate) for entry in request.outputs]
-    for item in found:
-        database_rate = item.database_rate or 0
-        count = int(database_rate * end_ms / 1000)
-        if count > MOST_SCORES:  # which the database could not store, when all is computed
-            raise RequestError(
-                f"output {item.key!r}: {count} scores at the {database_rate:g} Hz of its scheme; the database holds "
-                f"{MOST_SCORES} at most, {MOST_SCORES / database_rate / 3600:.1f} h: choose one with a lower rate, or "
-                f"set end"
-            )
-    return found
+    return [_check(request, entry, by_name[entry.id], rate) for entry in request.outputs]
 
 
 def _check(request: Request, entry: Entry, output: Output, rate: float) -> OutputRequest:

@@ -11,6 +11,9 @@ from novaspeech.module.catalogue import Trainer
 from novaspeech.segments import plain_name
 from novaspeech.server.request import Entry
 
+# Scores of a continuous annotation that one of MongoDB's documents holds, which have 16 MiB at most.
+MOST_SCORES = 400_000
+
 
 @dataclass(frozen=True)
 class Output:
@@ -122,6 +125,16 @@ class OutputRequest:
     def in_database(self) -> bool:
         """Whether it goes to the database, not to a file."""
         return self.entry.origin == "db"
+
+    def check_count(self, end_ms: int) -> None:
+        """Raises RequestError for more scores up to `end_ms` than the database could store, when all is computed."""
+        rate = self.database_rate or 0
+        count = int(rate * end_ms / 1000)
+        if count > MOST_SCORES:
+            raise RequestError(
+                f"output {self.key!r}: {count} scores at the {rate:g} Hz of its scheme; the database holds "
+                f"{MOST_SCORES} at most, {MOST_SCORES / rate / 3600:.1f} h: choose one with a lower rate, or set end"
+            )
 
     def with_classes(self, names: Sequence[str]) -> OutputRequest:
         """A copy for a discrete annotation with these classes; RequestError if its scheme lacks one of them."""

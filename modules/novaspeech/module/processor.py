@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from novaspeech.audio.channels import MIX, Channel
 from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.mono import MIX, Channel
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import RecordingError, naming
 from novaspeech.hooks import Log, Progress, ignore, ignore_progress
@@ -92,49 +91,10 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         """The job's encoder at work."""
         return self.options.applied(Inference(self.encoder, log=log or self.log, progress=report))
 
-    def open(
-        self,
-        name: str,
-        inputs: Inputs,
-        requested: Callable[[float, int], Sequence[OutputRequest]],
-        times: Times,
-        end_ms: int = 0,
-        duration_ms: int = 0,
-        progress: Callable[[str], Progress] = lambda name: ignore_progress,
-    ) -> Session:
-        """A session, whoever asks for it: a server, Python, the command line.
-
-        Args:
-            name: how messages call it.
-            requested: gives the outputs wanted, from the rate of the windows in Hz and their end in ms.
-            end_ms: where the windows end; 0 at the end of the session.
-            duration_ms: of the session; 0 takes that of the recording.
-            progress: makes a hook from the name.
-
-        Raises:
-            RequestError, RecordingError: something of it cannot be had.
-        """
-
-        def log(line: str) -> None:
-            self.log(f"{name}: {line}")
-
-        report = progress(name)
-        reading = report.reading if isinstance(report, LogProgress) else ignore_progress
-        # First: where it is missing, the outputs' folder often is, too.
-        recording = self.open_audio(inputs.audio, channel=self.options.channel, log=log, reading=reading)
-        duration_ms = duration_ms or recording.duration_ms
-        end_ms = min(end_ms or duration_ms, duration_ms)
-        requests = requested(1000 / max(1, times.stride), end_ms)
-        grid = WindowGrid.fit(*times, end_ms, recording.name)
-        remarks = [item.remark for item in requests] + [str(grid), grid.drift_remark if grid.drift_ms > 1 else ""]
-        for remark in filter(None, remarks):
-            log(remark)
-        return Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report))
-
     def open_audio(
         self,
         audio: Audio,
-        name: str = "the recording",
+        name: str,
         channel: Channel = MIX,
         log: Log = ignore,
         reading: Progress = ignore_progress,
@@ -158,6 +118,45 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             )
         return Recording.of_samples(samples, rate, name, self.encoder.sampling_rate, channel, log)
 
+    def session(
+        self,
+        name: str,
+        recording: Recording,
+        inputs: Inputs,
+        requests: Sequence[OutputRequest],
+        times: Times,
+        end_ms: int = 0,
+        duration_ms: int = 0,
+        report: Progress = ignore_progress,
+    ) -> Session:
+        """A session, whoever asks for it: a server, Python, the command line.
+
+        Args:
+            name: how messages call it.
+            recording: as `open_audio` gives it.
+            requests: the outputs wanted.
+            end_ms: where the windows end; 0 at the end of the session.
+            duration_ms: of the session; 0 takes that of the recording.
+            report: called with the windows done and their total.
+
+        Raises:
+            RequestError: there are no such windows, or too many for an output.
+        """
+        log = self.log_of(name)
+        duration_ms = duration_ms or recording.duration_ms
+        end_ms = min(end_ms or duration_ms, duration_ms)
+        for item in requests:
+            item.check_count(end_ms)
+        grid = WindowGrid.fit(*times, end_ms, recording.name)
+        remarks = [item.remark for item in requests] + [str(grid), grid.drift_remark if grid.drift_ms > 1 else ""]
+        for remark in filter(None, remarks):
+            log(remark)
+        return Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report))
+
+    def log_of(self, session: str) -> Log:
+        """Takes a line about a session."""
+        return lambda line: self.log(f"{session}: {line}")
+
     def process_data(self, ds_manager: Any) -> tuple[Session, Results]:
         """Runs one session, that of the host's `DatasetIterator`; errors name the session."""
         name = ds_manager.session_names[0]
@@ -170,9 +169,14 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 frame = meta.meta_frame_step
                 left, right = times.left or meta.meta_left_ctx, times.right or meta.meta_right_ctx
                 times = Times(frame, times.stride or frame, left, right)
-            inputs = RequestInputs(request.audio, request, self.open_audio)
-            requested = partial(requested_outputs, request, self.outputs)
-            session = self.open(name, inputs, requested, times, request.end_ms, request.duration_ms, LogProgress)
+            report, channel = LogProgress(name), self.options.channel
+            # First: where it is missing, the outputs' folder often is, too.
+            recording = self.open_audio(request.audio, "audio", channel, self.log_of(name), report.reading)
+            requests = requested_outputs(request, self.outputs, times.rate)
+            inputs = RequestInputs(request, self.open_audio, recording if channel == MIX else None)
+            session = self.session(
+                name, recording, inputs, requests, times, request.end_ms, request.duration_ms, report
+            )
             if request.start_ms:
                 session.log(f"start={request.start_ms} ms is not used: output 0 is always the window at 0 ms")
             return session, self.run(session)

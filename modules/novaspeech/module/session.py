@@ -27,15 +27,11 @@ Results: TypeAlias = "dict[str, Value]"
 
 
 class Inputs(Protocol):
-    """Inputs of a session, whoever asks for it.
+    """What may be heard and read besides a session's recording, whoever asks for it.
 
-    `excerpt` and `labels` take the name of an option that may say where it is, the option's value (empty means the
+    The methods take the name of an option that may say where it is, the option's value (empty means the
     input), and the id of the input that holds it otherwise. They raise OptionError, RequestError or RecordingError.
     """
-
-    @property
-    def audio(self) -> Audio:
-        """The recording: a file, or samples and their rate."""
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
         """Sound besides the recording."""
@@ -46,11 +42,11 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """One recording of a job, as `SpeechProcessor.open` makes it.
+    """One recording of a job, as `SpeechProcessor.session` makes it.
 
     Attributes:
         name: how messages call it.
-        inputs: where the recording is, and what else may be heard and read.
+        inputs: what else may be heard and read.
         end_ms: where the request or the session ends.
         requests: the outputs wanted, and what is said of each.
         inference: runs the job's encoder, and takes log lines and progress.
@@ -105,9 +101,8 @@ class Session:
 
 @dataclass(frozen=True)
 class GivenInputs:
-    """Inputs of a call from Python: the recording and further inputs by id, as files or samples."""
+    """Inputs of a call from Python: by id, as files or samples."""
 
-    audio: Audio
     further: Mapping[str, Audio]
     open_audio: Opener
     module: str

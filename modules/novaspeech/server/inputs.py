@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from novaspeech.audio.excerpt import Audio, Excerpt, Opener
+from novaspeech.audio.excerpt import Excerpt, Opener
+from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RequestError, naming
 from novaspeech.segments import Segment, plain_name
 from novaspeech.server import host
@@ -26,11 +27,15 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class RequestInputs:
-    """Inputs of a session on a server."""
+    """Inputs of a session on a server.
 
-    audio: Audio
+    Attributes:
+        recording: the session's own, if it is heard as further sound is: all channels mixed.
+    """
+
     request: Request
     open_audio: Opener
+    recording: Recording | None
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
         """Sound that a job needs besides a session's recording; `place` is one of `_FORMS`.
@@ -56,6 +61,8 @@ class RequestInputs:
             return self._labels_of_input(input_id)
 
     def _whole(self, file: Path) -> Excerpt:
+        if self.recording and file == self.request.audio:
+            return Excerpt(self.recording)  # decoded already
         return Excerpt(self.open_audio(file, str(file)))
 
     def _labels_of_input(self, input_id: str) -> Path | list[Segment]:
@@ -80,7 +87,7 @@ class RequestInputs:
         remedy = f"choose a stream for it, or say in the option {option!r} where to hear it: {_FORMS}"
         with naming(f"input {input_id!r}", f"; {remedy}"):
             audio = self.request.sound(self.request.audio_entry(input_id))
-        if isinstance(audio, Path) and audio == self.audio:
+        if isinstance(audio, Path) and audio == self.request.audio:
             raise RequestError(f"input {input_id!r} is the recording itself; {remedy}")
         with naming(f"input {input_id!r}", f"; {remedy}"):
             return Excerpt(self.open_audio(audio, f"input {input_id!r}"))
@@ -127,7 +134,7 @@ class RequestInputs:
         if "role" in fields and "label" not in fields:
             changed["role"] = fields["role"]
         path = self.request.input_path(replace(audio, fields={**audio.fields, **changed}), session)
-        if path is None or (session != self.request.session and path == self.audio):
+        if path is None or (session != self.request.session and path == self.request.audio):
             raise RequestError(f"the request does not say where the recording of session {session!r} is, only its own")
         return path
 

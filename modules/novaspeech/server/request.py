@@ -24,6 +24,11 @@ class Times(NamedTuple):
     left: int = 0
     right: int = 0
 
+    @property
+    def rate(self) -> float:
+        """Windows per second, in Hz."""
+        return 1000 / max(1, self.stride)
+
 
 _OF_THE_MODULE = Times()
 

@@ -36,8 +36,7 @@ def test_what_is_read_is_the_callers_own(signal: Signal) -> None:
 
 
 def test_a_begin_can_be_blanked_and_all_be_divided(signal: Signal) -> None:
-    signal.blank(100)
-    signal.divide(2)
+    signal.settle(divisor=2, blank=100)
     assert np.isnan(signal.read(0, 100)).all()
     np.testing.assert_array_equal(signal.read(100, 300), SAMPLES[100:300] / 2)
 

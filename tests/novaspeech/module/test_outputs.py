@@ -48,7 +48,7 @@ def opened(session: SessionManager, recording_ms: int = 200, outputs: Sequence[O
     """A session of so many milliseconds; nothing is encoded."""
     recording = Recording.of_samples(np.zeros(recording_ms), 1000, "made")
     nothing: Any = None
-    requests = requested_outputs(Request(session), outputs, 25, 200)
+    requests = requested_outputs(Request(session), outputs, 25)
     return Session("made", recording, nothing, GRID, 200, requests, nothing)
 
 
@@ -138,14 +138,12 @@ def test_what_is_left_out_or_unticked_is_not_built(tmp_path: Path) -> None:
 )
 def test_requests_that_cannot_be_served(tmp_path: Path, entry: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        requested_outputs(Request(manager(tmp_path, entry)), OUTPUTS, 25, 200)
+        requested_outputs(Request(manager(tmp_path, entry)), OUTPUTS, 25)
     assert message in str(caught.value)
 
 
 def test_an_annotation_without_a_subtype_is_understood(tmp_path: Path) -> None:
-    [request] = requested_outputs(
-        Request(manager(tmp_path, {"id": "valence", "src": "file:annotation"})), OUTPUTS, 25, 200
-    )
+    [request] = requested_outputs(Request(manager(tmp_path, {"id": "valence", "src": "file:annotation"})), OUTPUTS, 25)
     assert request.output.id == "valence"
 
 

@@ -11,7 +11,7 @@ from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.utils.anno_utils import pack_remove
 
 import novaspeech
-from novaspeech.module.checks import MOST_SCORES
+from novaspeech.module.output import MOST_SCORES
 from tests.conftest import SPELLER
 from tests.novaspeech.server.conftest import AUDIO, Entry, Nova, annotation, stream
 from tests.wav2vec2_kws.conftest import RATE, say

@@ -1,6 +1,6 @@
 """A reference or an example without a stream in every session: option, labels, times; by du-process and mongomock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,8 @@ import pytest
 import soundfile
 
 import novaspeech
+from novaspeech.arrays import FloatArray
+from novaspeech.audio.soundfile_source import SoundfileSource
 from tests.conftest import SPELLER
 from tests.novaspeech.server.conftest import AUDIO, DATASET, SESSIONS, Nova, annotation, stream
 from tests.wav2vec2_kws.conftest import RATE, say
@@ -64,6 +66,25 @@ def test_labels_of_one_session_find_her_in_the_others(nova: Nova, speaker_model:
     assert "ended with" not in nova.run("wav2vec2_sv", [REFERENCE, *SIMILARITY], options, sessions=SESSIONS)
     for session, recording in zip(SESSIONS, (voices, voices[::-1].copy()), strict=True):
         check_similarity(nova, speaker_model, recording, voices[2 * RATE : 7 * RATE], session)
+
+
+def test_a_part_of_the_recording_itself_is_not_decoded_again(
+    nova: Nova, speaker_model: Path, voices: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nova.record("monday", voices)
+    decoded: list[SoundfileSource] = []
+    read = SoundfileSource.blocks
+
+    def noted(self: SoundfileSource) -> Iterator[FloatArray]:
+        decoded.append(self)
+        return read(self)
+
+    monkeypatch.setattr(SoundfileSource, "blocks", noted)
+    options = {"model": str(speaker_model), "reference": "from=3s, to=8s"}
+    assert "ended with" not in nova.run("wav2vec2_sv", SIMILARITY, options)
+    assert len(decoded) == 1
+    nova.run("wav2vec2_sv", SIMILARITY, options | {"channel": 1})  # what else is heard is mixed
+    assert len(decoded) == 3
 
 
 def test_other_streams_can_be_listened_to(nova: Nova, speaker_model: Path, voices: np.ndarray) -> None:

@@ -34,7 +34,7 @@ def test_an_output_that_is_protected(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(RequestError, match="output 'embeddings': .*embeddings.stream cannot be written"):
-        requested_outputs(Request(manager(tmp_path, {"id": "embeddings"})), [STREAM], 25, 200)
+        requested_outputs(Request(manager(tmp_path, {"id": "embeddings"})), [STREAM], 25)
     with pytest.raises(NovaspeechError, match=r"cannot be written \(Permission denied\): it or its folder may not be"):
         place.save(*NEW)
     assert place.state() == OLD
@@ -85,13 +85,13 @@ def test_a_name_too_long_is_said_before_the_work(tmp_path: Path, length: int, re
         assert place.state() == OLD
         return
     with pytest.raises(RequestError, match=r"output 'embeddings': the name of /.*\.stream is too long; give a shorter"):
-        requested_outputs(Request(session), [STREAM], 25, 200)
+        requested_outputs(Request(session), [STREAM], 25)
 
 
 def test_the_databases_streams_are_checked_before_the_work(nova: Nova) -> None:
     def ask(name: str, **context: Any) -> None:
         asked = SessionManager(DATASET, [stream("embeddings", name)], "monday", {"db": context})
-        requested_outputs(Request(asked), [STREAM], 25, 200)
+        requested_outputs(Request(asked), [STREAM], 25)
 
     login = {"db_host": "x", "db_port": 1, "db_user": "x", "db_password": "x"}
     ask("e", data_dir=nova.data, **login)
