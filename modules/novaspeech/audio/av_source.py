@@ -24,6 +24,7 @@ SHORT_BY_SECONDS = 0.15
 LONGEST_FRAME = 1441  # bytes of the longest MP3 frame; a file may begin within one
 _JOINED = "invalid concatenated file"  # warning: the file is several MP3 files, joined
 _BARE = {"mp3", "aac", "ac3", "eac3", "dts"}  # formats without a container: nothing but frames
+_END_THEMSELVES = {"opus", "amrnb", "amrwb"}  # codecs whose last packet, decoded, ends with the sound
 _TAGS = (b"ID3", b"APETAGEX", b"RIFF")  # first bytes of tags that may precede the first frame
 
 
@@ -75,9 +76,12 @@ class AvSource:
             yield np.concatenate(held)
 
     def _last_sample(self) -> int | None:
-        """End of an MP4's sound, which it states to the sample."""
-        end = self._container.end if self._container.name.startswith("mov") else None
-        return round(end * self.rate) - self._skipped if end else None
+        """End of an MP4's sound, which it states to the sample, except for codecs whose packets say it themselves."""
+        container = self._container
+        if container.itunes_samples:
+            return self._start + container.itunes_samples
+        states = container.name.startswith("mov") and container.track.codec_context.name not in _END_THEMSELVES
+        return round(container.end * self.rate) - self._skipped if states and container.end else None
 
     def frames(self) -> Iterator[Frame]:
         """Decoded frames, (n, channels) float32; an empty one marks undecodable packets at the begin or the end.

@@ -46,6 +46,7 @@ class Container:
         end: stated end of the track, in seconds of the file's clock; None if none is stated.
         has_times: whether packets carry times; without them, nothing tells how much sound is lost between two packets.
         has_length: whether the file as a whole states how long it is.
+        itunes_samples: samples that iTunes says the track has without its encoder's padding; 0 if it does not.
         pauses: of an AVI's track: the chunks of sound before each, and the empty chunks up to its end.
 
     Raises:
@@ -76,6 +77,7 @@ class Container:
         self.start: int = round((self.track.start_time or 0) * self.track.time_base * self.rate)
         self.has_times, self.has_length = self.name not in _COUNTED, self.file.duration is not None
         self.zero, self.end = self._zero(), self._stated_end()
+        self.itunes_samples = self._itunes_samples()
         self.pauses = _avi_pauses(path, self.track.index) if self.name == "avi" else []
 
     @contextlib.contextmanager
@@ -101,14 +103,17 @@ class Container:
         return [line for level, _, line in self._messages if level <= av.logging.ERROR]
 
     def _zero(self) -> int | None:
-        starts = [
-            stream.start_time * stream.time_base
+        others = [
+            (stream.type, stream.start_time * stream.time_base)
             for stream in self.file.streams
             if stream.index != self.track.index
-            and stream.type in ("audio", "video")
             and not stream.disposition & Disposition.attached_pic
             and stream.start_time is not None
         ]
+        starts = [start for kind, start in others if kind in ("audio", "video")]
+        own = (self.track.start_time or 0) * self.track.time_base
+        # As players do: subtitles begin a recording that has sound or picture within a second.
+        starts += [start for kind, start in others if kind == "subtitle" and 0 < min([*starts, own]) - start < 1]
         if self.name == "asf" and not starts and self.track.start_time is not None:
             starts = [self.track.start_time * self.track.time_base]  # the codec gives nothing for the first packets
         return round(min(starts) * self.rate) if starts else None
@@ -128,6 +133,13 @@ class Container:
         if name == "ogg" and head.startswith(b"OpusHead"):  # whose last page's time FFmpeg takes for a length
             return Fraction((track.duration - int.from_bytes(head[10:12], "little")) * track.time_base)
         return Fraction(((track.start_time or 0) + track.duration) * track.time_base)
+
+    def _itunes_samples(self) -> int:
+        fields = self.file.metadata.get("iTunSMPB", "").split()  # zero, padding before and after, samples; in hex
+        try:
+            return int(fields[3], 16)
+        except (IndexError, ValueError):
+            return 0
 
     def _no_sound(self, detail: str, reason: str) -> RecordingError:
         return RecordingError(

@@ -10,8 +10,10 @@ import soundfile
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.wma import WmaClock
 from novaspeech.errors import RecordingError
+from tests.conftest import SYNTHETIC
 from tests.novaspeech.audio.sounds import RATE, SECONDS, heard, lag_ms, noise, run
 
+DATA = SYNTHETIC.parent
 # Of a file by Windows Media Player, 44.1 kHz: (time of a packet by FFmpeg in ms, samples that come out with it).
 # It states 2.045 s.
 WMA = [(93, 12288), (325, 16384), (696, 14336), (1023, 12288), (1290, 12288), (1568, 14336), (1894, 8192)]
@@ -83,6 +85,20 @@ def test_a_tag_behind_the_last_frame_is_no_lost_sound(folder: Path) -> None:
     head, foot = (b"APETAGEX" + bytes([208, 7, 0, 0, 32, *bytes(10), flags, *bytes(8)]) for flags in (0xA0, 0x80))
     (folder / "tagged.aac").write_bytes((folder / "plain.aac").read_bytes() + head + foot)
     np.testing.assert_array_equal(heard(folder / "tagged.aac"), heard(folder / "plain.aac"))
+
+
+def test_what_itunes_says_of_its_encoders_padding_is_left_out() -> None:
+    assert Recording.open(DATA / "itunes.m4a").samples == 44100  # of beets' tests (MIT); a second of sound
+
+
+def test_subtitles_begin_a_video_as_players_have_it(folder: Path) -> None:
+    (folder / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    picture = ("-itsoffset", "0.1", "-f", "lavfi", "-i", "color=size=32x32:rate=10:duration=2")
+    sound = ("-itsoffset", "0.3", "-i", folder / "base.wav")
+    run(*picture, *sound, "-i", folder / "a.srt", "-c:v", "mpeg4", "-c:a", "flac", "-c:s", "srt", folder / "titled.mkv")
+    assert lag_ms(heard(folder / "titled.mkv"), noise()) == pytest.approx(300, abs=2)
+    run(*picture, *sound, "-c:v", "mpeg4", "-c:a", "flac", folder / "plain.mkv")
+    assert lag_ms(heard(folder / "plain.mkv"), noise()) == pytest.approx(200, abs=2)
 
 
 def test_more_channels_than_ffmpeg_mixes_are_refused(folder: Path) -> None:
