@@ -30,7 +30,7 @@ from benchmarks.path import make_recording
 from benchmarks.record import Report, command_line
 from benchmarks.speed_parts.cases import CASES
 from demo.__main__ import inputs_of, make_request
-from demo.standins import make_standin
+from demo.standins import make_standin, options_of
 from novaspeech.module.catalogue import load_trainer, standins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,8 +77,7 @@ class Job:
 
 def run_job(module: str, model: Path, context: str, recording: Path, minutes: float) -> Job:
     """A job in a process of its own; what it writes is removed again."""
-    trainer, standin = load_trainer(module), standins()[module]
-    options = {**standin.options, **standin.own_options, "model": str(model)}
+    trainer, options = load_trainer(module), options_of(module, model)
     if "context" in trainer.options:
         options["context"] = context
     inputs = {**inputs_of(trainer), trainer.inputs[0].io_id: recording}  # further ones are the demo's

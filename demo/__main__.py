@@ -25,7 +25,7 @@ from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from demo.server import Server, ServerError, Status
-from demo.standins import make_standin
+from demo.standins import make_standin, options_of
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import WeightsError
 from novaspeech.formats.ssi import read_tracks
@@ -181,7 +181,7 @@ def choose_options(module: str, model: str | None, out: Path) -> dict[str, str]:
         return {**standin.options, "model": str(standin.small)}
     place = out / "stand-ins" / module
     place.parent.mkdir(exist_ok=True)
-    return {**standin.options, **standin.own_options, "model": str(make_standin(module, place))}
+    return options_of(module, make_standin(module, place))
 
 
 @dataclass

@@ -23,8 +23,25 @@ def make_standin(module: str, place: Path) -> Path:
     return place
 
 
+def options_of(module: str, model: Path | str = "") -> dict[str, str]:
+    """Options with which a module finds something in the demo's recording; none of a module without weights.
+
+    Args:
+        model: the stand-in's place; "" where the published model's place has it.
+    """
+    standin = standins().get(module)
+    if standin is None:
+        return {}
+    return {**standin.options, **standin.own_options, **({"model": str(model)} if model else {})}
+
+
 def lay_out(module: str, home: Path) -> Path:
-    """Puts a module's stand-in where the caches below `home` (an HF_HOME) would have its published model."""
+    """Puts a module's stand-in where the caches below `home` (an HF_HOME) would have its published model.
+
+    A module without weights has all that it needs already.
+    """
+    if module not in standins():
+        return published_place(module)
     if published_uri(module) is None:
         return lay_out_as_cached(module, home, published_name(module))
     place = home / "assets" / "novaspeech" / published_place(module).relative_to(hub.asset_cache())

@@ -25,7 +25,7 @@ from discover_utils.scripts import process
 from demo.standins import make_standin
 from emow2v.network import SCORES
 from novaspeech.command.main import main
-from novaspeech.module.catalogue import Trainer, load_trainer, module_names
+from novaspeech.module.catalogue import Trainer, load_trainer, standins
 from novaspeech.module.output import Output
 from tasks import PROGRAMS
 
@@ -98,8 +98,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[
 
 @pytest.fixture(scope="session")
 def models(shared: Callable[..., Path]) -> dict[str, Path]:
-    """Name of each module → its small model."""
-    return {name: shared(name, partial(make_standin, name)) for name in module_names()}
+    """Name of each module with weights → its small model."""
+    return {name: shared(name, partial(make_standin, name)) for name in standins()}
 
 
 @pytest.fixture(scope="session")

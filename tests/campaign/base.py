@@ -15,9 +15,7 @@ from typing import Any
 
 from transformers.utils import logging
 
-from demo.standins import make_standin
-from novaspeech.module.catalogue import standins
-from novaspeech.module.standin import StandIn
+from demo.standins import make_standin, options_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,8 +73,7 @@ class World:
 
     def options(self, module: str) -> dict[str, Any]:
         """Options with which the stand-in gives something."""
-        standin: StandIn = standins()[module]
-        return {**standin.options, **standin.own_options, "model": str(self.model(module)), "device": "cpu"}
+        return {**options_of(module, self.model(module)), "device": "cpu"}
 
 
 class Section(ABC):

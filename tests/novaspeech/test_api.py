@@ -12,6 +12,7 @@ import soundfile
 
 import novaspeech
 from demo.__main__ import inputs_of
+from demo.standins import options_of
 from novaspeech.errors import WeightsError
 from novaspeech.module.catalogue import load_trainer, standins
 from tests.conftest import SPEECH, SPELLER, SYNTHETIC, Job
@@ -25,11 +26,6 @@ def loaded(models: dict[str, Path]) -> dict[str, novaspeech.Model]:
     return {
         name: novaspeech.load(name, model=place, device="cpu", **options_of(name)) for name, place in models.items()
     }
-
-
-def options_of(module: str) -> dict[str, str]:
-    standin = standins()[module]
-    return {**standin.options, **standin.own_options}
 
 
 def test_arrays_and_times(loaded: dict[str, novaspeech.Model]) -> None:

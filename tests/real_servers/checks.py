@@ -27,8 +27,8 @@ def trainer_of(request: Mapping[str, str]) -> Trainer:
 
 def with_standin(request: Mapping[str, str]) -> dict[str, str]:
     """The same with the options that a stand-in needs to find something."""
-    standin = standins()[trainer_of(request).name]
-    options = json.loads(request.get("options", "{}")) | dict(standin.own_options)
+    standin = standins().get(trainer_of(request).name)
+    options = json.loads(request.get("options", "{}")) | dict(standin.own_options if standin else {})
     return {**request, "options": json.dumps(options)} if options else dict(request)
 
 
@@ -69,9 +69,10 @@ def files_by_python(request: Mapping[str, str], model: Path, folder: Path) -> li
     entries = json.loads(request["data"])
     inputs = {entry["id"]: Path(entry["uri"]) for entry in entries if entry["type"] == "input"}
     audio = inputs.pop("audio")
-    options = {"model": str(model), **json.loads(request.get("options", "{}"))}
+    module = trainer_of(request).name
+    options = ({"model": str(model)} if module in standins() else {}) | json.loads(request.get("options", "{}"))
     asked = [entry["id"] for entry in entries if entry["type"] == "output"]
-    return novaspeech.load(trainer_of(request).name, **options)(audio, asked, inputs=inputs).save(folder)
+    return novaspeech.load(module, **options)(audio, asked, inputs=inputs).save(folder)
 
 
 def check_request(server: Server, request: Mapping[str, str], model: Path) -> None:

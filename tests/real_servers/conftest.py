@@ -15,8 +15,8 @@ import requests
 import novaspeech
 from demo.__main__ import inputs_of
 from demo.server import Server
-from demo.standins import lay_out
-from novaspeech.module.catalogue import MODULES, load_trainer, module_names, standins
+from demo.standins import lay_out, options_of
+from novaspeech.module.catalogue import MODULES, load_trainer, module_names
 from novaspeech.result import Result
 from tests.conftest import ROOT
 from tests.real_servers import mongo
@@ -108,11 +108,7 @@ def by_python(standin_places: Mapping[str, Path]) -> Callable[[str], Result]:
     def find(module: str) -> Result:
         audio, *further = inputs_of(load_trainer(module)).items()
         outputs = [entry.io_id for entry in load_trainer(module).outputs]
-        options: dict[str, Any] = {
-            **standins()[module].options,
-            **standins()[module].own_options,
-            "model": str(standin_places[module]),
-        }
+        options: dict[str, Any] = dict(options_of(module, standin_places[module]))
         return novaspeech.load(module, **options)(audio[1], outputs, inputs=dict(further))
 
     return find

@@ -17,7 +17,8 @@ import requests
 
 import novaspeech
 from demo.server import Status
-from novaspeech.module.catalogue import module_names, standins
+from demo.standins import options_of
+from novaspeech.module.catalogue import module_names
 from novaspeech.result import Result
 from novaspeech.server.progress import LogProgress
 from tests.real_servers import mongo
@@ -32,7 +33,7 @@ def test_every_output_of_every_module(desk: Desk, by_python: Callable[[str], Res
     found = by_python(module)
     make_schemes(desk.database, module, found)
     form = desk.open(module)
-    form.options |= {**standins()[module].options, **standins()[module].own_options}
+    form.options |= options_of(module)
     for output in form.outputs.values():
         output.active = True
     assert desk.nova.send(form) is Status.FINISHED, desk.said()

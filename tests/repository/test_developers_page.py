@@ -20,18 +20,18 @@ def block(language: str) -> str:
 
 
 def test_the_module_is_short_and_runs(tmp_path: Path) -> None:
-    code, folder = block("python"), tmp_path / "loudness"
+    code, folder = block("python"), tmp_path / "my_level"
     assert len(code.splitlines()) <= 40
     folder.mkdir()
-    (folder / "loudness.py").write_text(code, encoding="utf-8")
-    (folder / "loudness.trainer").write_text(block("xml"), encoding="utf-8")
+    (folder / "my_level.py").write_text(code, encoding="utf-8")
+    (folder / "my_level.trainer").write_text(block("xml"), encoding="utf-8")
     samples = (np.random.default_rng(0).normal(0, 0.1, 16000) * np.linspace(0, 1, 16000)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
     data = [
         {"src": "file:stream:audio", "type": "input", "id": "audio", "uri": str(tmp_path / "a.wav")},
         {"src": "file:stream:SSIStream", "type": "output", "id": "level", "uri": str(tmp_path / "a.stream")},
     ]
-    words = ["--trainer_file_path", "loudness\\loudness.trainer", "--cml_dir", str(tmp_path)]
+    words = ["--trainer_file_path", "my_level\\my_level.trainer", "--cml_dir", str(tmp_path)]
     words += ["--cache_dir", str(tmp_path), "--tmp_dir", str(tmp_path), "--data", json.dumps(data)]
     process.main([*words, "--frame_size=40ms", "--stride=40ms", "--left_context=0", "--right_context=0"])
     expected = 10 * np.log10(np.square(samples.reshape(25, 640)).mean(axis=1))

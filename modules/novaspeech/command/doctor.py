@@ -144,7 +144,7 @@ def _tested(name: str, device: str) -> tuple[bool, str]:
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            what = "the published model"
+            what = "the published model" if standin else "no weights"
             if standin and not published_is_here(name):
                 what, place = "its small model", standin.small
                 if place is None:

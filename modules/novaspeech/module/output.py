@@ -27,6 +27,7 @@ class Output:
         low, high: the range of a continuous annotation's scores.
         whole: a stream of one sample, which stands for the recording as a whole.
         classes: names of a discrete annotation's classes; none if each session says which (`Session.name_classes`).
+        inputs: ids of the further inputs that it needs.
     """
 
     id: str

@@ -52,16 +52,15 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             host.defer_loading(self)
         self.log = log or print_line
         self.options: Options = self.options_class.parse(opts)
-        if self.options.model == OWN_MODEL:
-            stand_in = weights_of(Path(inspect.getfile(type(self))).parent.name).stand_in
-            if stand_in and stand_in.small:
-                self.options = replace(self.options, model=str(stand_in.small))
+        weights = weights_of(Path(inspect.getfile(type(self))).parent.name)
+        if self.options.model == OWN_MODEL and weights.stand_in and weights.stand_in.small:
+            self.options = replace(self.options, model=str(weights.stand_in.small))
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._last: Request | None = None
         fields = self.options_class.fields()
         with hub.publishing(str(fields["model"].default) if "model" in fields else ""):
             self.encoder = self.load_encoder()
-        self.log(f"{self.options.model or 'published model'} on {self.encoder}")
+        self.log(f"{self.options.model or ('published model' if weights.exist else 'no weights')} on {self.encoder}")
 
     @property
     def threshold(self) -> float | None:

@@ -21,9 +21,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(
             ROOT / name, folder / name, ignore=shutil.ignore_patterns("small", "data", "pictures", "__pycache__")
         )
-    for name in ("pyproject.toml", "constraints.txt", "tasks.py"):
+    for name in ("pyproject.toml", "constraints.txt", "tasks.py", "README.md"):
         shutil.copy(ROOT / name, folder / name)
     assert main(["new-module", "own_model", "--out", str(folder / "modules")]) == 0
+    with (folder / "README.md").open("a") as readme:
+        readme.write("| [own_model](modules/own_model/README.md) | … |\n")
     return folder
 
 
@@ -38,7 +40,7 @@ def python(copy: Path, *words: str) -> str:
 
 
 def test_it_does_what_a_module_must(copy: Path) -> None:
-    tests = ["tests/repository/test_duties.py", "modules/own_model/test_own_model.py"]
+    tests = ["tests/repository/test_duties.py", "tests/own_model/test_own_model.py"]
     said = python(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "own_model", *tests)
     assert " passed" in said
     assert "skipped" not in said
