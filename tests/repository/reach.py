@@ -33,7 +33,6 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "PIL": "pillow",
     "pympi": "pympi-ling",
-    "webvtt": "webvtt-py",
 }  # those with names unlike what is imported
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -1,37 +1,27 @@
-"""Subtitles, SubRip and WebVTT, by webvtt-py: a cue for each segment."""
+"""Subtitles, SubRip and WebVTT, by pysubs2: a cue for each segment."""
 
 from __future__ import annotations
 
 import html
-import io
 from pathlib import Path
 
-from novaspeech.errors import require
+from pysubs2 import SSAEvent, SSAFile
+
 from novaspeech.formats.track import Track, Tracks
 
 
 def write_srt(tracks: Tracks, track: Track, file: Path) -> None:
     """Writes a track of segments as SubRip, which has no escapes: names stand in it as they are."""
-    file.write_text(html.unescape(_written(track, "srt")) + "\n", encoding="utf-8")
+    _write(track, [segment.name for segment in track.segments], file)
 
 
 def write_vtt(tracks: Tracks, track: Track, file: Path) -> None:
-    """Writes a track of segments as WebVTT."""
-    file.write_text(_written(track, "vtt"), encoding="utf-8")
+    """Writes a track of segments as WebVTT, names escaped: text in angle brackets would be taken for a tag."""
+    _write(track, [html.escape(segment.name, quote=False) for segment in track.segments], file)
 
 
-def _written(track: Track, form: str) -> str:
-    """Subtitles with escaped names: text in angle brackets would be taken for a tag."""
-    with require("subtitles need webvtt-py", "novaspeech[formats]"):
-        from webvtt import Caption, WebVTT
-    cues, written = WebVTT(), io.StringIO()
-    for segment in track.segments:
-        text = html.escape(segment.name, quote=False)
-        cues.captions.append(Caption(_stamp(segment.start_ms), _stamp(segment.end_ms), text))
-    cues.write(written, form)
-    return written.getvalue()
-
-
-def _stamp(milliseconds: int) -> str:
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest / 1000:06.3f}"
+def _write(track: Track, texts: list[str], file: Path) -> None:
+    """Writes a cue for each segment, in the format of the file's ending."""
+    subtitles, segments = SSAFile(), zip(track.segments, texts, strict=True)
+    subtitles.events = [SSAEvent(segment.start_ms, segment.end_ms, text) for segment, text in segments]
+    subtitles.save(str(file), keep_ssa_tags=True)  # text in braces is a tag to pysubs2 else

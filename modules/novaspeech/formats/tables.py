@@ -50,18 +50,13 @@ def _columns(track: Track) -> dict[str, npt.NDArray[Any]]:
 
 def _durations(seconds: npt.NDArray[np.float64]) -> list[str]:
     """Times of a column as pandas writes them: none has digits that the whole column does not need."""
-    times = np.rint(1000 * seconds).astype(int).tolist()
-    days, clocks = zip(*(divmod(time, 86_400_000) for time in times), strict=True) if times else ((), ())
-    if not any(clocks):
-        return [f"{day} days" for day in days]
-    digits = "000" if any(time % 1000 for time in times) else None
-    return [f"{day} days {_clock(clock, digits)}" for day, clock in zip(days, clocks, strict=True)]
-
-
-def _clock(milliseconds: int, digits: str | None) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    return text if digits is None else f"{text}.{rest:03}{digits}"
+    times = np.rint(1000 * seconds).astype("datetime64[ms]")
+    days, whole_seconds = times.astype("datetime64[D]"), times.astype("datetime64[s]")
+    if (times == days).all():
+        return [f"{day} days" for day in days.astype(int)]
+    unit, more = ("s", "") if (times == whole_seconds).all() else ("ms", "000")
+    clocks = (text.split("T")[1] for text in np.datetime_as_string(times, unit))
+    return [f"{day} days {clock}{more}" for day, clock in zip(days.astype(int), clocks, strict=True)]
 
 
 def write_parquet(tracks: Tracks, track: Track, file: Path) -> None:
