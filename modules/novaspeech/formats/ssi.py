@@ -18,13 +18,13 @@ OUTPUTS = (".stream", ".annotation")
 
 def save_output(content: Any, file: Path) -> None:
     """Saves one of the host's objects as the host does, whole or not at all."""
-    host.module("data.handler.file_handler").FileHandler().save(host.saved_whole(content), file)
+    host.FileHandler().save(host.saved_whole(content), file)
 
 
 def load_output(file: Path, *, header_only: bool = False) -> Any:
     """The host's object of a .stream or .annotation file; RequestError if it cannot be read."""
     try:
-        return host.module("data.handler.file_handler").FileHandler().load(file, header_only=header_only)
+        return host.FileHandler().load(file, header_only=header_only)
     except Exception as error:  # a damaged XML or binary file: the host lets any through
         raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
 

@@ -10,7 +10,7 @@ import importlib.util
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +46,8 @@ def module(name: str) -> Any:
 
 # The host is not typed, hence Any.
 Processor: Any = module("interfaces.server_module").Processor
+DatasetIterator: Any = module("data.provider.dataset_iterator").DatasetIterator
+FileHandler: Any = module("data.handler.file_handler").FileHandler
 SSIStream: Any = module("data.stream").SSIStream
 ContinuousAnnotation: Any = module("data.annotation").ContinuousAnnotation
 ContinuousAnnotationScheme: Any = module("data.annotation").ContinuousAnnotationScheme
@@ -74,8 +76,7 @@ class FinalAnnotation(DiscreteAnnotation):  # type: ignore[misc]
             DiscreteAnnotation.data.fset(self, value)
 
 
-_DEFERS, _SAVES = "novaspeech_defers", "novaspeech_saves_whole"  # marks on what is patched, or saved whole
-_lock = threading.Lock()  # DISCOVER's debug backend runs several jobs in one process
+_SAVED_WHOLE = "novaspeech_saves_whole"  # mark on what the host saves whole or not at all
 _this_thread = threading.local()  # .processor: weak reference to the processor of the job that runs in it
 
 
@@ -88,50 +89,36 @@ def defer_loading(processor: Any) -> None:
     of the processor when the job ends: other jobs, and later ones in the same thread, load as ever.
     """
     _this_thread.processor = weakref.ref(processor)
-    iterator = module("data.provider.dataset_iterator").DatasetIterator
-    if not hasattr(iterator.load, _DEFERS):
-        iterator.load = _unless_deferred(iterator.load)
-
-
-def _unless_deferred(load: Callable[[Any], None]) -> Callable[[Any], None]:
-    def load_unless_deferred(self: Any) -> None:
-        processor = getattr(_this_thread, "processor", None)
-        if processor is None or processor() is None:
-            load(self)
-
-    setattr(load_unless_deferred, _DEFERS, True)
-    return load_unless_deferred
 
 
 def saved_whole(data: _Data) -> _Data:
-    """The same object of the host's, which the host's file handler from now on saves whole or not at all.
-
-    The handler is patched once in a process, and only looks for our mark: what other modules save, in other jobs or
-    in the same thread, it saves as ever.
-    """
-    setattr(data, _SAVES, True)
-    handler = module("data.handler.file_handler").FileHandler
-    with _lock:
-        if not hasattr(handler.save, _SAVES):
-            handler.save = _whole_if_marked(handler.save)
+    """The same object of the host's, which the host's file handler from now on saves whole or not at all."""
+    setattr(data, _SAVED_WHOLE, True)
     return data
 
 
-def _whole_if_marked(save_in_place: Callable[..., Any]) -> Callable[..., Any]:
-    def save_whole(self: Any, data: Any, fp: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> Any:
-        # Not to overwrite is for the host to see to, and there is nothing that could be lost.
-        if not getattr(data, _SAVES, False) or not overwrite:
-            return save_in_place(self, data, fp, overwrite, *args, **kwargs)
-        with saving.whole(Path(fp)) as partial:
-            saved = save_in_place(self, data, partial, overwrite, *args, **kwargs)
-            if isinstance(data, SSIStream):  # NumPy does not look whether the last block fits
-                written, wanted = partial.with_name(f"{partial.name}~").stat().st_size, data.data.nbytes
-                if written != wanted:
-                    raise OSError(f"{written} of {wanted} bytes written")
-        return saved
+def _load_unless_deferred(self: Any) -> None:
+    processor = getattr(_this_thread, "processor", None)
+    if processor is None or processor() is None:
+        _load(self)
 
-    setattr(save_whole, _SAVES, True)
-    return save_whole
+
+def _save_whole_if_marked(self: Any, data: Any, fp: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> Any:
+    # Not to overwrite is for the host to see to, and there is nothing that could be lost.
+    if not getattr(data, _SAVED_WHOLE, False) or not overwrite:
+        return _save_in_place(self, data, fp, overwrite, *args, **kwargs)
+    with saving.whole(Path(fp)) as partial:
+        saved = _save_in_place(self, data, partial, overwrite, *args, **kwargs)
+        if isinstance(data, SSIStream):  # NumPy does not look whether the last block fits
+            written, wanted = partial.with_name(f"{partial.name}~").stat().st_size, data.data.nbytes
+            if written != wanted:
+                raise OSError(f"{written} of {wanted} bytes written")
+    return saved
+
+
+# The host is patched once in a process. Other modules' jobs load and save as ever: theirs bear no mark of ours.
+_load, DatasetIterator.load = DatasetIterator.load, _load_unless_deferred
+_save_in_place, FileHandler.save = FileHandler.save, _save_whole_if_marked
 
 
 def parse_time(value: object, name: str) -> int:
