@@ -51,11 +51,11 @@ def _columns(track: Track) -> dict[str, npt.NDArray[Any]]:
 def _durations(seconds: npt.NDArray[np.float64]) -> list[str]:
     """Times of a column as pandas writes them: none has digits that the whole column does not need."""
     times = np.rint(1000 * seconds).astype("datetime64[ms]")
-    days, whole_seconds = times.astype("datetime64[D]"), times.astype("datetime64[s]")
+    days, seconds_only = times.astype("datetime64[D]"), times.astype("datetime64[s]")
     if (times == days).all():
         return [f"{day} days" for day in days.astype(int)]
-    unit, more = ("s", "") if (times == whole_seconds).all() else ("ms", "000")
-    clocks = (text.split("T")[1] for text in np.datetime_as_string(times, unit))
+    shown, more = (seconds_only, "") if (times == seconds_only).all() else (times, "000")
+    clocks = (text.split("T")[1] for text in shown.astype(str))
     return [f"{day} days {clock}{more}" for day, clock in zip(days.astype(int), clocks, strict=True)]
 
 

@@ -102,18 +102,23 @@ def components(track: Track) -> tuple[FloatArray, Sequence[float]]:
     return found, list(map(float, pca.explained_variance_ratio_))
 
 
-def neighbour_means(rows: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """Means of so many neighbouring rows (n, D) that at most `most` are left, and that number of neighbours."""
-    group = -(-len(rows) // most) or 1
-    count = len(rows) // group
-    return rows[: count * group].reshape(count, group, rows.shape[1]).mean(axis=1), group
+def neighbour_means(rows: np.ndarray, most: int) -> np.ndarray:
+    """Means over time of neighbouring rows (n, …), NaN left out, so that at most `most` of them remain."""
+    if not len(rows):
+        return rows
+    starts = np.arange(0, len(rows), -(-len(rows) // most))
+    present = np.isfinite(rows)
+    sums = np.add.reduceat(np.where(present, rows, 0), starts)
+    counts = np.add.reduceat(present, starts, dtype=int)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan, rows.dtype), where=counts > 0)
 
 
-def map_points(projected: FloatArray, times: np.ndarray) -> dict[str, list[float]]:
-    """Points of a map: the first two components and the middle of the time, neighbours averaged to `MAP_POINTS`."""
-    means, group = neighbour_means(projected[:, :2], MAP_POINTS)
-    middles = neighbour_means(times, MAP_POINTS)[0].mean(axis=1)
-    there = np.isfinite(means).all(axis=1)
-    half = group * float(times[0, 1] - times[0, 0]) / 2 if len(times) else 0.0
-    columns = {"x": means[there, 0], "y": means[there, 1], "t": middles[there]}
-    return {name: np.round(column.astype(float), 4).tolist() for name, column in columns.items()} | {"half": [half]}
+def map_points(projected: FloatArray, times: np.ndarray) -> tuple[dict[str, list[float]], float]:
+    """Points of a map: two components (n, 2 or more) and the time of each moment; and half a moment's length.
+
+    A moment is a few neighbours, so that there are at most `MAP_POINTS`.
+    """
+    points = neighbour_means(np.column_stack([projected[:, :2], times.mean(axis=1)]), MAP_POINTS)
+    there = np.isfinite(points).all(axis=1)
+    columns = zip("xyt", np.round(points[there], 4).T.tolist(), strict=True)
+    return dict(columns), float(points[1, 2] - points[0, 2]) / 2

@@ -31,10 +31,9 @@ _THINNEST = 2.5  # pixels of the thinnest letter
 
 def draw_waveform(sound: Sound, start: float, axis: Axes) -> None:
     """Draws the waveform, which begins at `start` seconds."""
-    group = -(-len(sound.high) // COLUMNS)
-    lows, highs = (np.append(part, [0] * (-len(part) % group)).reshape(-1, group) for part in (sound.low, sound.high))
-    times = start + np.arange(len(lows)) * group * sound.step
-    axis.fill_between(times, lows.min(axis=1), highs.max(axis=1), step="post", color="#30507a", lw=0)
+    first = np.arange(0, len(sound.high), -(-len(sound.high) // COLUMNS))
+    lows, highs = np.minimum.reduceat(sound.low, first), np.maximum.reduceat(sound.high, first)
+    axis.fill_between(start + first * sound.step, lows, highs, step="post", color="#30507a", lw=0)
     axis.set_yticks([])
     axis.set_ylabel("waveform")
 
@@ -51,10 +50,7 @@ def draw_spectrogram(sound: Sound, start: float, axis: Axes) -> None:
 def draw_scores(tracks: Sequence[Track], thresholds: Mapping[str, float], axis: Axes) -> None:
     """Draws scores of one range as curves. The panel is hatched where scores are missing; a threshold is dashed."""
     for track, colour in zip(tracks, cycle(COLOURS)):
-        means, group = column_means(track.values)
-        step = float(track.times[1, 0] - track.times[0, 0]) if len(track.times) > 1 else 1.0
-        first = float(track.times[0].mean()) if len(track.times) else 0.0
-        times = first + (np.arange(len(means)) * group + (group - 1) / 2) * step
+        times, means = (neighbour_means(part, COLUMNS) for part in (track.times.mean(axis=1), track.values))
         axis.plot(times, means, color=colour, lw=1.5, label=track.id)
         if track.id in thresholds:
             axis.axhline(thresholds[track.id], color=colour, lw=1, ls="--", label=f"threshold of {track.id}")
@@ -63,15 +59,6 @@ def draw_scores(tracks: Sequence[Track], thresholds: Mapping[str, float], axis: 
     axis.set_ylim(tracks[0].low, tracks[0].high)
     axis.set_ylabel("score")
     axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False, borderaxespad=0)
-
-
-def column_means(scores: FloatArray) -> tuple[FloatArray, int]:
-    """Means of so many neighbours that a picture's columns suffice, without the gaps (NaN), and that number."""
-    group = -(-len(scores) // COLUMNS) or 1
-    columns = np.append(scores, np.full(-len(scores) % group, np.nan)).reshape(-1, group)
-    present = np.isfinite(columns)
-    sums, counts = np.where(present, columns, 0).sum(axis=1), present.sum(axis=1)
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), group
 
 
 def draw_segments(track: Track, axis: Axes) -> None:
@@ -150,12 +137,11 @@ def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
     """
     projected = components(track)[0]
     seen = (track.times[:, 1] > start) & (track.times[:, 0] < end)
-    projected, times = projected[seen], track.times[seen]
-    means, group = neighbour_means(projected, COLUMNS)
+    means, times = neighbour_means(projected[seen], COLUMNS), track.times[seen]
     low, high = (np.nanpercentile(means, part, axis=0) if np.isfinite(means).any() else 0 for part in (2, 98))
     colours = np.clip((means - low) / np.maximum(np.asarray(high) - low, 1e-9), 0, 1)
     colours = np.where(np.isfinite(colours), colours, 1.0)  # white stands for no embedding
-    axis.imshow(colours[None], aspect="auto", extent=(times[0, 0], times[len(means) * group - 1, 1], 0, 1))
+    axis.imshow(colours[None], aspect="auto", extent=(times[0, 0], times[-1, 1], 0, 1))
     axis.set_yticks([])
     axis.set_title("alike in colour: alike in sound", fontsize=7, color="#666666", loc="right", pad=2)
     axis.set_ylabel(track.id, rotation=0, ha="right", va="center")
@@ -163,14 +149,11 @@ def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
 
 def draw_speaker_map(track: Track, axis: Axes) -> None:
     """Draws the cosine between the vectors of any two times: a square comes back where a speaker does."""
-    means, group = neighbour_means(track.values, MAP_COLUMNS)
+    means = neighbour_means(track.values, MAP_COLUMNS)
     norms = np.linalg.norm(means, axis=1, keepdims=True)
     unit = np.where(norms > 0, means / np.maximum(norms, 1e-12), np.nan)
-    seconds = float(track.times[len(means) * group - 1, 1])
-    image = unit @ unit.T
-    drawn = axis.imshow(
-        image, origin="lower", aspect="auto", extent=(0, seconds, 0, seconds), vmin=-1, vmax=1, cmap="RdBu_r"
-    )
+    extent = (0, track.times[-1, 1], 0, track.times[-1, 1])
+    drawn = axis.imshow(unit @ unit.T, origin="lower", aspect="auto", extent=extent, vmin=-1, vmax=1, cmap="RdBu_r")
     axis.set_title(f"{track.id}: red squares off the diagonal are the same voice again")
     axis.set_ylabel("time (s)")
     axis.figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)

@@ -9,9 +9,14 @@ from typing import Any
 
 from bokeh.core.properties import value
 from bokeh.models import (
+    AdaptiveTicker,
     BoxSelectTool,
     ColumnDataSource,
+    CompositeTicker,
+    CustomJSHover,
+    CustomJSTickFormatter,
     FixedTicker,
+    HoverTool,
     ImageURL,
     LassoSelectTool,
     Quad,
@@ -25,7 +30,6 @@ from bokeh.plotting import figure
 from novaspeech.colours import COLOURS
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows, tiles
-from novaspeech.view.looks import clock_ticks, hover, legend, short
 from novaspeech.view.sound import RATE, Sound
 
 _LEFT, _RIGHT = 110, 20  # pixels beside each panel, so that all lie under each other
@@ -78,7 +82,7 @@ class Panels:
                 panel.add_layout(
                     Span(location=thresholds[track.id], dimension="width", line_dash="dashed", line_color=colour)
                 )
-        legend(panel)
+        _legend(panel)
 
     def add_segments(self, track: Track) -> None:
         """Adds segments as boxes, with their names where these have room."""
@@ -87,8 +91,10 @@ class Panels:
         panel = self._panel(track.id, 26 + 24 * count, (count - 0.4, -0.6))
         panel.yaxis.visible = True
         panel.yaxis.ticker = FixedTicker(ticks=list(range(count)))
-        panel.yaxis.axis_label = short(track.id) if labels != [track.id] and labels[1:] != [" "] * (count - 1) else None
-        panel.yaxis.major_label_overrides = {row: short(label) for row, label in enumerate(labels)}
+        panel.yaxis.axis_label = (
+            _short(track.id) if labels != [track.id] and labels[1:] != [" "] * (count - 1) else None
+        )
+        panel.yaxis.major_label_overrides = {row: _short(label) for row, label in enumerate(labels)}
         panel.ygrid.visible = False
         fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label")
         source = ColumnDataSource({name: [] for name in fields})
@@ -100,7 +106,7 @@ class Panels:
         panel.add_glyph(source, text, name="label")
         times = [("from", "@left{custom}"), ("to", "@right{custom}")]
         tooltips = [("", "@name"), *times, ("confidence", "@confidence{0.00}")]
-        panel.add_tools(hover([boxes], tooltips, "@left", "@right"))
+        panel.add_tools(_hover([boxes], tooltips, "@left", "@right"))
         self.data["segments"].append({"id": track.id, "source": source.id, "panel": panel.id, **columns})
 
     def add_vectors(self, track: Track) -> None:
@@ -118,9 +124,8 @@ class Panels:
         for number, share in enumerate(shares):
             name = f"component {number + 1} ({share:.0%})"
             self._curve(panel, name, curve(projected[:, number] / largest, track.times, -1, 1), COLOURS[number])
-        legend(panel)
-        points = map_points(projected, track.times)
-        half = points.pop("half")[0]
+        _legend(panel)
+        points, half = map_points(projected, track.times)
         count = len(points["x"])
         source = ColumnDataSource({**points, "colour": ["#888888"] * count, "alpha": [0.8] * count})
         drawn = figure(
@@ -132,7 +137,7 @@ class Panels:
         dots = drawn.scatter("x", "y", source=source, size=6, color="colour", alpha="alpha", line_color=None)
         now = ColumnDataSource({"x": [], "y": []})
         drawn.scatter("x", "y", source=now, size=14, fill_color=None, line_width=3, line_color=COLOURS[1])
-        drawn.add_tools(hover([dots], [("at", "@t{custom}")], "@t"))
+        drawn.add_tools(_hover([dots], [("at", "@t{custom}")], "@t"))
         drawn.xaxis.axis_label, drawn.yaxis.axis_label = "component 1", "component 2"
         self.maps.append(drawn)
         self.data["maps"].append(
@@ -148,10 +153,10 @@ class Panels:
             name="panel" if shared else "overview",
         )  # fmt: skip
         panel.yaxis.visible = False
-        panel.yaxis.axis_label = short(label)
+        panel.yaxis.axis_label = _short(label)
         panel.yaxis.axis_label_text_font_style = "normal"
         panel.yaxis.axis_label_orientation = "horizontal" if len(label) < 4 else "vertical"
-        panel.xaxis.ticker, panel.xaxis.formatter = clock_ticks()
+        panel.xaxis.ticker, panel.xaxis.formatter = _clock_ticks()
         self.time.append(panel)
         return panel
 
@@ -164,7 +169,7 @@ class Panels:
     def _curve(self, panel: Any, name: str, numbers: dict[str, Any], colour: str) -> None:
         source = ColumnDataSource({"t": [], "y": []})
         line = panel.line("t", "y", source=source, line_color=colour, line_width=1.8, legend_label=name)
-        panel.add_tools(hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
+        panel.add_tools(_hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
         self.data["curves"].append({"id": name, "source": source.id, **numbers})
 
 
@@ -180,3 +185,35 @@ def build(tracks: Tracks, sound: Sound | None, thresholds: dict[str, float]) -> 
     for track in tracks.of_kind("vectors"):
         panels.add_vectors(track)
     return panels
+
+
+def _clock_ticks() -> tuple[CompositeTicker, CustomJSTickFormatter]:
+    """Ticks of a time axis, where a clock has its marks, and their labels."""
+    tickers = [
+        AdaptiveTicker(base=10, mantissas=[1, 2, 5], min_interval=0.001, max_interval=0.5, num_minor_ticks=0),
+        AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], min_interval=1, max_interval=1800),
+        AdaptiveTicker(base=24, mantissas=[3600, 7200], min_interval=3600, max_interval=36000),
+    ]
+    return CompositeTicker(tickers=tickers), CustomJSTickFormatter(code="return novaspeech.tick(tick, ticks)")
+
+
+def _hover(renderers: Sequence[Any], tooltips: Sequence[tuple[str, str]], *times: str) -> HoverTool:
+    """Tooltips of glyphs; `times` are the fields that are shown as on a clock."""
+    shown: Any = {time: CustomJSHover(code="return novaspeech.clock(value)") for time in times}
+    return HoverTool(renderers=list(renderers), tooltips=list(tooltips), formatters=shown, point_policy="follow_mouse")
+
+
+def _legend(panel: Any) -> None:
+    """Puts a panel's legend above it; a click on a name hides its curve."""
+    panel.add_layout(panel.legend[0], "above")
+    panel.legend.orientation = "horizontal"
+    panel.legend.click_policy = "hide"
+    panel.legend.padding = panel.legend.margin = 2
+    panel.legend.spacing = 14
+    panel.legend.location = "left"
+    panel.legend.label_text_font_size = "12px"
+
+
+def _short(label: str) -> str:
+    """A label that fits beside a panel."""
+    return label if len(label) <= 14 else f"{label[:13]}…"

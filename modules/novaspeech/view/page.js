@@ -18,6 +18,21 @@ window.novaspeech = (() => {
   }
   const models = () => bokeh.flatMap((document) => [...document.all_models])
 
+  // --- times as a clock shows them; Bokeh's axes and tooltips ask for them, too ---
+
+  function clock(seconds) {
+    const minutes = Math.floor(seconds / 60)
+    return minutes + ":" + (seconds - 60 * minutes).toFixed(3).padStart(6, "0")
+  }
+
+  function tick(seconds, ticks) {
+    const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1
+    const digits = step < 0.01 ? 3 : step < 0.1 ? 2 : step < 1 ? 1 : 0
+    const whole = Number(seconds.toFixed(digits)), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60
+    const rest = (whole % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")
+    return (hours ? hours + ":" + String(minutes).padStart(2, "0") : minutes) + ":" + rest
+  }
+
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
   for (const curve of data.curves) curve.numbers = new Uint16Array(bytes(curve.values).buffer)
   if (data.wave) {
@@ -120,11 +135,6 @@ window.novaspeech = (() => {
 
   let now = 0
   const time = () => (player ? player.currentTime : now)
-
-  function clock(seconds) {
-    const minutes = Math.floor(seconds / 60)
-    return minutes + ":" + (seconds - 60 * minutes).toFixed(3).padStart(6, "0")
-  }
 
   function moveCursor() {
     const cursor = element("cursor"), share = (time() - times.start) / (times.end - times.start)
@@ -321,5 +331,5 @@ window.novaspeech = (() => {
     document.documentElement.dataset.ready = "yes"
   }
   begin()
-  return { seek, show, zoom, time, range: () => [times.start, times.end], data, model }
+  return { seek, show, zoom, time, clock, tick, range: () => [times.start, times.end], data, model }
 })()

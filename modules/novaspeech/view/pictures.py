@@ -91,7 +91,7 @@ def _drawn(panels: list[Panel], span: tuple[float, float], title: str) -> Figure
     axes[-1].set_xlim(*span)
     axes[-1].set_xlabel("time (min:s)")
     axes[-1].xaxis.set_major_locator(MultipleLocator(_tick_seconds(span[1] - span[0])))
-    axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_time(seconds)))
+    axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # names are measured where the panels are now
     for axis, panel in zip(axes, panels, strict=True):
@@ -128,7 +128,7 @@ def _panels(tracks: Tracks, start: float, end: float, thresholds: Mapping[str, f
     return panels
 
 
-def format_time(seconds: float) -> str:
+def _clock(seconds: float) -> str:
     """Minutes and seconds, with decimals only where they are not zero: 75.5 → "1:15.5"."""
     minutes, rest = divmod(round(seconds, 3), 60)
     return f"{minutes:.0f}:{rest:06.3f}".rstrip("0").rstrip(".") if rest % 1 else f"{minutes:.0f}:{rest:02.0f}"

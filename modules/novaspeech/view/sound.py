@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,8 +13,9 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.signal import Signal
 
 RATE = 16_000  # Hz; the spectrogram ends at half of it
-_PEAKS = 400_000  # largest number of steps of the waveform, each with its lowest and highest sample
-_COLUMNS = 60_000  # largest number of columns of the spectrogram
+_STEPS = 400_000  # largest number of steps of the waveform, each with its lowest and highest sample
+_SHORTEST_STEP = 12  # samples
+_STEPS_A_HOP = 7  # so that the spectrogram has at most 60,000 columns
 _ROWS = 100
 _AT_ONCE = 5 * RATE  # samples that are read at once
 _FFT = 512  # samples of a window, 32 ms
@@ -27,7 +27,7 @@ class Sound:
     """A recording, reduced to what a page or a picture shows.
 
     Attributes:
-        step: seconds from one peak to the next.
+        step: seconds from one step of the waveform to the next.
         low, high: (n,) int8, lowest and highest sample of each step; 127 is the loudest sample of the recording.
         hop: seconds from one spectrum to the next.
         levels: (m, F) float16, spectrogram from 0 to `RATE` / 2 Hz: 1 is the loudest, 0 is 70 dB below it.
@@ -42,43 +42,35 @@ class Sound:
     @classmethod
     def of(cls, recording: Recording) -> Sound:
         """Reads a recording, in memory that its length does not change."""
-        signal = recording.signal
-        per_peak, hop = max(32, -(-signal.samples // _PEAKS)), max(80, -(-signal.samples // _COLUMNS))
-        return cls(per_peak / RATE, *_peaks(signal, per_peak), hop / RATE, _levels(signal, hop))
+        signal, lows, highs, spectra = recording.signal, [], [], []
+        step = max(_SHORTEST_STEP, -(-signal.samples // _STEPS))
+        hop = _STEPS_A_HOP * step
+        at_once = max(1, _AT_ONCE // hop) * hop
+        for start in range(0, signal.samples, at_once):
+            stop = start + min(at_once, -(-(signal.samples - start) // hop) * hop)
+            steps = _audible(signal, start, stop).reshape(-1, step)
+            lows.append(steps.min(axis=1))
+            highs.append(steps.max(axis=1))
+            beside = (_FFT - hop) // 2  # a window's middle is the middle of its hop
+            spectra.append(_spectra(_audible(signal, start - beside, stop - hop - beside + _FFT), hop))
+        loudest = max(np.abs(np.concatenate([*lows, *highs])).max(), 1e-9)
+        low, high = (np.rint(127 * np.concatenate(part) / loudest).astype(np.int8) for part in (lows, highs))
+        return cls(step / RATE, low, high, hop / RATE, _levels(np.concatenate(spectra)))
 
 
-def _peaks(signal: Signal, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest sample of every `size` samples, (n,) int8; the loudest of all is 127."""
-    low, high, count = [], [], -(-signal.samples // size)
-    for begin, end in _portions(count, size):
-        steps = _audible(signal, begin * size, end * size).reshape(-1, size)
-        low.append(steps.min(axis=1))
-        high.append(steps.max(axis=1))
-    lowest, highest = np.concatenate(low), np.concatenate(high)
-    loudest = max(float(np.abs(lowest).max()), float(np.abs(highest).max()), 1e-9)
-    return np.rint(127 * lowest / loudest).astype(np.int8), np.rint(127 * highest / loudest).astype(np.int8)
+def _spectra(samples: FloatArray, hop: int) -> np.ndarray:
+    """Decibels (n, `_ROWS`) from 0 to `RATE` / 2 Hz, a row a hop."""
+    power = np.abs(librosa.stft(samples, n_fft=_FFT, hop_length=hop, center=False)[1:]) ** 2
+    edges = np.linspace(0, len(power), _ROWS + 1).astype(int)
+    rows = np.stack([power[low:high].mean(axis=0) for low, high in pairwise(edges)], axis=1)
+    return (10 * np.log10(rows + 1e-12)).astype(np.float16)
 
 
-def _levels(signal: Signal, hop: int) -> np.ndarray:
-    """Spectra (n, `_ROWS`) from 0 to 1, one a hop; a window's middle is the middle of its hop."""
-    columns, first = [], (hop - _FFT) // 2
-    for begin, end in _portions(-(-signal.samples // hop), hop):
-        piece = _audible(signal, begin * hop + first, (end - 1) * hop + first + _FFT)
-        power = np.abs(librosa.stft(piece, n_fft=_FFT, hop_length=hop, center=False)[1:]) ** 2
-        edges = np.linspace(0, len(power), _ROWS + 1).astype(int)
-        rows = np.stack([power[low:high].mean(axis=0) for low, high in pairwise(edges)], axis=1)
-        columns.append((10 * np.log10(rows + 1e-12)).astype(np.float16))
-    decibels = np.concatenate(columns)
+def _levels(decibels: np.ndarray) -> np.ndarray:
+    """Decibels as levels from 0 to 1."""
     loudest = np.float16(np.percentile(decibels.astype(np.float32), 99.9))
     levels: np.ndarray = np.clip((decibels - (loudest - _DECIBELS)) / _DECIBELS, 0, 1)
     return levels
-
-
-def _portions(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of so many of `count` steps of `size` samples that they are read at once."""
-    at_once = max(1, _AT_ONCE // size)
-    for begin in range(0, count, at_once):
-        yield begin, min(begin + at_once, count)
 
 
 def _audible(signal: Signal, start: int, stop: int) -> FloatArray:
