@@ -35,22 +35,14 @@ def kind_of(output: Output) -> Kind:
 
 def files_for(name: str, outputs: Iterable[Output], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
     """Paths of a recording's outputs; OptionError or RequestError for formats or names that cannot be."""
-    outputs = list(outputs)
     kinds = {output.id: kind_of(output) for output in outputs}
     check_formats(formats, kinds)
-    names: dict[str, None] = {}  # in order; two formats may share a file
-    for form in formats:
-        ssi = [_ssi_name(name, output) for output in outputs]
-        names |= dict.fromkeys(ssi if form == SSI else file_names(name, kinds, form))
-    files = [folder / file for file in names]
+    names = [file for form in formats for file in file_names(name, kinds, form)]
+    files = [folder / file for file in dict.fromkeys(names)]  # two formats may share a file
     for file in files:
         if saving.too_long(file):
             raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
     return files
-
-
-def _ssi_name(name: str, output: Output) -> str:
-    return f"{name}.{output.id}.{output.kind}"
 
 
 def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
@@ -182,7 +174,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
             if form == SSI:
                 for request in self._session.requests:
                     built = build_output(request, self._results[request.output.id], self._session)
-                    save_output(built, folder / _ssi_name(self.name, request.output))
+                    save_output(built, folder / f"{self.name}.{request.output.id}.{request.output.kind}")
             elif tracks:
                 save_tracks(tracks.rounded(dtype) if form == NPY else tracks, form, folder)
         return files

@@ -53,7 +53,13 @@ def too_long(file: Path) -> bool:
     # there yet it would only tell that.
     there = next((folder for folder in file.absolute().parents if folder.is_dir()), file.parent)
     places = (file.with_name(data), there / data, file.parent / f"{_PREFIX}{'x' * 8}" / data)
-    return any(map(_is_too_long, places))
+    for place in places:
+        try:
+            place.lstat()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return True
+    return False
 
 
 def protected(file: Path) -> bool:
@@ -146,11 +152,3 @@ def _sweep(folder: Path) -> None:
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED_S:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_too_long(file: Path) -> bool:
-    try:
-        file.lstat()
-    except OSError as error:
-        return error.errno == errno.ENAMETOOLONG
-    return False

@@ -28,20 +28,11 @@ def _completion(given: argparse.Namespace) -> int:
     from novaspeech.module.catalogue import module_names
 
     described, names = parser(), module_names()
-    for action in _actions(described):
-        if action.dest in ("module", "modules"):
+    [commands] = [action for action in described._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in (action for command in commands.choices.values() for action in command._actions):
+        if action.dest == "module":
             action.choices = names
         elif action.type is Path or action.dest in ("audio", "out"):  # URLs have no type of their own
-            action.complete = shtab.FILE  # type: ignore[attr-defined]
+            action.complete = shtab.FILE
     print(shtab.complete(described, given.shell))
     return 0
-
-
-def _actions(described: argparse.ArgumentParser) -> list[argparse.Action]:
-    found: list[argparse.Action] = []
-    for action in described._actions:
-        found.append(action)
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                found += _actions(command)
-    return found

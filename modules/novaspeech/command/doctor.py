@@ -48,10 +48,11 @@ def _doctor(given: argparse.Namespace) -> int:
     names = given.module or module_names()
     for name in names:
         load_trainer(name)
-    for title, lines in (("machine", _machine()), ("packages", _packages()), ("devices", _devices())):
-        _print(title, lines)
-    _print("sound", _sound_libraries())
-    _print("models", _models(names))
+    parts = {"machine": _machine(), "packages": _packages(), "devices": _devices(), "sound": _sound_libraries()}
+    for title, lines in {**parts, "models": _models(names)}.items():
+        print(title)
+        for name, said in lines:
+            print(f"  {name:<20} {said}", flush=True)
     works = True
     print("self-test: five seconds of sound")
     for name in names:
@@ -59,12 +60,6 @@ def _doctor(given: argparse.Namespace) -> int:
         works &= ok
         print(f"  {name:<16} {'works' if ok else 'FAILS'}  {said}", flush=True)
     return int(not works)
-
-
-def _print(title: str, lines: Iterator[tuple[str, str]]) -> None:
-    print(title)
-    for name, said in lines:
-        print(f"  {name:<20} {said}", flush=True)
 
 
 def _machine() -> Iterator[tuple[str, str]]:

@@ -47,11 +47,7 @@ def _download(given: argparse.Namespace) -> int:
             failed = True
             continue
         place = published_place(name) if "model" not in options else Path(options["model"])
-        size = sum(file.stat().st_size for file in _files(place))
+        size = sum(file.stat().st_size for file in (place, *place.rglob("*")) if file.is_file())
         where = f"{place}, {gigabytes(size)}" if size else options.get("model", "nothing to fetch")
         print(f"{name}: {where}; {', '.join(model.outputs)}")
     return int(failed)
-
-
-def _files(place: Path) -> list[Path]:
-    return [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from novaspeech.errors import RequestError
@@ -43,9 +44,7 @@ def _new_module(given: argparse.Namespace) -> int:
     for template in sorted((Path(__file__).parents[1] / "module" / "template").iterdir()):
         name = template.stem.replace("module", given.name)
         file = (tests if name.startswith("test_") else folder) / name
-        text = template.read_text(encoding="utf-8")
-        for word, value in words.items():
-            text = text.replace(f"${word}", value)
+        text = Template(template.read_text(encoding="utf-8")).safe_substitute(words)
         file.write_text(text, encoding="utf-8")
         print(file)
     print(f"now a row for {given.name} in README.md, and for annotations in docs/nova.md, section 7")

@@ -15,8 +15,7 @@ from novaspeech.formats.track import Kind, Track, Tracks
 SSI = "ssi"  # the servers' own format
 NPY = "npy"
 _SAID: dict[Kind, str] = {"scores": "a continuous annotation", "vectors": "a stream", "segments": "segments"}
-
-
+_SSI_ENDINGS: dict[Kind, str] = {"scores": "annotation", "vectors": "stream", "segments": "annotation"}
 # These formats have a file for each output.
 _WRITERS: dict[str, Callable[[Tracks, Track, Path], None]] = {
     "csv": write_csv,
@@ -45,7 +44,7 @@ def check_formats(names: Collection[str], kinds: Mapping[str, Kind]) -> None:
     for name in names:
         if name not in FORMATS:
             raise OptionError(f"there is no format {name!r}; there are: {', '.join(FORMATS)}")
-        if name != SSI and not file_names("", kinds, name):
+        if not file_names("", kinds, name):
             holds = " and ".join(_SAID[kind] for kind in _HOLDS.get(name, tuple(_SAID)))
             listed = ", ".join(f"{output} ({_SAID[kind]})" for output, kind in kinds.items())
             raise RequestError(f"the format {name} holds {holds}; of the outputs none is: {listed}; csv holds all")
@@ -57,10 +56,10 @@ def left_out(kinds: Mapping[str, Kind], form: str) -> list[str]:
 
 
 def file_names(recording: str, kinds: Mapping[str, Kind], form: str) -> list[str]:
-    """The names of the files that a format, not "ssi", makes of a recording's outputs; none if it can hold none."""
-    if form in _WRITERS:
-        lacking = left_out(kinds, form)
-        return [f"{recording}.{output}.{form}" for output in kinds if output not in lacking]
+    """The names of the files that a format makes of a recording's outputs; none if it can hold none."""
+    if form not in _PER_RECORDING:
+        held = {output: kinds[output] for output in kinds if output not in left_out(kinds, form)}
+        return [f"{recording}.{output}.{_SSI_ENDINGS[held[output]] if form == SSI else form}" for output in held]
     names = []
     if "segments" in kinds.values() or (form == "eaf" and "scores" in kinds.values()):
         names.append(f"{recording}{_PER_RECORDING[form]}")
@@ -72,7 +71,7 @@ def file_names(recording: str, kinds: Mapping[str, Kind], form: str) -> list[str
 
 
 def write_files(tracks: Tracks, form: str, folder: Path, place: Path) -> None:
-    """Writes the files of `file_names` into a folder.
+    """Writes the files of `file_names` into a folder, in a format that is not "ssi".
 
     Args:
         place: folder that the files will be moved to; links to other files lead there.

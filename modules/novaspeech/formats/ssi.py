@@ -21,10 +21,10 @@ def save_output(content: Any, file: Path) -> None:
     host.FileHandler().save(host.saved_whole(content), file)
 
 
-def load_output(file: Path, *, header_only: bool = False) -> Any:
+def load_output(file: Path) -> Any:
     """The host's object of a .stream or .annotation file; RequestError if it cannot be read."""
     try:
-        return host.FileHandler().load(file, header_only=header_only)
+        return host.FileHandler().load(file)
     except Exception as error:  # a damaged XML or binary file: the host lets any through
         raise RequestError(f"{file} cannot be read ({type(error).__name__}: {error}); make it again") from error
 

@@ -139,14 +139,15 @@ class ComputeOptions(Options):
 
 def _convert(field: dataclasses.Field[Any], value: object) -> object:
     """`value` as the type of `field`, within its range and choices."""
+    kind, low, high, choices = (field.metadata[key] for key in ("kind", "minimum", "maximum", "choices"))
     try:
-        converted = _KINDS[field.metadata["kind"]][0](value)
+        if isinstance(value, bool) and kind is not bool:
+            raise ValueError
+        converted = _KINDS[kind][0](value)
+        allowed = (low is None or converted >= low) and (high is None or converted <= high)
     except (KeyError, TypeError, ValueError, OverflowError):  # a number with more digits than a float holds
-        raise OptionError(f"option {field.name!r} is {quoted(value)}; it must be {_allowed(field)}") from None
-    low, high, choices = (field.metadata[key] for key in ("minimum", "maximum", "choices"))
-    too_low = low is not None and not converted >= low
-    too_high = high is not None and not converted <= high
-    if too_low or too_high or (choices and converted not in choices):
+        allowed = False
+    if not allowed or (choices and converted not in choices):
         raise OptionError(f"option {field.name!r} is {quoted(value)}; it must be {_allowed(field)}")
     return converted
 
@@ -162,16 +163,10 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
 
 
 def _to_int(value: object) -> int:
-    # NOVA sends whole numbers as numbers, other clients as text; 2.5 and True are neither.
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+    # NOVA sends whole numbers as numbers, other clients as text; 2.5 is neither.
+    if isinstance(value, float) and not value.is_integer():
         raise ValueError
     return int(value)  # type: ignore[call-overload, no-any-return]
-
-
-def _to_float(value: object) -> float:
-    if isinstance(value, bool):
-        raise ValueError
-    return float(value)  # type: ignore[arg-type]
 
 
 def _to_bool(value: object) -> bool:
@@ -181,7 +176,7 @@ def _to_bool(value: object) -> bool:
 
 def _to_str(value: object) -> str:
     # A text box that holds only digits arrives as a number; from Python come paths.
-    if not isinstance(value, (str, int, float, PurePath)) or isinstance(value, bool):
+    if not isinstance(value, (str, int, float, PurePath)):
         raise ValueError
     return str(value).strip()
 
@@ -198,7 +193,7 @@ def _to_channel(value: object) -> str | int:
 # How a value becomes one of a kind, and what messages call that kind.
 _KINDS: dict[type, tuple[Any, str]] = {
     int: (_to_int, "a whole number"),
-    float: (_to_float, "a number"),
+    float: (float, "a number"),
     bool: (_to_bool, "True or False"),
     str: (_to_str, "a text"),
     Channel: (_to_channel, "mix, or the number of a channel: 1, 2, …"),

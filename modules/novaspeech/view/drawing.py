@@ -103,31 +103,34 @@ def write_names(track: Track, axis: Axes) -> tuple[int, int]:
     renderer: Any = axis.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     first, last = axis.get_xlim()
     per_second = axis.get_window_extent(renderer).width / (last - first)
-    spans = [(begin / 1000, end / 1000) for begin, end in zip(columns["start"], columns["end"], strict=True)]
-    shown = written = 0
-    taken: dict[int, float] = {}  # row → end of its last segment and that segment's name
-    for number, ((start, end), row, name) in enumerate(zip(spans, columns["row"], columns["name"], strict=True)):
-        before = max(taken.get(row, first), first)
-        taken[row] = end
-        begin, finish = max(start, first), min(end, last)
-        if finish <= begin:
-            continue
-        shown += 1
-        middle = (begin + finish) / 2
-        after = next((spans[one][0] for one in range(number + 1, len(spans)) if columns["row"][one] == row), last)
-        room = 2 * min(middle - before, min(after, last) - middle) * per_second - _PADDING
-        if room < _THINNEST * len(name):
-            continue
+    rows: dict[int, list[tuple[float, float, str]]] = {}
+    for start, end, row, name in zip(*(columns[key] for key in ("start", "end", "row", "name")), strict=True):
+        begin, finish = max(start / 1000, first), min(end / 1000, last)
+        if begin < finish:
+            rows.setdefault(row, []).append((begin, finish, name))
+    written = 0
+    for row, shown in rows.items():
+        before = first  # where the last segment and its name end
+        for (begin, finish, name), after in zip(shown, [*(start for start, _, _ in shown[1:]), last], strict=True):
+            middle = (begin + finish) / 2
+            room = 2 * min(middle - before, after - middle) * per_second - _PADDING
+            width = _write_name(name, middle, row, room, axis, renderer)
+            before = max(finish, middle + width / per_second / 2)
+            written += width > 0
+    return sum(map(len, rows.values())), written
+
+
+def _write_name(name: str, middle: float, row: int, room: float, axis: Axes, renderer: Any) -> float:
+    """Writes a name in the largest size that has room; gives its width in pixels, like `room`, 0 if none has."""
+    if room >= _THINNEST * len(name):
         text = axis.text(middle, row, name, ha="center", va="center_baseline", fontsize=_SIZES[0], clip_on=True)
-        wide = text.get_window_extent(renderer).width
-        size = next((size for size in _SIZES if wide * size / _SIZES[0] <= room), None)
-        if size is None:
-            text.remove()
-        else:
-            text.set_fontsize(size)
-            taken[row] = max(end, middle + wide * size / _SIZES[0] / per_second / 2)
-            written += 1
-    return shown, written
+        per_point = text.get_window_extent(renderer).width / _SIZES[0]
+        for size in _SIZES:
+            if per_point * size <= room:
+                text.set_fontsize(size)
+                return per_point * size
+        text.remove()
+    return 0.0
 
 
 def draw_colours(track: Track, start: float, end: float, axis: Axes) -> None:
