@@ -17,13 +17,10 @@ from bokeh.models import (
     CustomJSTickFormatter,
     FixedTicker,
     HoverTool,
-    ImageURL,
     LassoSelectTool,
-    Quad,
     Range1d,
     RangeTool,
     Span,
-    Text,
 )
 from bokeh.plotting import figure
 
@@ -60,8 +57,8 @@ class Panels:
         spectrogram = self._panel("Hz", 130, (0, RATE / 2))
         spectrogram.yaxis.visible = True
         spectrogram.yaxis.ticker = FixedTicker(ticks=[0, 2000, 4000, 6000, 8000])
-        picture = ImageURL(url="url", x="x", y=RATE / 2, w="w", h=RATE / 2, anchor="top_left")
-        spectrogram.add_glyph(ColumnDataSource(tiles(sound)), picture)
+        place = {"x": "x", "y": RATE / 2, "w": "w", "h": RATE / 2, "anchor": "top_left"}
+        spectrogram.image_url("url", source=ColumnDataSource(tiles(sound)), **place)
 
     def add_scores(self, tracks: Sequence[Track], thresholds: dict[str, float]) -> None:
         """Adds scores of one range as curves, with their gaps, and the thresholds of outputs that have one."""
@@ -70,11 +67,9 @@ class Panels:
         panel = self._panel("score", 170, (low - margin, high + margin))
         panel.yaxis.visible = True
         missing = [gap for track in tracks for gap in gaps(track)]
-        rows = {"left": [begin for begin, _ in missing], "right": [end for _, end in missing]}
-        panel.quad(
-            source=ColumnDataSource(rows), left="left", right="right", bottom=low - margin, top=high + margin,
-            fill_color="#999999", fill_alpha=0.15, hatch_pattern="/", hatch_color="#999999", hatch_alpha=0.6,
-            line_color=None, name="gap",
+        panel.vstrip(
+            x0=[begin for begin, _ in missing], x1=[end for _, end in missing], fill_color="#999999", fill_alpha=0.15,
+            hatch_pattern="/", hatch_color="#999999", hatch_alpha=0.6, line_color=None, name="gap",
         )  # fmt: skip
         for track, colour in zip(tracks, cycle(COLOURS)):
             self._curve(panel, track.id, curve(track.values, track.times, low, high), colour)
@@ -98,12 +93,12 @@ class Panels:
         panel.ygrid.visible = False
         fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label")
         source = ColumnDataSource({name: [] for name in fields})
-        edges = {edge: edge for edge in ("left", "right", "bottom", "top")}
-        quad = Quad(**edges, fill_color="colour", fill_alpha="alpha", line_color="colour")
-        boxes = panel.add_glyph(source, quad)
-        font: dict[str, Any] = {"text_font": value("helvetica, arial, sans-serif"), "text_font_size": "12px"}
-        text = Text(x="left", y="bottom", text="label", text_baseline="top", x_offset=3, y_offset=2, **font)
-        panel.add_glyph(source, text, name="label")
+        boxes = panel.quad(
+            "left", "right", "top", "bottom", source=source, color="colour", fill_alpha="alpha", line_alpha=1
+        )
+        font = {"text_font": value("helvetica, arial, sans-serif"), "text_font_size": "12px"}
+        look = {"text_baseline": "top", "x_offset": 3, "y_offset": 2, **font}
+        panel.text("left", "bottom", "label", source=source, name="label", **look)
         times = [("from", "@left{custom}"), ("to", "@right{custom}")]
         tooltips = [("", "@name"), *times, ("confidence", "@confidence{0.00}")]
         panel.add_tools(_hover([boxes], tooltips, "@left", "@right"))
@@ -116,10 +111,7 @@ class Panels:
             return
         panel = self._panel(track.id, 130, (-1.02, 1.02))
         marks = ColumnDataSource({"left": [], "right": []})
-        panel.quad(
-            source=marks, left="left", right="right", bottom=-1.02, top=1.02, fill_color=COLOURS[4], fill_alpha=0.35,
-            line_color=COLOURS[4], line_alpha=0.35,
-        )  # fmt: skip
+        panel.vstrip("left", "right", source=marks, color=COLOURS[4], alpha=0.35)
         largest = float(abs(projected[:, 0]).max(initial=1e-9, where=projected[:, 0] == projected[:, 0]))
         for number, share in enumerate(shares):
             name = f"component {number + 1} ({share:.0%})"
