@@ -48,8 +48,8 @@ def _doctor(given: argparse.Namespace) -> int:
     names = given.module or module_names()
     for name in names:
         load_trainer(name)
-    parts = {"machine": _machine(), "packages": _packages(), "devices": _devices(), "sound": _sound_libraries()}
-    for title, lines in {**parts, "models": _models(names)}.items():
+    parts = {"machine": _machine(), "packages": _packages(), "devices": _devices(), "models": _models(names)}
+    for title, lines in parts.items():
         print(title)
         for name, said in lines:
             print(f"  {name:<20} {said}", flush=True)
@@ -76,11 +76,17 @@ def _machine() -> Iterator[tuple[str, str]]:
 
 
 def _packages() -> Iterator[tuple[str, str]]:
+    import av
+    import soundfile
+
     for name in _PACKAGES:
         try:
             yield name, importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             yield name, "–"
+    yield "libsndfile", str(soundfile.__libsndfile_version__)
+    yield "libavcodec", f"{'.'.join(map(str, av.library_versions['libavcodec']))} (PyAV {av.__version__})"
+    yield "ffprobe", shutil.which("ffprobe") or "– (novaspeech needs none; the servers do)"
 
 
 def _devices() -> Iterator[tuple[str, str]]:
@@ -95,16 +101,6 @@ def _devices() -> Iterator[tuple[str, str]]:
     else:
         yield "cuda", "–" if torch.version.cuda else "– (this torch is built without it)"
     yield "mps", "yes" if torch.backends.mps.is_available() else "–"
-
-
-def _sound_libraries() -> Iterator[tuple[str, str]]:
-    import av
-    import soundfile
-
-    yield "libsndfile", str(soundfile.__libsndfile_version__)
-    yield "libavcodec", f"{'.'.join(map(str, av.library_versions['libavcodec']))} (PyAV {av.__version__})"
-    ffprobe = shutil.which("ffprobe")
-    yield "ffprobe", ffprobe or "– (novaspeech needs none; the servers do)"
 
 
 def _models(names: list[str]) -> Iterator[tuple[str, str]]:

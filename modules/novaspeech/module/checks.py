@@ -13,7 +13,6 @@ from novaspeech.errors import RequestError
 from novaspeech.module.output import Output, OutputRequest
 from novaspeech.server.request import Entry, Request, replaced
 
-_SUFFIXES = {"stream": ".stream", "annotation": ".annotation"}
 _SHORTER = "give a shorter one, which leaves room for the ~ that the data's file has at its end"
 _WINDOW = "NOVA's window DATABASE > Administration > Manage Databases"
 
@@ -149,7 +148,7 @@ def _discrete_request(entry: Entry, output: Output, scheme: str, given: Any) -> 
 
 
 def _check_path(entry: Entry) -> None:
-    path, ending = entry.path, _SUFFIXES[entry.kind]
+    path, ending = entry.path, f".{entry.kind}"
     if path is None:
         return
     if saving.too_long(path):

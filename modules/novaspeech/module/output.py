@@ -118,11 +118,6 @@ class OutputRequest:
         return cls(Entry(output.id), output, output.id, low=output.low, high=output.high)
 
     @property
-    def key(self) -> str:
-        """The id that the request used, under which the host expects the result."""
-        return self.entry.id
-
-    @property
     def in_database(self) -> bool:
         """Whether it goes to the database, not to a file."""
         return self.entry.origin == "db"
@@ -133,7 +128,7 @@ class OutputRequest:
         count = int(rate * end_ms / 1000)
         if count > MOST_SCORES:
             raise RequestError(
-                f"output {self.key!r}: {count} scores at the {rate:g} Hz of its scheme; the database holds "
+                f"output {self.entry.id!r}: {count} scores at the {rate:g} Hz of its scheme; the database holds "
                 f"{MOST_SCORES} at most, {MOST_SCORES / rate / 3600:.1f} h: choose one with a lower rate, or set end"
             )
 
@@ -150,15 +145,15 @@ class OutputRequest:
         return replace(self, scheme_classes=classes, class_ids={name: ids[plain_name(name)] for name in names})
 
     def _check_class(self, name: str, before: Sequence[str], ids: Mapping[str, int], there: Sequence[str]) -> None:
-        plain = plain_name(name)
+        plain, output = plain_name(name), f"output {self.entry.id!r}"
         if plain in map(plain_name, before):
-            raise RequestError(f"output {self.key!r}: the class {name!r} is there twice, written in different ways")
+            raise RequestError(f"{output}: the class {name!r} is there twice, written in different ways")
         if plain not in ids:
             listed = ", ".join(map(repr, there)) or "none"
-            raise RequestError(f"output {self.key!r}: its scheme has no class {name!r}, only {listed}; add it")
+            raise RequestError(f"{output}: its scheme has no class {name!r}, only {listed}; add it")
         if self.in_database and ids[plain] == len(there):
             # The server takes this id for the class of rest, and drops its labels.
             raise RequestError(
-                f"output {self.key!r}: the class {name!r} has the id {len(there)}, which the server keeps for REST; "
-                f"number the scheme's classes from 0"
+                f"{output}: the class {name!r} has the id {len(there)}, which the server keeps for REST; number the "
+                f"scheme's classes from 0"
             )

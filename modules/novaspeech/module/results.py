@@ -20,7 +20,7 @@ LOWEST_RATE = 0.001  # in Hz: the servers write three decimals, and readers divi
 
 def build_outputs(session: Session, results: Results) -> dict[str, Any]:
     """The host's objects for one session, under the ids that the request used; it saves each whole or not at all."""
-    built = {item.key: build_output(item, results[item.output.id], session) for item in session.requests}
+    built = {item.entry.id: build_output(item, results[item.output.id], session) for item in session.requests}
     return {key: host.saved_whole(data) for key, data in built.items()}
 
 
@@ -35,8 +35,7 @@ def build_output(item: OutputRequest, value: Value, session: Session) -> Any:
     if isinstance(value, list):
         if item.output.subtype == "discrete":
             item = item.with_classes(session.classes.get(item.output.id, item.output.classes))
-            return _discrete(value, item, **place)
-        return _free(value, item, **place)
+        return _segments(value, item, **place)
     if item.output.kind == "annotation":
         assert isinstance(value, Windows)
         return _continuous(value, item, session.grid, **place)
@@ -76,27 +75,19 @@ def _resample(scores: FloatArray, rate: float, new_rate: float) -> FloatArray:
     return resampled
 
 
-def _discrete(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:
-    """Segments → DiscreteAnnotation."""
-    scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.scheme_classes)
-    data = _rows(segments, scheme.label_dtype)
-    data["id"] = [item.class_ids[segment.name] for segment in segments]
-    return host.FinalAnnotation(scheme=scheme, data=data, **place)
-
-
-def _free(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:
-    """Segments → FreeAnnotation."""
-    scheme = host.FreeAnnotationScheme(name=item.scheme_name)
-    data = _rows(segments, scheme.label_dtype)
-    # Files of the servers have ";" between columns, and quote nothing.
-    marks = {} if item.in_database else str.maketrans(';"\n\r', ",'  ")
-    data["name"] = [segment.name.translate(marks) for segment in segments]
-    return host.FreeAnnotation(scheme=scheme, data=data, **place)
-
-
-def _rows(segments: Sequence[Segment], dtype: Any) -> Any:
-    data = np.zeros(len(segments), dtype)
+def _segments(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:
+    """Segments → DiscreteAnnotation or FreeAnnotation."""
+    if item.output.subtype == "discrete":
+        scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.scheme_classes)
+        made, column, named = host.FinalAnnotation, "id", [item.class_ids[segment.name] for segment in segments]
+    else:
+        # Files of the servers have ";" between columns, and quote nothing.
+        marks = {} if item.in_database else str.maketrans(';"\n\r', ",'  ")
+        scheme = host.FreeAnnotationScheme(name=item.scheme_name)
+        made, column, named = host.FreeAnnotation, "name", [segment.name.translate(marks) for segment in segments]
+    data = np.zeros(len(segments), scheme.label_dtype)
     data["from"] = [segment.start_ms for segment in segments]
     data["to"] = [segment.end_ms for segment in segments]
     data["conf"] = [segment.confidence for segment in segments]
-    return data
+    data[column] = named
+    return made(scheme=scheme, data=data, **place)
