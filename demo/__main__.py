@@ -84,7 +84,7 @@ def main() -> int:
                 count = check(trainer, files)
                 picture, page = out / f"{trainer.name}.png", out / f"{trainer.name}.html"
                 tracks = read_tracks(trainer.name, RECORDING, files)
-                draw_picture(tracks, picture, title=f"novaspeech demo: {trainer.name}")
+                draw_picture(tracks, picture)
                 write_page(tracks, page)
                 rows.append((trainer.name, count, seconds, [*files, picture, page]))
     except (DemoError, ServerError) as error:

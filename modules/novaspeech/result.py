@@ -111,12 +111,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
     def tracks(self) -> Tracks:
         """The outputs apart from who computed them, for `novaspeech.formats`."""
         found = tuple(map(self._track, self._outputs.values()))
-        return Tracks(self.name, self._place, self._session.recording.path, self.seconds, found)
-
-    @property
-    def _place(self) -> str:
-        """The recording as tables name it: its file, else its name."""
-        return str(self._session.recording.path or self.name)
+        return Tracks(self.name, self._session.recording.path, self.seconds, found)
 
     def _track(self, output: Output) -> Track:
         value = self[output.id]
@@ -136,7 +131,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
             KeyError: there is no such output.
             PackageError: pandas is missing.
         """
-        return table(self._track(self._output(name)), self._place)
+        return table(self._track(self._output(name)), str(self._session.recording.path or self.name))
 
     def save(self, folder: str | Path, formats: Collection[str] = (SSI,), dtype: str = "float32") -> list[Path]:
         """Writes the outputs as files.

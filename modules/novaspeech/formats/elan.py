@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import mimetypes
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -39,8 +38,7 @@ def write_eaf(tracks: Tracks, file: Path, linked: Sequence[Path]) -> None:
         kind = "text/xml" if other.suffix == ".xml" else "text/csv"
         eaf.add_secondary_linked_file(other.absolute().as_uri(), f"./{other.name}", kind)
     for track in tracks.of_kind("segments"):
-        long = (replace(one, end_ms=max(one.end_ms, one.start_ms + 1)) for one in track.segments)
-        for number, lane in enumerate(lanes(long), 1):
+        for number, lane in enumerate(lanes(track.segments, shortest_ms=1), 1):
             _add_tier(eaf, track.id if number == 1 else f"{track.id} {number}", lane)
     eaf.to_file(str(file))
 

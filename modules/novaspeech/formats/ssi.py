@@ -87,7 +87,7 @@ def read_tracks(name: str, audio: Path | None, files: Sequence[Path]) -> Tracks:
     duration = max((track.times.max(initial=0) for track in tracks.values()), default=0.0)
     if recording:
         duration = recording.duration_ms / 1000
-    return Tracks(name, str(audio or name), audio, float(duration), tuple(tracks.values()), recording)
+    return Tracks(name, audio, float(duration), tuple(tracks.values()), recording)
 
 
 def _track(file: Path, own: str) -> Track:

@@ -70,17 +70,20 @@ class Tracks:
 
     Attributes:
         name: the recording's name without folder and ending; the files' names begin with it.
-        file: the recording, as tables name it.
         audio: the recording, if it is a file that can be linked to.
         opened: the recording's sound, if somebody has opened it.
     """
 
     name: str
-    file: str
     audio: Path | None
     duration: float
     tracks: tuple[Track, ...]
     opened: Recording | None = None
+
+    @property
+    def file(self) -> str:
+        """The recording as tables name it: its file, else its name."""
+        return str(self.audio or self.name)
 
     @property
     def recording(self) -> Recording | None:
@@ -130,10 +133,14 @@ def _rounded(track: Track, dtype: str) -> FloatArray:
     return values
 
 
-def lanes(segments: Iterable[Segment]) -> list[list[Segment]]:
-    """Segments, in the order of their starts, on as few tiers as it takes for none to overlap; at least one tier."""
+def lanes(segments: Iterable[Segment], shortest_ms: int = 0) -> list[list[Segment]]:
+    """Segments, in the order of their starts, on as few tiers as it takes for none to overlap; at least one tier.
+
+    Args:
+        shortest_ms: shorter segments are made as long.
+    """
     found: list[list[Segment]] = [[]]
-    for segment in segments:
+    for segment in (replace(one, end_ms=max(one.end_ms, one.start_ms + shortest_ms)) for one in segments):
         for lane in found:
             if not lane or lane[-1].end_ms <= segment.start_ms:
                 lane.append(segment)

@@ -79,12 +79,14 @@ def _segments(segments: Sequence[Segment], item: OutputRequest, **place: Any) ->
     """Segments → DiscreteAnnotation or FreeAnnotation."""
     if item.output.subtype == "discrete":
         scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.scheme_classes)
-        made, column, named = host.FinalAnnotation, "id", [item.class_ids[segment.name] for segment in segments]
+        made, column = host.FinalAnnotation, "id"
+        named: list[Any] = [item.class_ids[segment.name] for segment in segments]
     else:
         # Files of the servers have ";" between columns, and quote nothing.
         marks = {} if item.in_database else str.maketrans(';"\n\r', ",'  ")
         scheme = host.FreeAnnotationScheme(name=item.scheme_name)
-        made, column, named = host.FreeAnnotation, "name", [segment.name.translate(marks) for segment in segments]
+        made, column = host.FreeAnnotation, "name"
+        named = [segment.name.translate(marks) for segment in segments]
     data = np.zeros(len(segments), scheme.label_dtype)
     data["from"] = [segment.start_ms for segment in segments]
     data["to"] = [segment.end_ms for segment in segments]

@@ -65,15 +65,9 @@ class FinalAnnotation(DiscreteAnnotation):  # type: ignore[misc]
     second.
     """
 
-    @property
-    def data(self) -> Any:
-        """The rows."""
-        return self._data
-
-    @data.setter
-    def data(self, value: Any) -> None:
-        if getattr(self, "_data", None) is None:
-            DiscreteAnnotation.data.fset(self, value)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "data" or getattr(self, "_data", None) is None:
+            super().__setattr__(name, value)
 
 
 _SAVED_WHOLE = "novaspeech_saves_whole"  # mark on what the host saves whole or not at all

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
@@ -75,7 +74,7 @@ def segment_rows(track: Track) -> tuple[list[str], dict[str, list[Any]]]:
         rows = {name: row for row, name in enumerate(labels)}
         placed = [(segment, rows[segment.name], rows[segment.name]) for segment in segments]
     else:
-        found = lanes(replace(one, end_ms=max(one.end_ms, one.start_ms + 1)) for one in segments)
+        found = lanes(segments, shortest_ms=1)
         labels = [track.id, *(" " * number for number in range(1, len(found)))]
         placed = [(segment, row, _FREE) for row, lane in enumerate(found) for segment in lane]
         placed.sort(key=lambda one: one[0].start_ms)

@@ -50,7 +50,6 @@ def draw_picture(
     *,
     span: tuple[float, float | None] = (0.0, None),
     thresholds: Mapping[str, float] | None = None,
-    title: str | None = None,
 ) -> None:
     """Draws a recording's waveform, spectrogram and outputs, one under the other, on one time axis.
 
@@ -58,7 +57,6 @@ def draw_picture(
         tracks: the recording's outputs; they are drawn alone if `audio` is None.
         span: begin and end in seconds; None is the recording's end.
         thresholds: id of an output of scores → its threshold.
-        title: title of the picture; None is the recording's name.
 
     Raises:
         RequestError: an unknown ending, a span that holds nothing, or nothing to draw.
@@ -75,7 +73,7 @@ def draw_picture(
         raise RequestError(f"{tracks.name} has nothing to draw over time: each output stands for the whole recording")
     settings = {"font.size": 9, "axes.titlesize": 9, "axes.titlelocation": "left"}
     with mpl.rc_context({**settings, "svg.fonttype": "none", "pdf.fonttype": 42}):  # text stays text
-        figure = _drawn(panels, (start, end), tracks.name if title is None else title)
+        figure = _drawn(panels, (start, end), tracks.name)
         with whole(picture) as partial_file:
             figure.savefig(partial_file, dpi=_DOTS)
 

@@ -39,12 +39,12 @@ def test_the_bytes_are_those_of_pandas(times: list[list[float]], tmp_path: Path)
     for track in tracks(times):
         expected = io.StringIO()
         table(track, FILE).to_csv(expected, lineterminator="\n")
-        write_csv(Tracks("a", FILE, None, 1.0, (track,)), track, tmp_path / "a.csv")
+        write_csv(Tracks(FILE, None, 1.0, (track,)), track, tmp_path / "a.csv")
         assert (tmp_path / "a.csv").read_bytes() == expected.getvalue().encode()
 
 
 def test_pandas_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     track = tracks([[0, 0.04], [0.04, 0.08]])[2]
-    write_csv(Tracks("a", "a.wav", None, 1.0, (track,)), track, tmp_path / "a.csv")
+    write_csv(Tracks("a.wav", None, 1.0, (track,)), track, tmp_path / "a.csv")
     assert len((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()) == 3

@@ -47,7 +47,6 @@ def tracks(tmp_path: Path) -> Tracks:
     soundfile.write(audio, np.zeros(1600), 16000)
     return Tracks(
         "talk of März",
-        str(audio),
         audio,
         0.1,
         (

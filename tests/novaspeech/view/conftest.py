@@ -39,7 +39,7 @@ def hour(tmp_path_factory: pytest.TempPathFactory) -> Tracks:
     words = [Segment(400 * n, 400 * n + 300, f"w{n}", 0.25 + 0.5 * (n % 2)) for n in range(WORDS)]
     places = [Segment(60_000 * n, 60_000 * n + 20_000, ("money", "time")[n % 2], 0.75) for n in range(60)]
     return Tracks(
-        audio.stem, str(audio), audio, SECONDS,
+        audio.stem, audio, SECONDS,
         (
             Track("arousal", "scores", times, scores),
             Track("score", "scores", times, np.float32(1) - scores),

@@ -42,7 +42,7 @@ def tracks(speech: Speech) -> Tracks:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((SECONDS, 8)).astype(np.float32) + 3
     return Tracks(
-        "talk", str(audio), audio, SECONDS,
+        "talk", audio, SECONDS,
         (
             Track("arousal", "scores", steps(len(scores), 0.04), scores),
             Track("valence", "scores", steps(len(scores), 0.04), 1 - scores),
@@ -106,7 +106,7 @@ def test_two_names_do_not_meet_in_the_gap_between_their_segments(
 ) -> None:
     words = [Segment(gap_ms * n, gap_ms * n + 40, ("LO", "AAK")[n % 2], 1) for n in range(32_000 // gap_ms)]
     track = Track.of_segments("words", words)
-    draw_picture(Tracks("talk", None, None, 32.0, (track,)), tmp_path / "talk.png")
+    draw_picture(Tracks("talk", None, 32.0, (track,)), tmp_path / "talk.png")
     [axis] = drawn[0].axes
     assert axis.texts, "some have room"
     assert piled(drawn[0]) == []
@@ -133,9 +133,9 @@ def test_names_stand_where_they_have_room(tracks: Tracks, tmp_path: Path, drawn:
 
 
 def test_panels_gaps_and_thresholds(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
-    draw_picture(tracks, tmp_path / "talk.png", thresholds={"similarity": 0.3}, title="a talk")
+    draw_picture(tracks, tmp_path / "talk.png", thresholds={"similarity": 0.3})
     [figure] = drawn
-    assert figure.get_suptitle() == "a talk"
+    assert figure.get_suptitle() == "talk"
     both, similarity, _words, places, colours, speaker = figure.axes[2:8]
     assert [line.get_label() for line in both.lines] == ["arousal", "valence"]
     assert [line.get_label() for line in similarity.lines] == ["similarity", "threshold of similarity"]
@@ -214,4 +214,4 @@ def test_what_cannot_be_drawn_gets_one_line(
 def test_one_vector_for_the_whole_recording_is_nothing_over_time(tmp_path: Path) -> None:
     scene = Track("scene", "vectors", np.array([[0.0, 4.0]]), np.ones((1, 8), np.float32))
     with pytest.raises(RequestError, match="^a has nothing to draw over time: each output stands for the whole record"):
-        draw_picture(Tracks("a", "a", None, 4.0, (scene,)), tmp_path / "a.png")
+        draw_picture(Tracks("a", None, 4.0, (scene,)), tmp_path / "a.png")

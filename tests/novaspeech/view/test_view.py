@@ -72,7 +72,7 @@ def test_a_tone_is_where_it_sounds() -> None:
 def test_the_shortest_recordings_have_a_page(tmp_path: Path, samples: int) -> None:
     audio = tmp_path / "short.wav"
     soundfile.write(audio, np.full(samples, 0.1), RATE)
-    tracks = Tracks("short", str(audio), audio, samples / RATE, (Track.of_segments("words", []),))
+    tracks = Tracks("short", audio, samples / RATE, (Track.of_segments("words", []),))
     write_page(tracks, tmp_path / "short.html")
     assert data_of(tmp_path / "short.html")["duration"] == 0.02
 
@@ -92,7 +92,7 @@ def test_what_is_written_in_names_cannot_break_the_page(tmp_path: Path) -> None:
     words = Track.of_segments("words", [Segment(0, 500, name, 1), Segment(500, 600, "$title ${data}", 1)])
     page = tmp_path / "sub" / "page.html"
     page.parent.mkdir()
-    write_page(Tracks(audio.stem, str(audio), audio, 1.0, (words,)), page)
+    write_page(Tracks(audio.stem, audio, 1.0, (words,)), page)
     text = page.read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
     assert data_of(page)["segments"][0]["name"] == [name, "$title ${data}"]
@@ -101,9 +101,7 @@ def test_what_is_written_in_names_cannot_break_the_page(tmp_path: Path) -> None:
 
 
 def test_nothing_is_fetched(tmp_path: Path) -> None:
-    write_page(
-        Tracks("a", "a", None, 1.0, (Track.of_segments("words", [Segment(0, 500, "a", 1)]),)), tmp_path / "a.html"
-    )
+    write_page(Tracks("a", None, 1.0, (Track.of_segments("words", [Segment(0, 500, "a", 1)]),)), tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(?!data:)', text)
     assert "there is nothing to hear" in text
@@ -111,7 +109,7 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
 
 def test_what_browsers_do_not_play_is_written_in_another_form(speech: Speech, tmp_path: Path) -> None:
     audio = speech("talk.aiff", seconds=2)
-    write_page(Tracks("talk", str(audio), audio, 2.0, ()), tmp_path / "talk.html")
+    write_page(Tracks("talk", audio, 2.0, ()), tmp_path / "talk.html")
     assert 'src="talk.flac"' in (tmp_path / "talk.html").read_text(encoding="utf-8")
     assert soundfile.info(tmp_path / "talk.flac").duration == pytest.approx(2, abs=0.05)
 
