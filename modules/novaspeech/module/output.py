@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from novaspeech.errors import RequestError
+from novaspeech.errors import RequestError, naming
 from novaspeech.module.catalogue import Trainer
 from novaspeech.segments import plain_name
 from novaspeech.server.request import Entry
@@ -138,22 +138,24 @@ class OutputRequest:
         if given is None:
             given = {str(number): {"name": name} for number, name in enumerate(names)}
         ids = {plain_name(str(attributes["name"])): int(key) for key, attributes in given.items()}
-        for place, name in enumerate(names):
-            self._check_class(name, names[:place], ids, [str(attributes["name"]) for attributes in given.values()])
+        with naming(f"output {self.entry.id!r}"):
+            for place, name in enumerate(names):
+                self._check_class(name, names[:place], ids, [str(attributes["name"]) for attributes in given.values()])
         # NOVA-Server writes a class's id only if it is among its attributes.
         classes = {key: {"id": key, **attributes} for key, attributes in given.items()}
         return replace(self, scheme_classes=classes, class_ids={name: ids[plain_name(name)] for name in names})
 
     def _check_class(self, name: str, before: Sequence[str], ids: Mapping[str, int], there: Sequence[str]) -> None:
-        plain, output = plain_name(name), f"output {self.entry.id!r}"
+        plain = plain_name(name)
         if plain in map(plain_name, before):
-            raise RequestError(f"{output}: the class {name!r} is there twice, written in different ways")
+            raise RequestError(f"the class {name!r} is there twice, written in different ways")
         if plain not in ids:
-            listed = ", ".join(map(repr, there)) or "none"
-            raise RequestError(f"{output}: its scheme has no class {name!r}, only {listed}; add it")
+            raise RequestError(
+                f"its scheme has no class {name!r}, only {', '.join(map(repr, there)) or 'none'}; add it"
+            )
         if self.in_database and ids[plain] == len(there):
             # The server takes this id for the class of rest, and drops its labels.
             raise RequestError(
-                f"{output}: the class {name!r} has the id {len(there)}, which the server keeps for REST; number the "
-                f"scheme's classes from 0"
+                f"the class {name!r} has the id {len(there)}, which the server keeps for REST; number the scheme's "
+                f"classes from 0"
             )

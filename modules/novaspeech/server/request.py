@@ -78,10 +78,10 @@ class Request:
         self._manager = manager
         self.session, self.dataset = str(manager.session), str(manager.dataset)
         self.times, self.start_ms, self.end_ms, self.duration_ms = times, start_ms, end_ms, duration_ms
-        entries = {kind: [e for e in manager.data_description if e.get("type") == kind] for kind in ("input", "output")}
-        self.named = [f"{e.get('id')}{'' if e.get('active', True) else ' (unticked)'}" for e in entries["input"]]
-        self.inputs = {entry.id: entry for entry in reversed(self._parsed(entries["input"]))}
-        self.outputs = [self._located(entry) for entry in self._parsed(entries["output"])]
+        inputs = [fields for fields in manager.data_description if fields.get("type") == "input"]
+        self.named = [f"{one.get('id')}{'' if one.get('active', True) else ' (unticked)'}" for one in inputs]
+        self.inputs = {entry.id: entry for entry in reversed(self._parsed("input"))}
+        self.outputs = self._parsed("output")
 
     @classmethod
     def of(cls, provider: Any) -> Self:
@@ -142,23 +142,21 @@ class Request:
         """Lets go of what was written: du-process keeps all sessions of a job, with their outputs, until it ends."""
         self._manager.output_data_templates.clear()
 
-    def _parsed(self, entries: list[Any]) -> list[Entry]:
+    def _parsed(self, role: str) -> list[Entry]:
+        """The entries that are ticked: inputs, or outputs with their places."""
         found = []
-        for fields in entries:
-            if fields.get("active", True):
+        for fields in self._manager.data_description:
+            if fields.get("type") == role and fields.get("active", True):
                 origin, kind, subtype = host.describe(fields)
-                named = origin == "file" and (fields["type"] == "output" or {"uri", "uri_template"} & fields.keys())
-                path = host.file_path(fields, self.dataset, self.session) if named else None
-                name = str(fields.get("id"))
-                found.append(Entry(name, origin, kind, subtype, fields, self.session, self.dataset, path))
+                entry = Entry(str(fields.get("id")), origin, kind, subtype, fields, self.session, self.dataset)
+                path = None
+                if origin == "file" and (role == "output" or {"uri", "uri_template"} & fields.keys()):
+                    path = host.file_path(fields, self.dataset, self.session)
+                if role == "output" and (origin, kind) == ("db", "stream") and self.database.folder:
+                    path = self._stored(self.database.folder, entry, self.session, "stream")
+                target = _target(entry, path) if role == "output" else ()
+                found.append(replace(entry, path=path, target=target))
         return found
-
-    def _located(self, entry: Entry) -> Entry:
-        """An output with its place."""
-        path = entry.path
-        if (entry.origin, entry.kind) == ("db", "stream") and self.database.folder:
-            path = self._stored(self.database.folder, entry, self.session, "stream")
-        return replace(entry, path=path, target=_target(entry, path))
 
     def _array(self, entry: Entry) -> tuple[Any, int]:
         """Samples (n, channels) or (n,) and rate in Hz of an input that is no file, as the host loads it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
@@ -33,19 +32,19 @@ _LEFT, _RIGHT = 110, 20  # pixels beside each panel, so that all lie under each 
 _FIRST_SECONDS = 60.0  # seconds of a longer recording that are shown at first
 
 
-@dataclass
 class Panels:
-    """A recording's panels on the time axis, maps with axes of their own, and data for the page's script by kind."""
+    """A recording's panels on the time axis, maps with axes of their own, and data for the page's script by kind.
 
-    duration: float
-    time: list[Any] = field(default_factory=list)
-    maps: list[Any] = field(default_factory=list)
-    data: dict[str, Any] = field(default_factory=lambda: {"curves": [], "segments": [], "maps": []})
+    Args:
+        duration: of the recording, in seconds.
+    """
 
-    def __post_init__(self) -> None:
-        end = min(self.duration, _FIRST_SECONDS)
-        self.range = Range1d(0, end, bounds=(0, self.duration), min_interval=0.02, name="time")
-        self.data["duration"] = self.duration
+    def __init__(self, duration: float) -> None:
+        self.time: list[Any] = []
+        self.maps: list[Any] = []
+        self.data: dict[str, Any] = {"curves": [], "segments": [], "maps": [], "duration": duration}
+        end = min(duration, _FIRST_SECONDS)
+        self.range = Range1d(0, end, bounds=(0, duration), min_interval=0.02, name="time")
 
     def add_sound(self, sound: Sound) -> None:
         """Adds the waveform of the whole recording, and waveform and spectrogram of the part in view."""
@@ -137,7 +136,7 @@ class Panels:
         )
 
     def _panel(self, label: str, height: int, y_range: tuple[float, float], *, shared: bool = True) -> Any:
-        times = self.range if shared else Range1d(0, self.duration)
+        times = self.range if shared else Range1d(0, self.data["duration"])
         panel = figure(
             height=height, sizing_mode="stretch_width", x_range=times, y_range=Range1d(*y_range), toolbar_location=None,
             tools="xpan,xwheel_zoom" if shared else "", active_scroll="xwheel_zoom" if shared else None,

@@ -131,7 +131,7 @@ def test_what_is_left_out_or_unticked_is_not_built(tmp_path: Path) -> None:
         ({"id": "valence", "sample_rate": None}, "sample_rate, min_val and max_val must be numbers"),
         ({"id": "valence", "sample_rate": 0}, "sample_rate 0.0 must be above 0"),
         ({"id": "valence", "min_val": 3, "max_val": 1}, "min_val 3 below max_val 1"),
-        ({"id": "embeddings", "src": "db:stream:SSIStream"}, "output 'embeddings' has no name; type one"),
+        ({"id": "embeddings", "src": "db:stream:SSIStream"}, "output 'embeddings': no name is given; type one"),
         ({"id": "valence", "src": "db:annotation"}, "output 'valence': no scheme is chosen; it needs a continuous"),
         ({"id": "embeddings", "active": False}, "asks for no output, or for none that is active"),
     ],

@@ -102,7 +102,7 @@ CLASSES = "it needs a discrete scheme (with the name of each keyword as a class)
         ),
         ("wav2vec2_kws", annotation("keywords", "arousal"), "the scheme 'arousal' is continuous", CLASSES),
         ("wav2vec2_kws", annotation("words", ""), "no scheme is chosen", "it needs a free scheme"),
-        ("emow2v", stream("embedding", ""), "output 'embedding' has no name", "type one"),
+        ("emow2v", stream("embedding", ""), "output 'embedding': no name is given", "type one"),
     ],
 )
 def test_what_must_exist_first(
