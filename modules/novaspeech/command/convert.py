@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,9 @@ def _convert(given: argparse.Namespace) -> int:
         raise RequestError(f"these are files of {len(groups)} recordings; --audio is for one")
     if SSI in given.to:
         raise RequestError("these files are ssi files; name another format")
-    names = [name for _, name in groups]
-    if given.out and len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise RequestError(f"{twice} is there in several folders, and --out is for all; convert them apart")
+    twice = [name for name, count in Counter(name for _, name in groups).items() if count > 1]
+    if given.out and twice:
+        raise RequestError(f"{twice[0]} is there in several folders, and --out is for all; convert them apart")
     written = 0
     for folder, tracks, _ in read_recordings(groups, given.audio):
         place = given.out or folder

@@ -85,9 +85,7 @@ class Panels:
         panel = self._panel(track.id, 26 + 24 * count, (count - 0.4, -0.6))
         panel.yaxis.visible = True
         panel.yaxis.ticker = FixedTicker(ticks=list(range(count)))
-        panel.yaxis.axis_label = (
-            _short(track.id) if labels != [track.id] and labels[1:] != [" "] * (count - 1) else None
-        )
+        panel.yaxis.axis_label = _short(track.id) if track.classes else None  # else the first row's label
         panel.yaxis.major_label_overrides = {row: _short(label) for row, label in enumerate(labels)}
         panel.ygrid.visible = False
         fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label")
