@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from novaspeech.arrays import BoolArray, FloatArray, runs
 
 
@@ -41,11 +39,6 @@ def find_segments(
     for begin, end in runs(above):
         if (end - begin) * step_ms >= min_duration_ms:
             yield begin, end
-
-
-def mean_confidence(scores: FloatArray, low: float, high: float) -> float:
-    """The mean of scores from `low` to `high`, mapped to 0 to 1."""
-    return float(np.clip((scores.mean() - low) / (high - low), 0, 1))
 
 
 def plain_name(name: str) -> str:

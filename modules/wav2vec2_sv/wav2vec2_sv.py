@@ -20,7 +20,7 @@ from novaspeech.module.options import option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
-from novaspeech.segments import Segment, find_segments, mean_confidence
+from novaspeech.segments import Segment, find_segments
 from wav2vec2_sv.encoder import PUBLISHED, SpeakerEncoder, speaker_of, weighted_mean
 
 SAME = "same_speaker"
@@ -112,7 +112,7 @@ class Wav2Vec2SV(SpeechProcessor):
         limits = {"min_gap_ms": options.min_gap, "min_duration_ms": options.min_duration}
         stretches = find_segments(scores, similarity.usable, step_ms, threshold=self.threshold, **limits)
         segments = [
-            Segment(begin * step_ms, end * step_ms, SAME, mean_confidence(scores[begin:end], -1, 1))
+            Segment(begin * step_ms, end * step_ms, SAME, float(np.clip((scores[begin:end].mean() + 1) / 2, 0, 1)))
             for begin, end in stretches
         ]
         session.log(f"{len(segments)} segments of the same speaker, from a similarity of {self.threshold:g} on")

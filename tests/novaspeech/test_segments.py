@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from novaspeech.segments import find_segments, mean_confidence
+from novaspeech.segments import find_segments
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,3 @@ def test_gaps_are_closed_then_short_ones_left_out(
     usable = np.array([score != "?" for score in scores], bool)
     found = find_segments(values, usable, 100, threshold=0.9, min_gap_ms=gap, min_duration_ms=duration)
     assert list(found) == expected
-
-
-def test_confidence() -> None:
-    assert mean_confidence(np.array([0.2, 0.6]), -1, 1) == pytest.approx(0.7)
-    assert mean_confidence(np.array([1.00001]), -1, 1) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.terminal.arguments import add_model_arguments, new_command
-from novaspeech.terminal.table import row_writer
+from wav2vec2_kws.table import row_writer
 
 COLUMNS = ("start", "end", "word", "confidence")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from novaspeech.errors import NovaspeechError, RequestError
 from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command
-from novaspeech.terminal.table import row_writer
+from wav2vec2_kws.table import row_writer
 
 COLUMNS = ("file", "start", "end", "keyword", "score")
 
