@@ -30,8 +30,8 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
+from novaspeech.inference.chunks import Chunks
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.groups import Chunks
 from novaspeech.module.catalogue import load_trainer, module_names
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.standin import SMALL

@@ -29,7 +29,7 @@ Run = Callable[..., Job]
 
 def test_it_equals_torch(windows_file: Path, small_emow2v: Path) -> None:
     encoder, torchs = WindowsEncoder(windows_file, ONNX), EmoW2VEncoder(small_emow2v)
-    assert (encoder.dimensions, encoder.min_length, encoder.max_batch) == (torchs.dimensions, 400, 25)
+    assert (encoder.dimensions, encoder.min_length, encoder.max_batch) == (torchs.dimensions, 400, None)
     for count, length in ((1, 400), (7, 16000), (3, 15888), (2, 48000)):
         batch = WindowBatch(torch.randn(length + (count - 1) * 640) * 0.1 + 0.05, length, 640)
         with torch.inference_mode():

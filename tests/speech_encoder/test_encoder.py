@@ -139,6 +139,15 @@ def test_a_window_longer_than_whisper_hears(folders: dict[str, Path]) -> None:
         Inference(SpeechEncoder(folders["whisper"])).windows(recording, grid, ["embeddings"])
 
 
+def test_whisper_hears_a_recording_that_has_nan_in_its_last_chunk(folders: dict[str, Path]) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 32 * 16000).astype(np.float32)
+    samples[31 * 16000] = np.nan
+    recording, grid = Recording.of_samples(samples, 16000, "a"), WindowGrid.fit(1000, 1000, 0, 0, 32000)
+    inference = Inference(SpeechEncoder(folders["whisper"]), context="recording")
+    found = inference.encode(recording, grid, ["embeddings"])["embeddings"]
+    assert np.flatnonzero(~found.usable).tolist() == [30, 31]
+
+
 def test_a_model_with_an_adapter(tmp_path: Path) -> None:
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 

@@ -64,18 +64,12 @@ class Encoder(SpeechModel, ABC):
         padding: samples beyond the recording's ends, "edge" or "zeros".
         max_length_ms: maximum length of a window with its contexts, in ms. Attention takes memory and time with its
             square: windows of ten minutes would fill any machine.
-        max_batch: maximum number of windows in one pass; None: as many as fit into memory. Larger batches only fall out
-            of a CPU's caches: w2v-BERT 2.0 ran 1.2 times as fast with 25 windows at once as with 250.
+        max_batch: maximum number of windows in one pass; None: as many as fit into memory.
     """
 
     padding = "edge"
     max_length_ms = 60_000
-
-    def __init__(
-        self, *, sampling_rate: int, min_length: int, dimensions: Mapping[str, int], compute: Compute | None = None
-    ) -> None:
-        super().__init__(sampling_rate=sampling_rate, min_length=min_length, dimensions=dimensions, compute=compute)
-        self.max_batch: int | None = 25 if self.compute.on_cpu else None
+    max_batch: int | None = None
 
     @abstractmethod
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
 
 from novaspeech.arrays import BoolArray, FloatArray
-from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
+from novaspeech.audio.windows import window_batches
 from novaspeech.errors import ModelError, NovaspeechError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
+from novaspeech.inference.chunks import ChunkReader, Chunks, hearer_blocks
 from novaspeech.inference.encoder import Encoder, FrameEncoder, Hearer, SpeechModel
-from novaspeech.inference.groups import ChunkReader, Chunks, Group, Job, hearer_blocks, window_groups
-from novaspeech.inference.passes import Passes, check_rows, to_host
-from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool, Pooled
+from novaspeech.inference.passes import Part, Passes, check_rows, to_host
+from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool
 
 # Maximum seconds of signal in one CPU pass, unless one window is longer. Linux promises memory that it lacks, and then
 # kills the whole server before torch can report that memory is full.
 CPU_SECONDS = 120
+# Maximum windows in one CPU pass; larger batches only fall out of its caches: w2v-BERT 2.0 ran 1.2 times as fast with
+# 25 windows at once as with 250.
+CPU_WINDOWS = 25
 
+T = TypeVar("T")
+Read = TypeVar("Read")
+
+Job: TypeAlias = "tuple[Recording, WindowGrid]"
 Encoded: TypeAlias = "dict[str, Windows]"
+# Windows of a recording: its number, their indices, their rows among the outputs, whether each has usable audio.
+Outputs: TypeAlias = "tuple[list[tuple[int, slice, slice, BoolArray | bool]], dict[str, torch.Tensor]]"
+Refuse: TypeAlias = Callable[[int, NovaspeechError], None]  # takes a recording's number and its error
 
 
 @dataclass(frozen=True)
@@ -80,25 +92,19 @@ class Inference:
         """`encode` with each window on its own, whatever `context` says."""
         return replace(self, context="window").encode(recording, grid, names)
 
-    def pooled(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> Encoded:
-        """`encode` with the recording encoded once: each window pools the frames whose middle lies in it."""
-        return replace(self, context="recording").encode(recording, grid, names)
-
     def encode_all(self, jobs: Sequence[Job], names: Collection[str]) -> list[Encoded | NovaspeechError]:
         """`encode` of several recordings with windows of one length; shared passes change numbers by rounding only.
 
         Returns:
             the outputs of each recording, or its error.
         """
-        offsets = list(accumulate((grid.count for _, grid in jobs), initial=0))
-        found = [_Found(self, job[1], names, offset, offsets[-1]) for job, offset in zip(jobs, offsets, strict=False)]
-        if names and (self.context == "recording" or isinstance(self.encoder, Hearer)):
-            self._pool(jobs, names, found)
-        elif names:
-            self._encode_windows(jobs, names, found)
-        for one in found:
-            one.finish()
-        return [one.result for one in found]
+        found = _Found(self, [grid for _, grid in jobs], names)
+        pools = self.context == "recording" or isinstance(self.encoder, Hearer)
+        encoded = self._pooled_windows if pools else self._single_windows
+        for spans, outputs in to_host(encoded(jobs, names, found.refuse) if names else ()):
+            for number, rows, within, usable in spans:
+                found.take(number, rows, {name: part[within] for name, part in outputs.items()}, usable)
+        return found.results()
 
     def frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
         """All frames of a recording, in order, in the host's memory.
@@ -117,59 +123,55 @@ class Inference:
         encoder = self.encoder
         assert isinstance(encoder, (FrameEncoder, Hearer))
         step_ms = 1000 * encoder.frame_seconds
-        for _, block in self._frame_blocks([recording], names, None):
-            if isinstance(block, NovaspeechError):
-                raise block
+
+        def refuse(number: int, error: NovaspeechError) -> None:
+            raise error
+
+        for _, block in self._frame_blocks([recording], names, None, refuse):
             block = replace(block, values={name: rows.cpu() for name, rows in block.values.items()})
             for part in block.values.values():
                 rows = np.where(block.usable[:, None], part, 0)
                 check_rows(rows, block.first * step_ms, step_ms, encoder.compute)
             yield block
 
-    def _encode_windows(self, jobs: Sequence[Job], names: Collection[str], found: Sequence[_Found]) -> None:
-        encoder, grid = self.encoder, jobs[0][1]
+    def _single_windows(self, jobs: Sequence[Job], names: Collection[str], refuse: Refuse) -> Iterator[Outputs]:
+        """Windows with usable audio, each encoded on its own; short recordings share passes."""
+        encoder, length_ms = self.encoder, jobs[0][1].length_ms
         assert isinstance(encoder, Encoder)
-        self._check_length(encoder, grid)
-        size = self.windows_at_once(grid.length_ms)
+        self._check_length(encoder, jobs[0][1])
+        size = min(self.batch_size, encoder.max_batch or self.batch_size)
+        if encoder.compute.on_cpu:
+            size = min(size, CPU_WINDOWS, max(1, CPU_SECONDS * 1000 // length_ms))
         passes = Passes(encoder.encode, encoder.compute, names, size, "windows", self.log)
+        most = size * length_ms * samples_per_ms(encoder.sampling_rate)
+        for spans, outputs in passes.run(_each(jobs, partial(self._window_parts, encoder), refuse), most):
+            yield [(part.number, rows, within, True) for part, rows, within in spans], outputs
 
-        def parts() -> Iterator[tuple[tuple[Group, slice], dict[str, torch.Tensor]]]:
-            for group in window_groups(jobs, encoder, self.batch_size, size, self.log):
-                if isinstance(group, tuple):
-                    found[group[0]].refuse(group[1])
-                    continue
-                for rows, outputs in passes.run(group.batch):
-                    yield (group, rows), outputs
+    def _window_parts(self, encoder: Encoder, number: int, job: Job) -> Iterator[Part]:
+        """A recording's windows with usable audio, in order, with what the encoder takes from the whole recording."""
+        recording, grid = job
+        with encoder.compute.active():
+            statistics = encoder.statistics_of(recording, self.log)
+        for first, batch in window_batches(recording.signal, grid, self.batch_size, encoder.padding):
+            yield Part(number, first, replace(batch, statistics=statistics))
 
-        for (group, rows), outputs in to_host(parts()):
-            for number, own, within in group.within(rows):
-                found[number].take(own, {name: part[within] for name, part in outputs.items()})
-
-    def _pool(self, jobs: Sequence[Job], names: Collection[str], found: Sequence[_Found]) -> None:
-        for (number, pooled), outputs in to_host(self._heads(jobs, names, found)):
-            values = {name: np.where(pooled.usable[:, None], part, np.float32(0)) for name, part in outputs.items()}
-            found[number].take(pooled.rows, values, pooled.usable)
-
-    def _heads(
-        self, jobs: Sequence[Job], names: Collection[str], found: Sequence[_Found]
-    ) -> Iterator[tuple[tuple[int, Pooled], dict[str, torch.Tensor]]]:
+    def _pooled_windows(self, jobs: Sequence[Job], names: Collection[str], refuse: Refuse) -> Iterator[Outputs]:
         """Windows, as soon as all their frames are there, and the head's outputs for them."""
         encoder = self.encoder
         assert isinstance(encoder, (FrameEncoder, Hearer))
         pools = [FramePool(recording, grid, encoder) for recording, grid in jobs]
-        for number, block in self._frame_blocks([job[0] for job in jobs], [HIDDEN], [pool.end for pool in pools]):
-            if isinstance(block, NovaspeechError):
-                found[number].refuse(block)
-                continue
+        ends = [pool.end for pool in pools]
+        for number, block in self._frame_blocks([job[0] for job in jobs], [HIDDEN], ends, refuse):
             for pooled in pools[number].add(block):
                 if len(pooled.usable):
                     with encoder.compute.active():
                         outputs = encoder.head(pooled.values.to(encoder.compute.device), names)
-                    yield (number, pooled), {name: outputs[name].float() for name in names}
+                    span = number, pooled.rows, slice(None), pooled.usable
+                    yield [span], {name: outputs[name].float() for name in names}
 
     def _frame_blocks(
-        self, recordings: Sequence[Recording], names: Collection[str], ends: Sequence[int] | None
-    ) -> Iterator[tuple[int, FrameBlock | NovaspeechError]]:
+        self, recordings: Sequence[Recording], names: Collection[str], ends: Sequence[int] | None, refuse: Refuse
+    ) -> Iterator[tuple[int, FrameBlock]]:
         """Number of a recording and its next frames, not checked, on the device; one block for its chunks of a pass.
 
         Args:
@@ -177,24 +179,13 @@ class Inference:
         """
         encoder = self.encoder
         if isinstance(encoder, Hearer):
-            for number, recording in enumerate(recordings):
-                yield from ((number, block) for block in hearer_blocks(recording, encoder, names))
+            yield from _each(recordings, partial(hearer_blocks, encoder, names), refuse)
             return
         assert isinstance(encoder, FrameEncoder)
         reader = ChunkReader(encoder, self.chunks, min(self.batch_size, encoder.max_chunks), ends)
         passes = Passes(encoder.frames, encoder.compute, names, reader.size, "chunks", self.log)
-        for group in reader.groups(recordings):
-            if isinstance(group, tuple):
-                yield group
-                continue
-            for rows, outputs in passes.run(group.batch.bridged()):
-                yield from reader.blocks(group, rows, outputs)
-
-    def windows_at_once(self, length_ms: int) -> int:
-        """Maximum number of windows of this length in one pass."""
-        assert isinstance(self.encoder, Encoder)
-        size = min(self.batch_size, self.encoder.max_batch or self.batch_size)
-        return min(size, max(1, CPU_SECONDS * 1000 // length_ms)) if self.encoder.compute.on_cpu else size
+        for spans, outputs in passes.run(_each(recordings, reader.parts, refuse), reader.most):
+            yield from reader.blocks(spans, outputs)
 
     @staticmethod
     def _check_length(encoder: Encoder, grid: WindowGrid) -> None:
@@ -211,39 +202,52 @@ class Inference:
 
 
 class _Found:
-    """Outputs of one recording as they arrive, or its error; `offset` windows come before it, of `total` in all."""
+    """Outputs of some recordings as they arrive, or their errors."""
 
-    def __init__(self, inference: Inference, grid: WindowGrid, names: Collection[str], offset: int, total: int) -> None:
-        self._inference, self._grid, self._offset, self._total = inference, grid, offset, total
-        dimensions = inference.encoder.dimensions
-        self._values = {name: np.zeros((grid.count, dimensions[name]), np.float32) for name in names}
-        self._usable, self._done = np.zeros(grid.count, bool), 0
-        self._error: NovaspeechError | None = None
+    def __init__(self, inference: Inference, grids: Sequence[WindowGrid], names: Collection[str]) -> None:
+        self._inference, self._grids, dimensions = inference, grids, inference.encoder.dimensions
+        self._offsets = list(accumulate((grid.count for grid in grids), initial=0))
+        self._values = [
+            {name: np.zeros((grid.count, dimensions[name]), np.float32) for name in names} for grid in grids
+        ]
+        self._usable = [np.zeros(grid.count, bool) for grid in grids]
+        self._errors: dict[int, NovaspeechError] = {}
+        self._done = 0
 
-    @property
-    def result(self) -> Encoded | NovaspeechError:
-        return self._error or {name: Windows(rows, self._usable) for name, rows in self._values.items()}
-
-    def take(self, rows: slice, outputs: dict[str, FloatArray], usable: BoolArray | None = None) -> None:
-        """Stores the outputs of windows `rows`; `usable` (n,) says which had usable audio, None that all had."""
-        stride_ms, compute = self._grid.stride_ms, self._inference.encoder.compute
+    def take(self, number: int, rows: slice, outputs: Mapping[str, FloatArray], usable: BoolArray | bool) -> None:
+        """Stores outputs of windows `rows` of a recording; `usable`, (n,) or for all, says which had usable audio."""
+        stride_ms, compute = self._grids[number].stride_ms, self._inference.encoder.compute
         try:
             for name, part in outputs.items():
-                check_rows(part, rows.start * stride_ms, stride_ms, compute)
-                self._values[name][rows] = part
+                values = np.where(np.reshape(usable, (-1, 1)), part, np.float32(0))
+                check_rows(values, rows.start * stride_ms, stride_ms, compute)
+                self._values[number][name][rows] = values
         except ModelError as error:
-            self.refuse(error)
-        self._usable[rows] = True if usable is None else usable
-        self._done = rows.stop
-        self._inference.progress(self._offset + rows.stop, self._total)
+            self.refuse(number, error)
+        self._usable[number][rows] = usable
+        self._done = self._offsets[number] + rows.stop
+        self._inference.progress(self._done, self._offsets[-1])
 
-    def finish(self) -> None:
-        """Reports that windows without usable audio at the end are done, too."""
-        if self._done < self._grid.count:
-            self._inference.progress(self._offset + self._grid.count, self._total)
-
-    def refuse(self, error: NovaspeechError) -> None:
-        """Notes the error; raises it if there is no other recording."""
-        if self._total == self._grid.count:
+    def refuse(self, number: int, error: NovaspeechError) -> None:
+        """Notes a recording's error; raises it if there is no other recording."""
+        if len(self._grids) == 1:
             raise error
-        self._error = self._error or error
+        self._errors.setdefault(number, error)
+
+    def results(self) -> list[Encoded | NovaspeechError]:
+        """The outputs of each recording, or its error. Windows without usable audio at the end are now done, too."""
+        if self._done < self._offsets[-1]:
+            self._inference.progress(self._offsets[-1], self._offsets[-1])
+        return [
+            self._errors.get(number) or {name: Windows(rows, usable) for name, rows in values.items()}
+            for number, (values, usable) in enumerate(zip(self._values, self._usable, strict=True))
+        ]
+
+
+def _each(recordings: Sequence[T], read: Callable[[int, T], Iterator[Read]], refuse: Refuse) -> Iterator[Read]:
+    """All that `read` gives of each recording, by its number; an error ends that recording only."""
+    for number, recording in enumerate(recordings):
+        try:
+            yield from read(number, recording)
+        except NovaspeechError as error:
+            refuse(number, error)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 
-from novaspeech.arrays import FloatArray
+from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import ModelError
 from novaspeech.hooks import Log
@@ -21,16 +22,39 @@ T = TypeVar("T")
 _FULL = {"out of memory": "GPU memory", "can't allocate memory": "memory", "not enough memory": "memory"}
 
 
+@dataclass(frozen=True)
+class Part:
+    """Neighbouring windows or chunks of one recording.
+
+    Attributes:
+        number: number of the recording.
+        first: index of the first window or chunk in it.
+        batch: the windows or chunks.
+        alone: whether they share no pass with those of other recordings.
+        usable: (F,) bool, of chunks: whether each frame is computed from finite samples only.
+    """
+
+    number: int
+    first: int
+    batch: WindowBatch
+    alone: bool = False
+    usable: BoolArray | None = None
+
+
+# Windows or chunks of a part in a pass: their indices in the recording, and their rows among the pass's outputs.
+Span: TypeAlias = "tuple[Part, slice, slice]"
+
+
 @dataclass
 class Passes:
-    """Passes batches through a model, in parts that fit the memory of its device.
+    """Passes windows or chunks through a model: of several recordings at once, and in batches that fit its memory.
 
     Attributes:
         run_model: `encode` or `frames` of an encoder.
         compute: device and number format.
         names: wanted outputs.
         size: maximum number of windows in one pass; halved when memory is full.
-        unit: name of the batch's rows in messages, "windows" or "chunks".
+        unit: name of the rows in messages, "windows" or "chunks".
         log: takes a line when memory was full.
     """
 
@@ -41,43 +65,75 @@ class Passes:
     unit: str
     log: Log
 
-    def run(self, batch: WindowBatch) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
-        """Rows of each part in the batch, and the model's outputs for it, float32 on its device.
+    def run(self, parts: Iterable[Part], most: int) -> Iterator[tuple[list[Span], dict[str, torch.Tensor]]]:
+        """The parts' rows in each pass, and the model's outputs for them, float32 on its device.
+
+        Args:
+            most: maximum samples that parts of several recordings have together.
 
         Raises:
             ModelError: a single window does not fit into memory.
         """
-        done, full = 0, ""
-        while done < len(batch):
-            part = batch[done : min(done + self.size, len(batch))]
-            outputs = self._attempt(part)
-            if isinstance(outputs, str):
-                # The failed pass's tensors are free only out here, where nothing refers to them any more.
-                self.compute.release_memory()
-                self.size, full = len(part) // 2, outputs
-                continue
-            if full:
-                self.log(f"out of {full}: going on with {self.size} {self.unit} at once")
-                full = ""
-            yield slice(done, done + len(part)), outputs
-            done += len(part)
+        for group in _grouped(parts, most):
+            batch = WindowBatch.joined([part.batch for part in group])
+            done, full = 0, ""
+            while done < len(batch):
+                rows = batch[done : min(done + self.size, len(batch))]
+                outputs = self._attempt(rows)
+                if isinstance(outputs, str):
+                    # The failed pass's tensors are free only out here, where nothing refers to them any more.
+                    self.compute.release_memory()
+                    self.size, full = len(rows) // 2, outputs
+                    continue
+                if full:
+                    self.log(f"out of {full}: going on with {self.size} {self.unit} at once")
+                    full = ""
+                yield list(_spans(group, done, done + len(rows))), outputs
+                done += len(rows)
 
-    def _attempt(self, part: WindowBatch) -> dict[str, torch.Tensor] | str:
+    def _attempt(self, rows: WindowBatch) -> dict[str, torch.Tensor] | str:
         """The model's outputs; or the memory that is full, if a smaller part may fit."""
         try:
             with self.compute.active():
-                outputs = self.run_model(part.to(self.compute.device), self.names)
+                outputs = self.run_model(rows.to(self.compute.device), self.names)
                 return {name: outputs[name].float() for name in self.names}
         except (RuntimeError, MemoryError) as error:  # only CUDA has a class of its own for full memory
             full = _full_memory(error)
             if not full:
                 raise
-            if len(part) == 1:
+            if len(rows) == 1:
                 raise ModelError(
-                    f"out of {full} with one of the {self.unit} alone ({part.length} samples); make the frame or a "
+                    f"out of {full} with one of the {self.unit} alone ({rows.length} samples); make the frame or a "
                     f"context shorter, take a smaller model, or compute elsewhere (option 'device')"
                 ) from error
         return full
+
+
+def _grouped(parts: Iterable[Part], most: int) -> Iterator[list[Part]]:
+    """Parts that share passes: of one length, of several recordings, with at most `most` samples together."""
+    waiting: dict[int, list[Part]] = {}
+    for part in parts:
+        if part.alone:
+            yield [part]
+            continue
+        length = part.batch.length
+        group = waiting.setdefault(length, [])
+        count = sum(len(other.batch) for other in group) + len(part.batch)
+        if group and (group[-1].number == part.number or count * length > most):
+            yield waiting.pop(length)
+        waiting.setdefault(length, []).append(part)
+    yield from waiting.values()
+
+
+def _spans(group: Sequence[Part], begin: int, end: int) -> Iterator[Span]:
+    """Rows [begin, end) of joined parts."""
+    row = 0
+    for part in group:
+        first, last = max(begin, row), min(end, row + len(part.batch))
+        if first < last:
+            shift = part.first - row
+            yield part, slice(first + shift, last + shift), slice(first - begin, last - begin)
+        row += len(part.batch)
 
 
 def _full_memory(error: BaseException) -> str:
@@ -87,52 +143,36 @@ def _full_memory(error: BaseException) -> str:
     return next((memory for text, memory in _FULL.items() if text in str(error)), "")
 
 
-def to_host(
-    items: Iterable[tuple[T, Mapping[str, torch.Tensor]]],
-) -> Iterator[tuple[T, dict[str, FloatArray]]]:
+def to_host(items: Iterable[tuple[T, Mapping[str, torch.Tensor]]]) -> Iterator[tuple[T, dict[str, FloatArray]]]:
     """Each item with its tensors as arrays; CUDA copies them while it works on the next item."""
-    waiting: tuple[T, _Arriving] | None = None
+    waiting: deque[tuple[T, dict[str, torch.Tensor], torch.cuda.Event | None]] = deque()
     for key, tensors in items:
-        arriving = _Arriving(tensors)
-        if waiting:
-            yield waiting[0], waiting[1].arrays()
-        waiting = key, arriving
-        if arriving.there:
-            waiting = None
-            yield key, arriving.arrays()
-    if waiting:
-        yield waiting[0], waiting[1].arrays()
+        copies = {name: _copy(tensor) for name, tensor in tensors.items()}
+        event = None
+        if any(tensor.is_cuda for tensor in tensors.values()):
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record()
+        waiting.append((key, copies, event))
+        while len(waiting) > (event is not None):
+            yield _arrived(*waiting.popleft())
+    yield from (_arrived(*one) for one in waiting)
 
 
-class _Arriving:
-    """Tensors on their way to the host.
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor in the host's memory, or on its way there."""
+    if not tensor.is_cuda:
+        return tensor.cpu()
+    # CUDA copies in the background to pinned memory only.
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
 
-    Attributes:
-        there: whether they are there already.
-    """
 
-    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        self._event: torch.cuda.Event | None = None
-        self._host = {name: self._sent(tensor) for name, tensor in tensors.items()}
-        if self._event:
-            self._event.record()
-
-    @property
-    def there(self) -> bool:
-        return self._event is None
-
-    def arrays(self) -> dict[str, FloatArray]:
-        """Name → array; waits until they have arrived."""
-        if self._event:
-            self._event.synchronize()
-        return {name: tensor.numpy() for name, tensor in self._host.items()}
-
-    def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
-        if not tensor.is_cuda:
-            return tensor.cpu()
-        self._event = self._event or torch.cuda.Event()  # type: ignore[no-untyped-call]
-        # CUDA copies in the background to pinned memory only.
-        return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
+def _arrived(
+    key: T, copies: Mapping[str, torch.Tensor], event: torch.cuda.Event | None
+) -> tuple[T, dict[str, FloatArray]]:
+    """An item with its arrays; waits until they are there."""
+    if event:
+        event.synchronize()
+    return key, {name: tensor.numpy() for name, tensor in copies.items()}
 
 
 def check_rows(rows: FloatArray, start_ms: float, step_ms: float, compute: Compute) -> None:

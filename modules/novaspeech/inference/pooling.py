@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import sent
+
+if TYPE_CHECKING:
+    from novaspeech.inference.encoder import FrameEncoder, Hearer
 
 HIDDEN = "hidden"  # name of the frames that every FrameEncoder gives, and that windows pool
 
@@ -80,15 +83,6 @@ class Pooled:
     usable: BoolArray
 
 
-class Frames(Protocol):
-    """The attributes of an encoder that a pool needs; see `FrameEncoder`."""
-
-    sampling_rate: int
-    frame_hop: int
-    frame_length: int
-    pooling: str
-
-
 class FramePool:
     """Pools the frames of each window: those whose middle lies in it, or the nearest frame if none does.
 
@@ -103,7 +97,7 @@ class FramePool:
         end: index of the first frame that no window needs.
     """
 
-    def __init__(self, recording: Recording, grid: WindowGrid, encoder: Frames) -> None:
+    def __init__(self, recording: Recording, grid: WindowGrid, encoder: FrameEncoder | Hearer) -> None:
         per_ms = samples_per_ms(encoder.sampling_rate)
         starts = (np.arange(grid.count) * grid.stride_ms - grid.left_ms) * per_ms
 

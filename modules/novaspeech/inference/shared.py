@@ -10,8 +10,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.errors import NovaspeechError
 from novaspeech.hooks import ignore_progress
 from novaspeech.inference.encoder import SpeechModel
-from novaspeech.inference.engine import Encoded, Inference
-from novaspeech.inference.groups import Job
+from novaspeech.inference.engine import Encoded, Inference, Job
 
 
 class Shared:

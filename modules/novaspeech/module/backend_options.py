@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from novaspeech.errors import OptionError
+from novaspeech.inference.chunks import Chunks
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.groups import Chunks
 from novaspeech.models.compute import Compute
 from novaspeech.models.onnx.runtime import onnx_compute
 from novaspeech.module.options import ComputeOptions, option

@@ -32,10 +32,6 @@ class LessItsMean(FirstAndMean):
 class SmallMemory(FirstAndMean):
     """Raises what torch raises when a GPU is full, for more than 3 windows. A mock: there may be no GPU here."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.max_batch = None
-
     def encode(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
         if len(batch) > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")

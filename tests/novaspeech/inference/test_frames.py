@@ -1,4 +1,5 @@
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.errors import ModelError, RecordingError
 from novaspeech.inference.encoder import Hearer
-from novaspeech.inference.engine import Inference
+from novaspeech.inference.engine import Inference, Windows
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models.compute import Compute
 from tests.novaspeech.audio.sounds import signal_of
@@ -72,6 +73,10 @@ def test_a_gpu_full_of_chunks_says_chunks(monkeypatch: pytest.MonkeyPatch) -> No
     assert blocks[-1].end == (80 * 16000 - 400) // 320 + 1
 
 
+def pooled(encoder: Frames, recording: Recording, grid: WindowGrid, **settings: Any) -> Windows:
+    return Inference(encoder, context="recording", **settings).encode(recording, grid, ["out"])["out"]
+
+
 def plain_pool(recording: Recording, grid: WindowGrid) -> tuple[np.ndarray, np.ndarray]:
     """Twice the mean of the frames whose middle lies in each window, or of the nearest, one window after the other."""
     signal = signal_of(recording)
@@ -100,7 +105,7 @@ def test_pooled_windows_are_means_of_the_frames_in_them(times: tuple[int, int, i
     recording = noise(50.01, *bad)
     grid = WindowGrid.fit(*times, 50_500)  # half a second past the recording's end
     calls: list[tuple[int, int]] = []
-    found = Inference(Frames(), 99, progress=lambda *call: calls.append(call)).pooled(recording, grid, ["out"])["out"]
+    found = pooled(Frames(), recording, grid, batch_size=99, progress=lambda *call: calls.append(call))
     values, usable = plain_pool(recording, grid)
     # Where the last frame's middle lies before the window, that frame is the nearest one that there is.
     np.testing.assert_array_equal(found.usable, usable)
@@ -118,10 +123,7 @@ def test_of_a_recording_that_goes_on_only_what_the_windows_need_is_encoded() -> 
             return super().frames(batch, names)
 
     encoder, recording = Counted(), noise(130)
-    found = [
-        Inference(encoder).pooled(recording, WindowGrid.fit(40, 40, 100, 60, end_ms), ["out"])["out"]
-        for end_ms in (1000, 130_000)
-    ]
+    found = [pooled(encoder, recording, WindowGrid.fit(40, 40, 100, 60, end_ms)) for end_ms in (1000, 130_000)]
     assert sum(chunks) == 1 + 5
     np.testing.assert_array_equal(found[0].values, found[1].values[:25])
     assert found[0].usable.all()
@@ -133,7 +135,7 @@ def test_a_head_that_overflows_is_an_error() -> None:
             return {"out": pooled / 0}
 
     with pytest.raises(ModelError, match=r"infinite values for intact audio at 0\.000 s; the weights may be damaged"):
-        Inference(Overflowing()).pooled(noise(1), GRID, ["out"])
+        pooled(Overflowing(), noise(1), GRID)
 
 
 def test_nothing_asked_for_nothing_pooled() -> None:
@@ -141,12 +143,12 @@ def test_nothing_asked_for_nothing_pooled() -> None:
         def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:
             raise AssertionError("nothing was asked for")
 
-    assert Inference(Never()).pooled(noise(1), GRID, []) == {}
+    assert Inference(Never(), context="recording").encode(noise(1), GRID, []) == {}
 
 
 def test_windows_that_pool_frames_may_be_as_long_as_they_like() -> None:
     grid = WindowGrid.fit(40, 40, 3_600_000, 3_600_000, 1000)
-    assert Inference(Frames()).pooled(noise(1), grid, ["out"])["out"].usable.all()
+    assert pooled(Frames(), noise(1), grid).usable.all()
 
 
 def test_a_frame_that_is_no_number_is_named_by_its_own_time() -> None:
