@@ -16,7 +16,7 @@ from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.passes import check_finite
-from novaspeech.models.compute import Compute
+from novaspeech.models.compute import CPU_FLOAT32, Compute
 
 LONGEST_ATTENTION_MS = 10 * 60 * 1000  # longest scene of cvt, whose attention over the recording takes as much memory
 
@@ -29,8 +29,7 @@ class BYOLSEncoder(Encoder):
 
     padding = "zeros"
 
-    def __init__(self, network: Network, compute: Compute | None = None) -> None:
-        compute = compute or Compute()
+    def __init__(self, network: Network, compute: Compute = CPU_FLOAT32) -> None:
         self.network = network.for_inference().to(device=compute.device, dtype=compute.dtype)
         self.log_mel = LogMel(compute.device)
         self._known: tuple[Recording, Statistics] | None = None  # the last recording, and its statistics

@@ -9,7 +9,8 @@ import torch
 
 from emow2v.network import SCORES, load_emotion_model
 from novaspeech.inference.encoder import FrameEncoder
-from novaspeech.models.compute import Compute
+from novaspeech.models.compute import CPU_FLOAT32, Compute
+from novaspeech.models.wav2vec2 import backbone_of
 
 
 class EmoW2VEncoder(FrameEncoder):
@@ -19,11 +20,10 @@ class EmoW2VEncoder(FrameEncoder):
         WeightsError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, compute: Compute | None = None) -> None:
-        compute = compute or Compute()
-        loaded = load_emotion_model(folder, compute)
-        self._classifier = loaded.model.classifier.to(compute.device)
-        self.pretrained, model = loaded.model, loaded.frames(compute)
+    def __init__(self, folder: Path, compute: Compute = CPU_FLOAT32) -> None:
+        self.pretrained = load_emotion_model(folder, compute)
+        self._classifier = self.pretrained.classifier.to(compute.device)
+        model = backbone_of(self.pretrained, folder, compute)
         super().__init__(model, {"embedding": model.width} | dict.fromkeys(SCORES, 1), compute)
 
     def head(self, pooled: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:

@@ -11,8 +11,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from novaspeech.errors import WeightsError
 from novaspeech.models import weights
-from novaspeech.models.compute import Compute
-from novaspeech.models.wav2vec2 import Wav2Vec2, load_wav2vec2
+from novaspeech.models.compute import CPU_FLOAT32, Compute
+from novaspeech.models.wav2vec2 import load_wav2vec2
 
 PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # Scores of the head, in its order; roughly 0 to 1.
@@ -47,7 +47,7 @@ class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
         return pooled, self.classifier(pooled)
 
 
-def load_emotion_model(folder: Path, compute: Compute | None = None) -> Wav2Vec2:
+def load_emotion_model(folder: Path, compute: Compute = CPU_FLOAT32) -> Any:
     """The model in a folder; WeightsError if it has no emotion head, other labels, or parts that do not fit."""
     config: Any = weights.load_config(Wav2Vec2Config, folder)
     labels = [config.id2label[index] for index in sorted(config.id2label)]
@@ -56,4 +56,4 @@ def load_emotion_model(folder: Path, compute: Compute | None = None) -> Wav2Vec2
             f"{folder} has the labels {', '.join(labels)}; a model whose config.json names {', '.join(SCORES)} in this "
             f"order is needed, such as {PUBLISHED}"
         )
-    return load_wav2vec2(EmotionModel, folder, compute or Compute())
+    return load_wav2vec2(EmotionModel, folder, compute)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from novaspeech.inference.encoder import FrameEncoder
-from novaspeech.models.compute import Compute
-from novaspeech.models.layers import layer_index
+from novaspeech.models.compute import CPU_FLOAT32, Compute
+from novaspeech.models.frames import layer_index
 from speech_encoder.families import load_family
 
 ALL = "all"  # value of the option `layer`: the mean of all layers
@@ -25,8 +25,7 @@ class SpeechEncoder(FrameEncoder):
         WeightsError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, layer: str = "-1", pooling: str = "mean", compute: Compute | None = None) -> None:
-        compute = compute or Compute()
+    def __init__(self, folder: Path, layer: str = "-1", pooling: str = "mean", compute: Compute = CPU_FLOAT32) -> None:
         model = load_family(folder, compute)
         last = model.network.last
         chosen = None if layer == ALL else layer_index(layer, last, otherwise=", all the mean of all")

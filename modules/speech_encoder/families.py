@@ -9,12 +9,11 @@ from typing import Any
 import torch
 import transformers
 
-from novaspeech.audio.signal import Signal
-from novaspeech.audio.windows import Statistics, WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import RequestError
 from novaspeech.models import weights
 from novaspeech.models.compute import Compute
-from novaspeech.models.frames import FrameModel, Network, TorchNetwork
+from novaspeech.models.frames import FrameModel, Front, Network, TorchNetwork
 from novaspeech.models.onnx.exported import OnnxNetwork
 from novaspeech.models.wav2vec2 import refuse_adapter, signal_model
 from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
@@ -27,7 +26,6 @@ def raw_signal(network_class: type, config: Any, folder: Path, compute: Compute)
     They are wav2vec 2.0 (arXiv 2006.11477) with XLS-R and MMS, HuBERT (2106.07447), WavLM (2110.13900), UniSpeech-SAT
     (2110.05752) and data2vec-audio (2202.03555).
     """
-    extractor = weights.load_extractor(transformers.Wav2Vec2FeatureExtractor, folder)
     refuse_adapter(config, folder)
     network: Any = None
     if not compute.providers:
@@ -35,7 +33,7 @@ def raw_signal(network_class: type, config: Any, folder: Path, compute: Compute)
         network = weights.load_pretrained(network_class, folder, may_miss=("masked_spec_embed",))
         if isinstance(network, transformers.WavLMModel):
             gate_positions(network)
-    return signal_model(network, config, extractor, folder, compute)
+    return signal_model(network, config, folder, compute)
 
 
 def log_mel_30_seconds(network_class: type, config: Any, folder: Path, compute: Compute) -> FrameModel:
@@ -49,7 +47,7 @@ def log_mel_30_seconds(network_class: type, config: Any, folder: Path, compute: 
     return FrameModel(front, network, int(config.d_model), folder)
 
 
-class LogMel30Seconds:
+class LogMel30Seconds(Front):
     """A log-mel spectrogram of 30 s by Whisper's own extractor, which pads windows to 30 s.
 
     Frames that begin after the window's end do not count.
@@ -63,15 +61,10 @@ class LogMel30Seconds:
         self._compute = compute
 
     def frame_count(self, samples: int) -> int:
-        """Number of frames of a window."""
         return -(-samples // self.frame_hop)
 
     def samples_used(self, samples: int) -> int:
         return samples
-
-    def statistics_of(self, signal: Signal) -> Statistics:
-        """No statistics: chunks are taken as windows."""
-        return ()
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """Spectrograms (B, bands, 3000) of a batch; RequestError for windows longer than 30 s."""

@@ -17,10 +17,9 @@ from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models import weights
-from novaspeech.models.compute import Compute
-from novaspeech.models.frames import END
-from novaspeech.models.layers import layer_index
-from novaspeech.models.wav2vec2 import load_wav2vec2
+from novaspeech.models.compute import CPU_FLOAT32, Compute
+from novaspeech.models.frames import END, layer_index
+from novaspeech.models.wav2vec2 import backbone_of, load_wav2vec2
 from wav2vec2_kws.align.trellis import SKIP_COST, Costs
 from wav2vec2_kws.vocabulary import Vocabulary
 
@@ -50,19 +49,19 @@ class KeywordEncoder(FrameEncoder):
         WeightsError: the folder cannot be used, or its config.json has a wrong `alignment_skip_cost`.
     """
 
-    def __init__(self, folder: Path, layer: int = -1, compute: Compute | None = None) -> None:
-        compute = compute or Compute()
-        loaded = load_wav2vec2(Wav2Vec2ForCTC, folder, compute)
-        config, self.pretrained = loaded.config, loaded.model
+    def __init__(self, folder: Path, layer: int = -1, compute: Compute = CPU_FLOAT32) -> None:
+        self.pretrained = load_wav2vec2(Wav2Vec2ForCTC, folder, compute)
+        config = self.pretrained.config
         self.layer = layer_index(layer, config.num_hidden_layers)
         self.vocabulary = Vocabulary.of(weights.load_tokenizer(Wav2Vec2CTCTokenizer, folder), config.vocab_size)
-        self.fingerprint = weights.fingerprint(loaded.model, folder)
+        self.fingerprint = weights.fingerprint(self.pretrained, folder)
         meaning = "a number of nats, from 0 on"
         skip = weights.own_number(config, folder, "alignment_skip_cost", SKIP_COST, (0, math.inf), meaning)
         self.costs = Costs(skip=skip)
-        self._letters = loaded.model.lm_head.to(compute.device, compute.dtype)
+        self._letters = self.pretrained.lm_head.to(compute.device, compute.dtype)
+        model = backbone_of(self.pretrained, folder, compute)
         # A window may be short: it pools frames of the whole recording.
-        super().__init__(loaded.frames(compute), {"embeddings": int(config.hidden_size)}, compute, min_length=1)
+        super().__init__(model, {"embeddings": model.width}, compute, min_length=1)
         self.layers = (self.layer,)
 
     def frames(self, batch: WindowBatch, names: Collection[str]) -> dict[str, torch.Tensor]:

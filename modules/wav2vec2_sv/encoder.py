@@ -20,10 +20,10 @@ from novaspeech.errors import RequestError
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference
 from novaspeech.models import weights
-from novaspeech.models.compute import Compute
+from novaspeech.models.compute import CPU_FLOAT32, Compute
 from novaspeech.models.fast.convolutions import frame_geometry
 from novaspeech.models.frames import END, FrameModel
-from novaspeech.models.wav2vec2 import load_wav2vec2
+from novaspeech.models.wav2vec2 import backbone_of, load_wav2vec2
 
 PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
 # Cosine from which on two voices count as one, for models whose config.json has no `same_speaker_threshold`.
@@ -50,17 +50,16 @@ class SpeakerEncoder(Encoder):
     model: FrameModel
     reference: torch.Tensor | None = None
 
-    def __init__(self, folder: Path, compute: Compute | None = None) -> None:
-        compute = compute or Compute()
-        loaded = load_wav2vec2(Wav2Vec2ForXVector, folder, compute, may_miss=NOT_USED)
-        self.pretrained, self.model = loaded.model.to(compute.device), loaded.frames(compute)
+    def __init__(self, folder: Path, compute: Compute = CPU_FLOAT32) -> None:
+        self.pretrained = load_wav2vec2(Wav2Vec2ForXVector, folder, compute, may_miss=NOT_USED).to(compute.device)
+        self.model, config = backbone_of(self.pretrained, folder, compute), self.pretrained.config
         self.threshold = weights.own_number(
-            loaded.config, folder, "same_speaker_threshold", THRESHOLD, (-1, 1), "a cosine, from -1 to 1"
+            config, folder, "same_speaker_threshold", THRESHOLD, (-1, 1), "a cosine, from -1 to 1"
         )
         super().__init__(
             sampling_rate=self.model.front.sampling_rate,
-            min_length=shortest_window(loaded.config),
-            dimensions={"embeddings": int(loaded.config.xvector_output_dim), "energy": 1, "similarity": 1},
+            min_length=shortest_window(config),
+            dimensions={"embeddings": int(config.xvector_output_dim), "energy": 1, "similarity": 1},
             compute=compute,
         )
 

@@ -32,7 +32,7 @@ def windows_file(tmp_path_factory: pytest.TempPathFactory, small_emow2v: Path) -
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Whole(load_emotion_model(small_emow2v).model), (torch.randn(2, 16000),), file, input_names=["signal"],
+            _Whole(load_emotion_model(small_emow2v)), (torch.randn(2, 16000),), file, input_names=["signal"],
             output_names=["hidden_states", "logits"], dynamic_shapes={"signal": {0: "batch", 1: "time"}}, dynamo=True,
             external_data=False, verbose=False,
         )  # fmt: skip

@@ -145,7 +145,7 @@ def copy(small_emow2v: Path, tmp_path: Path) -> Path:
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = load_emotion_model(folder).model.state_dict()
+    state: dict[str, torch.Tensor] = load_emotion_model(folder).state_dict()
     return state
 
 
@@ -209,7 +209,7 @@ def test_a_job_with_context_recording_is_one_forward_pass(
     mono: Callable[..., Path], run_emow2v: Run, small_emow2v: Path
 ) -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, 48000).astype(np.float32) * np.linspace(0.1, 1, 48000)
-    model = load_emotion_model(small_emow2v).model
+    model = load_emotion_model(small_emow2v)
     with torch.inference_mode():
         signal = standardise(torch.from_numpy(samples.astype(np.float32))[None])
         hidden = model.wav2vec2(signal).last_hidden_state[0].numpy()

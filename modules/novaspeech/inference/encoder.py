@@ -13,7 +13,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import Statistics, WindowBatch
 from novaspeech.hooks import Log
 from novaspeech.inference.pooling import HIDDEN, POOLINGS
-from novaspeech.models.compute import Compute
+from novaspeech.models.compute import CPU_FLOAT32, Compute
 from novaspeech.models.frames import END, FrameModel
 
 
@@ -37,12 +37,12 @@ class SpeechModel:
     fingerprint = ""
 
     def __init__(
-        self, *, sampling_rate: int, min_length: int, dimensions: Mapping[str, int], compute: Compute | None = None
+        self, *, sampling_rate: int, min_length: int, dimensions: Mapping[str, int], compute: Compute = CPU_FLOAT32
     ) -> None:
         self.sampling_rate = sampling_rate
         self.min_length = min_length
         self.dimensions = dimensions
-        self.compute = compute or Compute()
+        self.compute = compute
 
     @property
     def min_length_ms(self) -> int:

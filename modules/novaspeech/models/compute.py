@@ -92,6 +92,9 @@ class Compute:
         return f"{self.device}, {str(self.dtype).removeprefix('torch.')}{' with TF32 products' if self.tf32 else ''}"
 
 
+CPU_FLOAT32 = Compute()
+
+
 def _float32_settings(tf32: bool) -> list[tuple[Any, str, object]]:
     """Torch's settings for CUDA's float32 matrix products: object, attribute, value."""
     backends: Any = torch.backends

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,17 @@ import torch
 
 from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import Statistics, WindowBatch
+from novaspeech.errors import OptionError
 from novaspeech.models.compute import Compute
 
 END = -1  # the network's output, in place of a layer's number; it may be normalised once more
 
 
-class Front(Protocol):
+class Front(ABC):
     """The part of a model before its transformer: signal → features.
 
     Attributes:
+        sampling_rate: sampling rate of the signal, in Hz.
         frame_hop, frame_length: samples from one frame to the next, and samples that a frame is computed from.
     """
 
@@ -27,17 +30,21 @@ class Front(Protocol):
     frame_hop: int
     frame_length: int
 
+    @abstractmethod
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         """Features of windows, on the network's device; of chunks if the batch has `statistics_of` a recording."""
 
     def frame_count(self, samples: int) -> int:
         """Number of frames of a window."""
+        return (samples - self.frame_length) // self.frame_hop + 1
 
     def samples_used(self, samples: int) -> int:
         """Number of a chunk's first samples that its frames are computed from."""
+        return (self.frame_count(samples) - 1) * self.frame_hop + self.frame_length
 
     def statistics_of(self, signal: Signal) -> Statistics:
         """Statistics (1, …) of a whole recording that the model normalises by; chunks that carry them agree."""
+        return ()
 
 
 class Network(Protocol):
@@ -93,3 +100,16 @@ class FrameModel:
         states = self.network(self.front(batch), wanted)
         count = self.front.frame_count(batch.length)
         return {layer: rows[:, :count].float() for layer, rows in states.items()}
+
+
+def layer_index(layer: int | str, last: int, *, otherwise: str = "") -> int:
+    """Index from 0 of the layer that an option names; -1 is the last. `otherwise` are other values that it may have."""
+    try:
+        index = int(layer)
+    except ValueError:
+        index = last + 1  # no model has it
+    if not -last - 1 <= index <= last:
+        raise OptionError(
+            f"option 'layer' is {layer!r}; this model has the layers 0 to {last}; -1 is its last{otherwise}"
+        )
+    return index % (last + 1)

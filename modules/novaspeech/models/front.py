@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from novaspeech.arrays import FloatArray
 from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import Statistics, WindowBatch
+from novaspeech.models.compute import Compute
 from novaspeech.models.fast.convolutions import FirstConvolution, frame_geometry
+from novaspeech.models.frames import Front
+
+Convolve = Callable[..., torch.Tensor]
 
 # Maximum samples times channels in one pass through the convolutions on a CPU. After the first layer 1 s has 3,200
 # steps of 512 channels, 6.5 MB: larger passes only fall out of its caches.
 AT_ONCE = 80_000 * 512
 
 
-class SignalFront:
+class SignalFront(Front):
     """Signal → features: normalisation and the convolutions of wav2vec 2.0 (arXiv 2006.11477) or one of its kin.
 
     Each window is normalised on its own, a chunk by `statistics_of` its recording, so that neighbouring chunks agree:
@@ -28,49 +31,32 @@ class SignalFront:
         convolutions: signals (B, N), with a group norm also weights and shifts → features (B, C, F); see
             `ChannelsLastConvolutions`.
         first: the first convolution of a model with a group norm, else None.
-
-    Attributes:
-        sampling_rate: sampling rate of the signal, in Hz.
-        frame_hop, frame_length: samples from one frame to the next, and samples that a frame is computed from.
     """
 
     def __init__(
-        self,
-        config: Any,
-        extractor: Any,
-        convolutions: Callable[..., torch.Tensor],
-        first: FirstConvolution | None,
-        device: torch.device,
-        dtype: torch.dtype,
+        self, config: Any, extractor: Any, convolutions: Convolve, first: FirstConvolution | None, compute: Compute
     ) -> None:
         self.sampling_rate = int(extractor.sampling_rate)
         self.frame_hop, self.frame_length = frame_geometry(config)
         self._at_once = AT_ONCE // max(config.conv_dim)
         self.convolutions, self.first = convolutions, first
-        self._standardised, self._device, self._dtype = bool(extractor.do_normalize), device, dtype
-        if first is not None and device.type != "mps":  # MPS has no float64
-            first.to(device)
-
-    def frame_count(self, samples: int) -> int:
-        """Number of frames of a window."""
-        return (samples - self.frame_length) // self.frame_hop + 1
-
-    def samples_used(self, samples: int) -> int:
-        return (self.frame_count(samples) - 1) * self.frame_hop + self.frame_length
+        self._standardised, self._device, self._dtype = bool(extractor.do_normalize), compute.device, compute.dtype
+        if first is not None and compute.device.type != "mps":  # MPS has no float64
+            first.to(compute.device)
 
     def statistics_of(self, signal: Signal) -> Statistics:
         """Mean and deviation (1,) of a recording; with a group norm weights (1, kernel, C) and shifts (1, C), too."""
         first = self.first
         if not self._standardised and first is None:
             return ()
-        found = SignalStatistics(first.kernel, first.stride) if first else SignalStatistics()
-        for block in signal.blocks():
-            found.add(block)
-        mean, deviation = (found.mean, found.deviation) if self._standardised else (0.0, 1.0)
+        kernel, stride = (first.kernel, first.stride) if first else (0, 1)
+        mean, deviation, input_mean, input_covariance = moments_of(signal, kernel, stride)
+        if not self._standardised:
+            mean, deviation = 0.0, 1.0
         level = torch.tensor([mean]), torch.tensor([deviation])
         if first is None:
             return level
-        moments = (found.window_mean - mean) / deviation, found.window_covariance / deviation**2
+        moments = (input_mean - mean) / deviation, input_covariance / deviation**2
         return (*level, *first.folded(*(torch.from_numpy(part[None]).to(first.weight.device) for part in moments)))
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
@@ -116,58 +102,33 @@ def standardise(windows: torch.Tensor) -> torch.Tensor:
     return (windows - mean) / torch.sqrt(variance + 1e-7)
 
 
-class SignalStatistics:
-    """Mean and variance of a recording, and of a first convolution's inputs from it; NaN does not count.
+def moments_of(signal: Signal, kernel: int, stride: int) -> tuple[float, float, np.ndarray, np.ndarray]:
+    """Moments of a recording and of a convolution's inputs from it; NaN and infinite samples do not count.
 
     Args:
-        kernel, stride: size and stride of that convolution, in samples; kernel 0 means none.
+        kernel, stride: size and stride of the convolution, in samples; kernel 0 means none.
+
+    Returns:
+        mean of the samples; their divisor, as in `Wav2Vec2FeatureExtractor`; mean (kernel,) and covariance
+        (kernel, kernel) of the convolution's inputs, float64.
     """
-
-    def __init__(self, kernel: int = 0, stride: int = 1) -> None:
-        self._kernel, self._stride = kernel, stride
-        self._rest = np.zeros(0, np.float64)
-        self._count = self._sum = self._squares = 0.0
-        self._windows = 0
-        self._window_sum = np.zeros(kernel)
-        self._products = np.zeros((kernel, kernel))
-
-    def add(self, block: FloatArray) -> None:
-        """Takes the recording's next samples (n,)."""
+    count, total, squares, rest = 0, 0.0, 0.0, np.zeros(0)
+    inputs, input_total, products = 0, np.zeros(kernel), np.zeros((kernel, kernel))
+    for block in signal.blocks():
         samples = block.astype(np.float64)
         finite = samples[np.isfinite(samples)]
-        self._count += len(finite)
-        self._sum += finite.sum()
-        self._squares += np.square(finite).sum()
-        if self._kernel:
-            self._add_windows(np.concatenate([self._rest, samples]))
-
-    def _add_windows(self, signal: np.ndarray) -> None:
-        count = max(0, (len(signal) - self._kernel) // self._stride + 1)
-        if count:
-            windows = np.lib.stride_tricks.sliding_window_view(signal, self._kernel)[:: self._stride]
+        count += len(finite)
+        total += finite.sum()
+        squares += np.square(finite).sum()
+        rest = np.concatenate([rest, samples]) if kernel else rest
+        if len(rest) >= kernel > 0:
+            windows = np.lib.stride_tricks.sliding_window_view(rest, kernel)[::stride]
+            rest = rest[len(windows) * stride :]
             windows = windows[np.isfinite(windows).all(axis=1)]
-            self._windows += len(windows)
-            self._window_sum += windows.sum(axis=0)
-            self._products += windows.T @ windows
-        self._rest = signal[count * self._stride :]
-
-    @property
-    def mean(self) -> float:
-        """Mean of the samples; 0 where there are none."""
-        return self._sum / max(1.0, self._count)
-
-    @property
-    def deviation(self) -> float:
-        """Divisor of the samples, as in `Wav2Vec2FeatureExtractor`."""
-        variance = max(0.0, self._squares / max(1.0, self._count) - self.mean**2)
-        return float((variance + 1e-7) ** 0.5)
-
-    @property
-    def window_mean(self) -> np.ndarray:
-        """Mean of the convolution's inputs, (kernel,) float64."""
-        return self._window_sum / max(1, self._windows)
-
-    @property
-    def window_covariance(self) -> np.ndarray:
-        """Covariance of the convolution's inputs, (kernel, kernel) float64."""
-        return self._products / max(1, self._windows) - np.outer(self.window_mean, self.window_mean)
+            inputs += len(windows)
+            input_total += windows.sum(axis=0)
+            products += windows.T @ windows
+    mean, input_mean = total / max(1, count), input_total / max(1, inputs)
+    variance = max(0.0, squares / max(1, count) - mean**2)
+    covariance = products / max(1, inputs) - np.outer(input_mean, input_mean)
+    return mean, float((variance + 1e-7) ** 0.5), input_mean, covariance

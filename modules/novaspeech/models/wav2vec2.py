@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,45 +19,27 @@ from novaspeech.models.front import SignalFront
 from novaspeech.models.onnx.exported import OnnxConvolutions, OnnxNetwork, load_first, load_kept
 
 
-@dataclass(frozen=True)
-class Wav2Vec2:
-    """A model on a wav2vec 2.0, in float32 on the CPU.
-
-    Attributes:
-        model: a transformers model, or one of ours; its backbone is `model.wav2vec2`, which is absent if onnxruntime
-            is to run it.
-        config, extractor: the model's `Wav2Vec2Config` and `Wav2Vec2FeatureExtractor`.
-    """
-
-    model: Any
-    config: Any
-    extractor: Any
-    folder: Path
-
-    def frames(self, compute: Compute) -> FrameModel:
-        """The backbone on its device, changed for speed: it cannot be saved any more."""
-        return signal_model(getattr(self.model, "wav2vec2", None), self.config, self.extractor, self.folder, compute)
-
-
-def load_wav2vec2(model_class: type, folder: Path, compute: Compute, may_miss: tuple[str, ...] = ()) -> Wav2Vec2:
-    """A model on a wav2vec 2.0 from a folder, by `save_pretrained` or by `novaspeech export`.
+def load_wav2vec2(model_class: type, folder: Path, compute: Compute, may_miss: tuple[str, ...] = ()) -> Any:
+    """A model on a wav2vec 2.0, in float32 on the CPU, from a folder by `save_pretrained` or by `novaspeech export`.
 
     Args:
-        model_class: class with the backbone as `wav2vec2`.
+        model_class: class with the backbone as `wav2vec2`, which is absent if onnxruntime is to run it.
         may_miss: weights that inference does not use.
 
     Raises:
         WeightsError: the folder cannot be used, or holds a model with an adapter, whose frames differ.
     """
-    extractor: Any = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
     config: Any = weights.load_config(Wav2Vec2Config, folder)
     refuse_adapter(config, folder)
     if compute.providers:
-        model: Any = load_kept(model_class, config, folder, "wav2vec2", may_miss)
-    else:
-        # masked_spec_embed stands in for masked frames, which only training has.
-        model = weights.load_pretrained(model_class, folder, may_miss=("wav2vec2.masked_spec_embed", *may_miss))
-    return Wav2Vec2(model, config, extractor, folder)
+        return load_kept(model_class, config, folder, "wav2vec2", may_miss)
+    # masked_spec_embed stands in for masked frames, which only training has.
+    return weights.load_pretrained(model_class, folder, may_miss=("wav2vec2.masked_spec_embed", *may_miss))
+
+
+def backbone_of(model: Any, folder: Path, compute: Compute) -> FrameModel:
+    """The backbone of a `load_wav2vec2` on its device, changed for speed: it cannot be saved any more."""
+    return signal_model(getattr(model, "wav2vec2", None), model.config, folder, compute)
 
 
 def refuse_adapter(config: Any, folder: Path) -> None:
@@ -67,12 +48,13 @@ def refuse_adapter(config: Any, folder: Path) -> None:
         raise WeightsError(f"{folder}: a model without adapter is needed; this one has add_adapter=True")
 
 
-def signal_model(network: Any, config: Any, extractor: Any, folder: Path, compute: Compute) -> FrameModel:
+def signal_model(network: Any, config: Any, folder: Path, compute: Compute) -> FrameModel:
     """A model of hidden states from raw signal.
 
     Args:
         network: a transformers `Wav2Vec2Model` or one of its kin, which is changed; None if onnxruntime runs it.
     """
+    extractor = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
     if network is None:
         first = load_first(config, folder) if has_group_norm(config) else None
         runs: Any = OnnxNetwork(folder, compute)
@@ -85,7 +67,7 @@ def signal_model(network: Any, config: Any, extractor: Any, folder: Path, comput
         runs = TorchNetwork(network, network.encoder.layers, compute)
         if compute.device.type == "cpu" and compute.dtype == torch.bfloat16:
             _keep_in_float32(network)
-    front = SignalFront(config, extractor, convolutions, first, compute.device, compute.dtype)
+    front = SignalFront(config, extractor, convolutions, first, compute)
     return FrameModel(front, runs, int(config.hidden_size), folder)
 
 

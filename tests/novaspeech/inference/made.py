@@ -8,11 +8,10 @@ import torch
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.audio.signal import Signal
-from novaspeech.audio.windows import Statistics, WindowBatch
+from novaspeech.audio.windows import WindowBatch
 from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.models.compute import Compute
-from novaspeech.models.frames import FrameModel
+from novaspeech.models.frames import FrameModel, Front
 
 GRID = WindowGrid.fit(40, 40, 0, 0, 1000)
 
@@ -34,19 +33,10 @@ def ramp(seconds: float) -> Recording:
     return Recording.of_samples(np.arange(int(16000 * seconds), dtype=np.float32), 16000, "ramp")
 
 
-class Framed:
+class Framed(Front):
     """Frames of 25 ms every 20 ms: each the mean of its samples and the first one. A model's front end."""
 
     sampling_rate, frame_hop, frame_length = 16000, 320, 400
-
-    def frame_count(self, samples: int) -> int:
-        return (samples - 400) // 320 + 1
-
-    def samples_used(self, samples: int) -> int:
-        return (self.frame_count(samples) - 1) * 320 + 400
-
-    def statistics_of(self, signal: Signal) -> Statistics:
-        return ()
 
     def __call__(self, batch: WindowBatch) -> torch.Tensor:
         frames = batch.windows.nan_to_num(0.0).unfold(1, 400, 320)

@@ -8,6 +8,7 @@ from transformers import SeamlessM4TFeatureExtractor
 
 from novaspeech.audio.signal import Signal
 from novaspeech.audio.windows import Statistics, WindowBatch, chunk_batches, sent, usable_windows
+from novaspeech.models.frames import Front
 
 FRAME_LENGTH = 400  # 25 ms at 16 kHz; fixed in SeamlessM4TFeatureExtractor, as are the next four
 FRAME_HOP = 160  # 10 ms at 16 kHz
@@ -19,7 +20,7 @@ VARIANCE_FLOOR = 1e-7
 FRAMES_AT_ONCE = 3000  # maximum frames in one pass for statistics
 
 
-class FilterBanks:
+class FilterBanks(Front):
     """The features of `SeamlessM4TFeatureExtractor`, bit for bit on the CPUs tested.
 
     Kaldi's log mel filter banks, scaled to zero mean and unit variance per band and window, neighbouring frames
@@ -45,13 +46,6 @@ class FilterBanks:
         self._real = torch.float32 if device.type == "mps" else torch.float64
         self._mel = torch.as_tensor(np.asarray(extractor.mel_filters), dtype=self._real, device=device)
         self._taper = torch.as_tensor(np.asarray(extractor.window), dtype=self._real, device=device)
-
-    def frame_count(self, samples: int) -> int:
-        """Number of frames of a window."""
-        return (samples - self.frame_length) // self.frame_hop + 1
-
-    def samples_used(self, samples: int) -> int:
-        return (self.frame_count(samples) - 1) * self.frame_hop + self.frame_length
 
     def statistics_of(self, signal: Signal) -> Statistics:
         """Mean and deviation (1, bands) of each band over a recording. Frames with bad samples do not count."""
