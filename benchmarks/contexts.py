@@ -30,7 +30,6 @@ from novaspeech.arrays import FloatArray
 from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
-from novaspeech.inference.chunks import Chunks
 from novaspeech.inference.engine import Inference
 from novaspeech.module.catalogue import load_trainer, module_names
 from wav2vec2_kws.encoder import KeywordEncoder
@@ -95,7 +94,7 @@ def compare_keywords(model: Path, audio: tuple[FloatArray, int]) -> list[float]:
     grid = WindowGrid.fit(1000, 40, 0, 0, recording.duration_ms)
 
     def embed(chunk: float, overlap: float) -> FloatArray:
-        inference = Inference(encoder, chunks=Chunks(chunk, overlap), context="recording")
+        inference = Inference(encoder, context="recording", chunk=chunk, overlap=overlap)
         return inference.encode(recording, grid, ["embeddings"])["embeddings"].values
 
     return edges(embed)

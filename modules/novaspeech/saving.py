@@ -90,12 +90,19 @@ def whole(file: Path) -> Iterator[Path]:
         SavingError: it failed, and nothing has changed.
     """
     try:
-        _sweep(file.parent)
-        with tempfile.TemporaryDirectory(dir=file.parent, prefix=_PREFIX, ignore_cleanup_errors=True) as partial:
-            yield Path(partial, file.name)
-            _move(Path(partial), file.parent)
+        with hidden_folder(file.parent) as partial:
+            yield partial / file.name
+            _move(partial, file.parent)
     except OSError as error:
         raise _failure(file, error) from error
+
+
+@contextmanager
+def hidden_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder in another one, there until the end of the `with` block."""
+    sweep(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_PREFIX, ignore_cleanup_errors=True) as hidden:
+        yield Path(hidden)
 
 
 def _failure(file: Path, error: OSError) -> SavingError:
@@ -146,8 +153,8 @@ def flush(file: Path) -> None:
                 raise
 
 
-def _sweep(folder: Path) -> None:
-    """Removes what writers left that were killed long ago."""
+def sweep(folder: Path) -> None:
+    """Removes the hidden folders that writers left who were killed long ago."""
     for left in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED_S:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.models.compute import CPU_FLOAT32, Compute
-from novaspeech.models.frames import layer_index
+from novaspeech.models.frames import TorchNetwork, layer_index
 from speech_encoder.families import load_family
 
 ALL = "all"  # value of the option `layer`: the mean of all layers
@@ -33,5 +33,5 @@ class SpeechEncoder(FrameEncoder):
         super().__init__(model, {"embeddings": width}, compute)
         self.pooling = pooling
         self.layers = range(last + 1) if chosen is None else (chosen,)
-        if chosen is not None:
+        if chosen is not None and isinstance(model.network, TorchNetwork):  # onnxruntime computes what is wanted
             model.network.keep(chosen)

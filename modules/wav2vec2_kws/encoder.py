@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +15,13 @@ from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import WindowBatch
+from novaspeech.errors import WeightsError
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.inference.engine import Inference
 from novaspeech.inference.pooling import HIDDEN
 from novaspeech.models import weights
 from novaspeech.models.compute import CPU_FLOAT32, Compute
+from novaspeech.models.folder import ABOUT, is_export, read_json
 from novaspeech.models.frames import END, layer_index
 from novaspeech.models.wav2vec2 import backbone_of, load_wav2vec2
 from wav2vec2_kws.align.trellis import SKIP_COST, Costs
@@ -53,8 +57,11 @@ class KeywordEncoder(FrameEncoder):
         self.pretrained = load_wav2vec2(Wav2Vec2ForCTC, folder, compute)
         config = self.pretrained.config
         self.layer = layer_index(layer, config.num_hidden_layers)
-        self.vocabulary = Vocabulary.of(weights.load_tokenizer(Wav2Vec2CTCTokenizer, folder), config.vocab_size)
-        self.fingerprint = weights.fingerprint(self.pretrained, folder)
+        if not (folder / "vocab.json").is_file():
+            raise WeightsError(f"{folder} has no vocab.json, which says the letters that the model writes")
+        tokenizer = weights.from_json(Wav2Vec2CTCTokenizer, folder / "vocab.json")
+        self.vocabulary = Vocabulary.of(tokenizer, config.vocab_size)
+        self.fingerprint = fingerprint(self.pretrained, folder)
         meaning = "a number of nats, from 0 on"
         skip = weights.own_number(config, folder, "alignment_skip_cost", SKIP_COST, (0, math.inf), meaning)
         self.costs = Costs(skip=skip)
@@ -77,3 +84,15 @@ class KeywordEncoder(FrameEncoder):
 def hidden_states(recording: Recording, inference: Inference) -> FloatArray:
     """Hidden states (F, D) of a short recording; all of them are in memory."""
     return np.concatenate([block.array(HIDDEN) for block in inference.frames(recording, [HIDDEN])])
+
+
+def fingerprint(model: Any, folder: Path) -> str:
+    """Hash of a model's weights, 16 hexadecimal digits, whatever transformers names them."""
+    if is_export(folder):  # which states that of the model that it was made of
+        return str(read_json(folder / ABOUT).get("fingerprint"))
+    digests = sorted(
+        hashlib.blake2b(weight.detach().numpy().tobytes(), digest_size=16).digest()
+        for name, weight in model.state_dict().items()
+        if not name.endswith("masked_spec_embed")  # inference does not use it, and a file may lack it
+    )
+    return hashlib.blake2b(b"".join(digests), digest_size=8).hexdigest()

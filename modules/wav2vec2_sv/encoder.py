@@ -135,7 +135,7 @@ def speaker_of(recording: Recording, inference: Inference, window_ms: int) -> Fl
             f"window"
         )
     grid = WindowGrid(window_ms, HOP_MS, 0, 0, count=(recording.duration_ms - window_ms) // HOP_MS + 1)
-    found = inference.windows(recording, grid, ["embeddings", "energy"])
+    found = inference.encode(recording, grid, ["embeddings", "energy"])
     vector = weighted_mean(found["embeddings"].values, found["energy"].values)
     if vector is None:
         what = "silence" if found["energy"].usable.any() else "NaN or infinite samples in every window"

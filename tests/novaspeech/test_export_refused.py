@@ -37,7 +37,7 @@ def test_exports_of_other_models(models: dict[str, Path], exported: Exported, tm
     emotion, speaker = (str(exported(name, models[name])) for name in ("emow2v", "wav2vec2_sv"))
     with pytest.raises(WeightsError, match="holds a 'wav2vec2' model; this module needs one of type 'wav2vec2-bert'"):
         novaspeech.load("w2v_bert_2", model=emotion, backend="onnx")
-    with pytest.raises(WeightsError, match="holds another kind of model: .* is missing, or has another shape"):
+    with pytest.raises(WeightsError, match="holds another kind of model: .* is missing; make one"):
         novaspeech.load("wav2vec2_sv", model=emotion, backend="onnx")
     mixed = Path(shutil.copytree(speaker, tmp_path / "mixed"))
     shutil.copy(ROOT / "LICENSE", mixed / "network.onnx")
@@ -109,7 +109,7 @@ def test_a_full_gpu_is_known_by_its_words(
     folder = str(exported("w2v_bert_2", models["w2v_bert_2"]))
     encoder = novaspeech.load("w2v_bert_2", model=folder, backend="onnx").encoder
     recording, grid = Recording.of_samples(noise(2), 16000, "noise"), WindowGrid(1000, 40, 0, 0, 10)
-    expected = Inference(encoder, 10).windows(recording, grid, ["embeddings"])["embeddings"].values
+    expected = Inference(encoder, 10).encode(recording, grid, ["embeddings"])["embeddings"].values
     graph = encoder.model.network._graph  # type: ignore[union-attr]
     whole = graph.session
 
@@ -121,6 +121,6 @@ def test_a_full_gpu_is_known_by_its_words(
 
     monkeypatch.setattr(graph, "session", Full())
     said: list[str] = []
-    found = Inference(encoder, 10, said.append).windows(recording, grid, ["embeddings"])
+    found = Inference(encoder, 10, said.append).encode(recording, grid, ["embeddings"])
     assert_close(found["embeddings"].values, expected)
     assert said == ["out of GPU memory: going on with 2 windows at once"]

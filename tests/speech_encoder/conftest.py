@@ -8,7 +8,8 @@ import torch
 import transformers
 
 SMALL: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
-CONVOLUTIONS: dict[str, Any] = {"conv_dim": (16,) * 7, "num_conv_pos_embedding_groups": 4}
+# torch 2.13 (oneDNN 3.12) gives wrong numbers in bfloat16 on CPUs with AMX for groups of 12 channels or fewer.
+CONVOLUTIONS: dict[str, Any] = {"conv_dim": (16,) * 7, "num_conv_pos_embedding_groups": 2}
 # Base models have a group norm and hear the signal as it is; large ones layer norms, and hear it standardised.
 BASE: dict[str, Any] = {**SMALL, **CONVOLUTIONS, "feat_extract_norm": "group", "conv_bias": False}
 LARGE: dict[str, Any] = {

@@ -136,7 +136,7 @@ def test_a_window_longer_than_whisper_hears(folders: dict[str, Path]) -> None:
     recording = Recording.of_samples(np.zeros(40 * 16000, np.float32), 16000, "long")
     grid = WindowGrid.fit(31000, 31000, 0, 0, 40000)
     with pytest.raises(RequestError, match="windows of 31000 ms are too long for Whisper, which hears 30 s; make the"):
-        Inference(SpeechEncoder(folders["whisper"])).windows(recording, grid, ["embeddings"])
+        Inference(SpeechEncoder(folders["whisper"])).encode(recording, grid, ["embeddings"])
 
 
 def test_whisper_hears_a_recording_that_has_nan_in_its_last_chunk(folders: dict[str, Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,56 +17,42 @@ from novaspeech.inference.passes import Part, Span
 from novaspeech.inference.pooling import FrameBlock
 
 
-@dataclass(frozen=True)
-class Chunks:
-    """Cutting of a recording into overlapping chunks.
-
-    Attributes:
-        seconds: length of a chunk. Speech models are trained on 30 s at the most.
-        overlap: seconds at either end of a chunk that only give context; their frames are dropped.
-    """
-
-    seconds: float = 30.0
-    overlap: float = 2.0
-
-
-@dataclass
 class ChunkReader:
     """Reads recordings in long overlapping chunks.
 
-    Attributes:
+    Args:
         encoder: encoder of the chunks.
-        chunks: their length and overlap.
+        chunk: seconds of a chunk.
+        overlap: seconds at either end of a chunk that only give context; their frames are dropped.
         size: maximum number of chunks in a pass.
         ends: index of each recording's first frame that is not needed; None needs all.
+
+    Attributes:
         most: samples of a pass.
     """
 
-    encoder: FrameEncoder
-    chunks: Chunks
-    size: int
-    ends: Sequence[int] | None
-
-    def __post_init__(self) -> None:
-        per_second = self.encoder.sampling_rate / self.encoder.frame_hop
-        seconds = self.chunks.overlap, self.chunks.seconds
-        self._context, self._length = (round(one * per_second) for one in seconds)  # frames
+    def __init__(
+        self, encoder: FrameEncoder, chunk: float, overlap: float, size: int, ends: Sequence[int] | None
+    ) -> None:
+        per_second = encoder.sampling_rate / encoder.frame_hop
+        self._context, self._length = round(overlap * per_second), round(chunk * per_second)  # frames
         self._step = self._length - 2 * self._context
-        self.most = self.size * self._length * self.encoder.frame_hop
+        self._encoder, self._size, self._ends = encoder, size, ends
+        self.most = size * self._length * encoder.frame_hop
 
     def parts(self, number: int, recording: Recording) -> Iterator[Part]:
         """The chunks of a recording, with its statistics. The last one is shorter, and may share its pass.
 
         Straight lines replace NaN and infinite samples.
         """
-        encoder, signal, front = self.encoder, recording.signal, self.encoder.model.front
+        encoder, signal, front = self._encoder, recording.signal, self._encoder.model.front
         if signal.samples < encoder.frame_length:
             needed = -(-encoder.frame_length * 1000 // encoder.sampling_rate)
             raise RecordingError(f"{recording.name} has {recording.duration_ms} ms; this model needs {needed} ms")
         with encoder.compute.active():
             statistics = front.statistics_of(signal)
-        hop, end = encoder.frame_hop, self.ends[number] if self.ends else None
-        for first, batch, last in chunk_batches(signal, self._length * hop, self._step * hop, self.size):
+        hop, end = encoder.frame_hop, self._ends[number] if self._ends else None
+        for first, batch, last in chunk_batches(signal, self._length * hop, self._step * hop, self._size):
             if last:
                 used = front.samples_used(batch.length)
                 batch = WindowBatch(batch.signal[:used], used, used)

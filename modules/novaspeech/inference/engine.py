@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from typing import TypeAlias, TypeVar
@@ -17,7 +17,7 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import window_batches
 from novaspeech.errors import ModelError, NovaspeechError, RequestError
 from novaspeech.hooks import Log, Progress, ignore_progress
-from novaspeech.inference.chunks import ChunkReader, Chunks, hearer_blocks
+from novaspeech.inference.chunks import ChunkReader, hearer_blocks
 from novaspeech.inference.encoder import Encoder, FrameEncoder, Hearer, SpeechModel
 from novaspeech.inference.passes import Part, Passes, check_rows, to_host
 from novaspeech.inference.pooling import HIDDEN, FrameBlock, FramePool
@@ -61,16 +61,18 @@ class Inference:
         batch_size: maximum number of windows or chunks in one pass.
         log: takes a line about what the user should know.
         progress: called with the windows done and their total.
-        chunks: length and overlap of a recording's chunks with context="recording".
         context: "window" encodes each window on its own; "recording" encodes the recording once, to pool its frames.
+        chunk: seconds of a recording's chunks with context="recording"; speech models are trained on 30 at the most.
+        overlap: seconds at either end of a chunk that only give context; their frames are dropped.
     """
 
     encoder: SpeechModel
     batch_size: int = 250
     log: Log = print
     progress: Progress = ignore_progress
-    chunks: Chunks = field(default_factory=Chunks)
     context: str = "window"
+    chunk: float = 30.0
+    overlap: float = 2.0
 
     def encode(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> Encoded:
         """Outputs over the windows of a recording.
@@ -87,10 +89,6 @@ class Inference:
         if isinstance(found, NovaspeechError):
             raise found
         return found
-
-    def windows(self, recording: Recording, grid: WindowGrid, names: Collection[str]) -> Encoded:
-        """`encode` with each window on its own, whatever `context` says."""
-        return replace(self, context="window").encode(recording, grid, names)
 
     def encode_all(self, jobs: Sequence[Job], names: Collection[str]) -> list[Encoded | NovaspeechError]:
         """`encode` of several recordings with windows of one length; shared passes change numbers by rounding only.
@@ -109,7 +107,7 @@ class Inference:
     def frames(self, recording: Recording, names: Collection[str]) -> Iterator[FrameBlock]:
         """All frames of a recording, in order, in the host's memory.
 
-        A `FrameEncoder` encodes long overlapping chunks. Frames within `chunks.overlap` of a cut are dropped, and the
+        A `FrameEncoder` encodes long overlapping chunks. Frames within `overlap` of a cut are dropped, and the
         others follow each other without a gap. Chunks depend on the recording alone, not on `batch_size`. Straight
         lines replace NaN and infinite samples; frames computed from them are not usable.
 
@@ -123,11 +121,7 @@ class Inference:
         encoder = self.encoder
         assert isinstance(encoder, (FrameEncoder, Hearer))
         step_ms = 1000 * encoder.frame_seconds
-
-        def refuse(number: int, error: NovaspeechError) -> None:
-            raise error
-
-        for _, block in self._frame_blocks([recording], names, None, refuse):
+        for _, block in self._frame_blocks([recording], names, None, None):
             block = replace(block, values={name: rows.cpu() for name, rows in block.values.items()})
             for part in block.values.values():
                 rows = np.where(block.usable[:, None], part, 0)
@@ -170,7 +164,7 @@ class Inference:
                     yield [span], {name: outputs[name].float() for name in names}
 
     def _frame_blocks(
-        self, recordings: Sequence[Recording], names: Collection[str], ends: Sequence[int] | None, refuse: Refuse
+        self, recordings: Sequence[Recording], names: Collection[str], ends: Sequence[int] | None, refuse: Refuse | None
     ) -> Iterator[tuple[int, FrameBlock]]:
         """Number of a recording and its next frames, not checked, on the device; one block for its chunks of a pass.
 
@@ -182,8 +176,9 @@ class Inference:
             yield from _each(recordings, partial(hearer_blocks, encoder, names), refuse)
             return
         assert isinstance(encoder, FrameEncoder)
-        reader = ChunkReader(encoder, self.chunks, min(self.batch_size, encoder.max_chunks), ends)
-        passes = Passes(encoder.frames, encoder.compute, names, reader.size, "chunks", self.log)
+        size = min(self.batch_size, encoder.max_chunks)
+        reader = ChunkReader(encoder, self.chunk, self.overlap, size, ends)
+        passes = Passes(encoder.frames, encoder.compute, names, size, "chunks", self.log)
         for spans, outputs in passes.run(_each(recordings, reader.parts, refuse), reader.most):
             yield from reader.blocks(spans, outputs)
 
@@ -244,10 +239,12 @@ class _Found:
         ]
 
 
-def _each(recordings: Sequence[T], read: Callable[[int, T], Iterator[Read]], refuse: Refuse) -> Iterator[Read]:
-    """All that `read` gives of each recording, by its number; an error ends that recording only."""
+def _each(recordings: Sequence[T], read: Callable[[int, T], Iterator[Read]], refuse: Refuse | None) -> Iterator[Read]:
+    """All that `read` gives of each recording, by its number; an error that `refuse` takes ends that recording only."""
     for number, recording in enumerate(recordings):
         try:
             yield from read(number, recording)
         except NovaspeechError as error:
+            if refuse is None:
+                raise
             refuse(number, error)

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -29,6 +28,7 @@ from novaspeech.models.frames import END, FrameModel, TorchNetwork
 from novaspeech.models.front import SignalFront
 from novaspeech.models.onnx.exported import CONVOLUTIONS, FEATURES, KEPT, OF_FIRST, TAKEN, hidden_name
 from novaspeech.models.onnx.graphs import drop_guards, quantise, write_signed
+from novaspeech.saving import hidden_folder
 
 FLOAT_TOLERANCE = 1e-4  # maximum difference, relative to a layer's largest value
 LEAST_COSINE = 0.99  # minimum for int8's hidden states, pooled over a second; below, something is broken, not rounded
@@ -59,8 +59,7 @@ def export(
     shortest = max(encoder.min_length, model.front.frame_length)
     batches = [_noise(length) for length in (shortest, *(round(s * encoder.sampling_rate) for s in _SECONDS))]
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix="partial-") as temporary, _quiet():
-        target = Path(temporary)
+    with hidden_folder(out) as target, _quiet():
         expected = [_found(encoder, batch) for batch in batches]
         for file in model.folder.iterdir():  # configuration, extractor, vocabulary
             if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):

@@ -123,7 +123,7 @@ class FramePool:
         self._take(block, self._done, int(np.searchsorted(self._begin, block.end)))
         self._last = block
         yield self._give(int(np.searchsorted(self._end, block.end, "right")))
-        if (block.last or block.end >= self.end) and self._done < len(self._begin):
+        if block.last and self._done < len(self._begin):
             yield self._finish()
 
     def _finish(self) -> Pooled:
@@ -139,7 +139,6 @@ class FramePool:
         """Adds a block's frames to the windows from `first` to before `end`."""
         begins = np.clip(self._begin[first:end] - block.first, 0, len(block.usable))
         ends = np.clip(self._end[first:end] - block.first, 0, len(block.usable))
-        self._open.extend(end - self._done, block.values.get(HIDDEN, torch.zeros(0, 0)))
         self._open.add(first - self._done, begins, ends, block)
 
     def _give(self, end: int) -> Pooled:
@@ -158,35 +157,32 @@ class _Sums:
         self._parts = {kind: torch.zeros(0, 0, dtype=torch.float64) for kind in kinds}
         self._counts = self._bad = np.zeros(0, int)
 
-    def extend(self, count: int, frames: torch.Tensor) -> None:
-        """Makes room for `count` windows in all; `frames` (F, D) show width and device."""
-        more = count - len(self._counts)
-        if more > 0:
-            device = _with_float64(frames.device)
-            for kind, part in self._parts.items():
-                new = torch.full(
-                    (more, frames.shape[1]), -torch.inf if kind == "max" else 0.0, dtype=torch.float64, device=device
-                )
-                self._parts[kind] = torch.cat([part, new]) if len(part) else new
-            zeros = np.zeros(more, int)
-            self._counts, self._bad = np.concatenate([self._counts, zeros]), np.concatenate([self._bad, zeros])
-
     def add(self, first: int, begins: np.ndarray, ends: np.ndarray, block: FrameBlock) -> None:
-        """Adds frames `begins[i]` to before `ends[i]` of a block to window `first + i`."""
+        """Adds frames `begins[i]` to before `ends[i]` of a block to window `first + i`, which may be a new one."""
+        if not len(begins):
+            return
         rows = slice(first, first + len(begins))
+        hidden = block.values.get(HIDDEN, torch.zeros(len(block.usable), 0))
+        # An unusable frame may be NaN, which running sums would carry on to all later ones.
+        hidden = _only(block.usable, hidden.to(_with_float64(hidden.device), torch.float64))
+        self._extend(rows.stop - len(self._counts), hidden)
         self._counts[rows] += ends - begins
         bad = np.concatenate([[0], np.cumsum(~block.usable)])
         self._bad[rows] += bad[ends] - bad[begins]
-        if HIDDEN not in block.values or not len(begins):
-            return
-        hidden = block.values[HIDDEN]
-        # An unusable frame may be NaN, which running sums would carry on to all later ones.
-        hidden = _only(block.usable, hidden.to(_with_float64(hidden.device), torch.float64))
         for kind, part in self._parts.items():
             if kind == "max":
                 part[rows] = torch.maximum(part[rows], _largest(hidden, begins, ends))
             else:
                 part[rows] += _sums(hidden.square() if kind == "squares" else hidden, begins, ends)
+
+    def _extend(self, more: int, frames: torch.Tensor) -> None:
+        """Makes room for `more` windows; `frames` (F, D) show width and device."""
+        if more <= 0:
+            return
+        for kind, part in self._parts.items():
+            new = frames.new_full((more, frames.shape[1]), -torch.inf if kind == "max" else 0.0)
+            self._parts[kind] = torch.cat([part, new]) if len(part) else new
+        self._counts, self._bad = (np.append(old, np.zeros(more, int)) for old in (self._counts, self._bad))
 
     def take(self, count: int) -> tuple[torch.Tensor, BoolArray]:
         """Removes the first windows: their vectors (count, D), and whether each has no bad frame."""

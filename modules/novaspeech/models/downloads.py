@@ -14,7 +14,7 @@ import zlib
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -34,7 +34,7 @@ _GOT = re.compile(r"but got ([0-9a-f]+)")  # what pooch says of a hash that does
 pooch.get_logger().setLevel("WARNING")  # what is fetched is said to `log`
 _LOOPBACK = ("127.0.0.1", "localhost")
 # Errors of network, JSON and zip when something is not as it should be.
-_FAILURES = (OSError, HTTPException, ValueError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError)
+_FAILURES = (OSError, HTTPException, ValueError, TypeError, LookupError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
 def fetch(uri: Any, log: Log = print) -> Path:
@@ -52,23 +52,21 @@ def fetch(uri: Any, log: Log = print) -> Path:
         WeightsError: it cannot be had, is not what the hash says, or has more than `LARGEST` bytes. Nothing is left
             behind then.
     """
-    target = place_of(uri)
+    target, url = place_of(uri), str(uri.uri_url)
     for leftover in target.parent.glob("partial-*"):  # of jobs that were killed, though another one got the file
         with contextlib.suppress(OSError):  # which somebody else takes away just now
             if leftover.stat().st_mtime < time.time() - STALE:
                 shutil.rmtree(leftover, ignore_errors=True)
-    if target.exists():
-        return target
-    url, stated = str(uri.uri_url), str(uri.uri_hash or "")
-    try:
-        _fetch_into(target, url, stated, bool(uri.uri_tar), log)
-    except WeightsError:
-        raise
-    except _FAILURES as error:
-        raise WeightsError(
-            f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and name it in the "
-            f"option 'model'"
-        ) from error
+    if not target.exists():
+        try:
+            _fetch_into(target, url, str(uri.uri_hash or ""), bool(uri.uri_tar), log)
+        except WeightsError:
+            raise
+        except _FAILURES as error:
+            raise WeightsError(
+                f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and name it in the "
+                f"option 'model'"
+            ) from error
     return target
 
 
@@ -86,19 +84,11 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
     if constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
     algorithm, digits = _expected_hash(url, stated)
-    target.parent.mkdir(parents=True, exist_ok=True)
-
-    def download(url: str, file: str, _: object) -> None:
-        with _open(url) as answer, Path(file).open("wb") as out:
-            size = int(answer.headers.get("Content-Length", 0))
-            said = gigabytes(size) if size else "of a size that the server does not state"
-            log(f"fetching {url} ({said}) into {target.parent}")
-            _copy(answer, out, size)
-
     known, check = (None, partial(_check_git_id, digits)) if algorithm == "git" else (f"{algorithm}:{digits}", None)
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
         try:
-            file = Path(pooch.retrieve(url, known, "file", temporary, processor=check, downloader=download))
+            file = Path(pooch.retrieve(url, known, "file", temporary, check, partial(_download, log)))
         except ValueError as error:
             found = _GOT.search(str(error))
             if found is None:
@@ -108,12 +98,27 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
                 f"damaged on its way, or not the published file; it was not opened and is deleted; try again"
             ) from None
         if archive:
-            file = _unpack(file, url)
+            file = _unpacked(file, url)
         try:
             file.rename(target)
         except OSError:
             if not target.exists():  # else another job was faster: its files are as good
                 raise
+
+
+def _download(log: Log, url: str, file: str, _: object) -> None:
+    """A downloader of pooch's, within the limits."""
+    with _open(url) as answer, Path(file).open("wb") as out:
+        size = int(answer.headers.get("Content-Length", 0))
+        said = gigabytes(size) if size else "of a size that the server does not state"
+        log(f"fetching {url} ({said}) into {Path(file).parents[1]}")
+        while max(size, out.tell()) <= LARGEST:
+            block = answer.read(BLOCK)
+            if not block:
+                return
+            out.write(block)
+        size = max(size, out.tell())
+    raise ValueError(f"it has {gigabytes(size)}, more than the {LARGEST_GB} GB that are fetched")
 
 
 def _check_git_id(digits: str, name: str, action: str, _: object) -> str:
@@ -126,11 +131,12 @@ def _check_git_id(digits: str, name: str, action: str, _: object) -> str:
 
 
 def _open(url: str) -> Any:
+    """A server's answer; ValueError if it, or where it redirects to, is asked by anything but https."""
     _refuse_unsafe(url)
     # Some sites refuse the name that Python gives itself.
     answer = urlopen(Request(url, headers={"User-Agent": "novaspeech"}), timeout=TIMEOUT)
     try:
-        _refuse_unsafe(answer.url)  # where a redirection led
+        _refuse_unsafe(answer.url)
     except ValueError:
         answer.close()
         raise
@@ -151,36 +157,19 @@ def _expected_hash(url: str, stated: str) -> tuple[str, str]:
         if found is None:
             raise ValueError("its hash is to be Zenodo's, but the address names no record")
         with _open(f"{parts.scheme}://{parts.netloc}/api/records/{found[1]}") as answer:
-            record = json.load(answer)
-        try:
-            stated = str(next(entry["checksum"] for entry in record["files"] if entry["key"] == found[2]))
-        except (KeyError, TypeError, StopIteration):
-            raise ValueError(
-                f"Zenodo's record {found[1]} states no checksum of {found[2]}; try again, or later"
-            ) from None
+            files = json.load(answer)["files"]
+        stated = next((str(entry["checksum"]) for entry in files if entry["key"] == found[2]), "")
     algorithm, _, digits = stated.partition(":")
     if algorithm not in ("md5", "sha256", "git") or not digits:
         raise ValueError(f"its hash {quoted(stated)} is none of md5:…, sha256:…, git:…")
     return algorithm, digits.lower()
 
 
-def _copy(answer: Any, out: BinaryIO, size: int) -> None:
-    """Writes what a server sends, within the limits; `size` is what it states."""
-    while True:
-        size = max(size, out.tell())
-        if size > LARGEST:
-            raise ValueError(f"it has {gigabytes(size)}, more than the {LARGEST_GB} GB that are fetched")
-        block = answer.read(BLOCK)
-        if not block:
-            return
-        out.write(block)
-
-
-def _unpack(archive: Path, url: str) -> Path:
-    """The folder with the content of a zip; zipfile itself lets nothing lie outside."""
+def _unpacked(archive: Path, url: str) -> Path:
+    """The folder with the content of a zip; zipfile itself lets nothing lie outside, and unpacks what is stated."""
     folder = archive.parent / "content"
     with zipfile.ZipFile(archive) as content:
-        size = sum(entry.file_size for entry in content.infolist())  # zipfile unpacks no more than is stated
+        size = sum(entry.file_size for entry in content.infolist())
         if size > LARGEST:
             raise WeightsError(
                 f"{url} would unpack to {gigabytes(size)}, more than {LARGEST_GB} GB; nothing was unpacked"

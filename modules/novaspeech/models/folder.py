@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from pathlib import Path, PurePath
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from novaspeech.errors import WeightsError, first_line, quoted
@@ -23,7 +23,8 @@ def is_complete(folder: Path) -> bool:
         if (folder / weights).is_file():
             return True
         if index.is_file():
-            return all((folder / part).is_file() for part in _parts(index))
+            listed = read_json(index).get("weight_map")  # name of each weight → its file
+            return isinstance(listed, dict) and all((folder / str(part)).is_file() for part in set(listed.values()))
     return False
 
 
@@ -40,12 +41,6 @@ def check_type(folder: Path, model_types: Collection[str]) -> None:
         raise WeightsError(f"{folder} holds a {quoted(found)} model; this module needs one of type {listed}")
 
 
-def check_parts(folder: Path) -> None:
-    """Raises WeightsError if an index of weights cannot be used, or names files outside the folder itself."""
-    for index in sorted(folder.glob("*.index.json")):
-        list(_parts(index))
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; WeightsError if it holds none."""
     try:
@@ -57,15 +52,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise WeightsError(f"{path} must hold a JSON object")
     return content
-
-
-def _parts(index: Path) -> Iterator[str]:
-    """Names of the files of weights that an index lists."""
-    listed = read_json(index).get("weight_map")
-    if not isinstance(listed, dict) or not listed:
-        raise WeightsError(f"{index} has no weight_map that names a file for each weight; copy the folder anew")
-    for name in set(map(str, listed.values())):
-        # A drive letter, "..", or a slash of either kind leads to another folder, wherever this one is copied.
-        if PurePath(name.replace("\\", "/")).name != name or name in ("", ".", "..") or ":" in name:
-            raise WeightsError(f"{index} names {quoted(name)}; only files in the folder itself are loaded")
-        yield name

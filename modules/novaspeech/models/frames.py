@@ -55,9 +55,6 @@ class Network(Protocol):
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Number of each wanted layer, or `END` → its hidden states (B, F, D)."""
 
-    def keep(self, layer: int) -> None:
-        """Lets go of the layers above this one, which will not be wanted."""
-
 
 class TorchNetwork:
     """A transformers network in torch.
@@ -71,14 +68,13 @@ class TorchNetwork:
         self.last, self._layers, self._compute = len(layers), layers, compute
 
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """Hidden states (B, F, D) of the wanted layers."""
         if set(wanted) == {END}:
             return {END: self.module(features).last_hidden_state}
         outputs = self.module(features, output_hidden_states=True)
         return {layer: outputs.last_hidden_state if layer == END else outputs.hidden_states[layer] for layer in wanted}
 
     def keep(self, layer: int) -> None:
-        """Drops the layers above this one, so that they are not computed."""
+        """Drops the layers above this one, which will not be wanted, so that they are not computed."""
         # One more layer stays: the last layer's output would be normalised.
         del self._layers[layer + 1 :]
 

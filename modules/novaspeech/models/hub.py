@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from fnmatch import fnmatch
 from pathlib import Path
@@ -133,22 +133,26 @@ def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
     from huggingface_hub import snapshot_download
 
     name, revision = split_revision(model)
-    info = _about(model)
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}  # a mirror may state none
+    place: dict[str, Any] = {"revision": revision, "cache_dir": hub_cache()}
+    sizes = {file.rfilename: file.size or 0 for file in _about(model).siblings or []}  # a mirror may state none
 
     def get(patterns: list[str]) -> Path:
-        return Path(snapshot_download(name, revision=revision, cache_dir=hub_cache(), allow_patterns=patterns))
+        size = sum(sizes[file] for file in _matching(sizes, patterns))
+        if size > LARGEST_GB * 1e9:
+            raise WeightsError(
+                f"model {quoted(model)} has {gigabytes(size)} on the Hub, more than the {LARGEST_GB} GB that are "
+                f"fetched; copy the model's folder to this machine and name it in the option 'model', if it is meant"
+            )
+        log(f"{model} has {gigabytes(size)}")
+        return Path(snapshot_download(name, **place, allow_patterns=patterns))
 
     if "config.json" not in sizes:
         raise WeightsError(f"model {quoted(model)} has no config.json on the Hub: it is none of transformers")
-    _refuse_if_large(model, sizes, ["config.json"])
-    check(get(["config.json"]))
+    check(Path(snapshot_download(name, **place, allow_patterns=["config.json"])))
     folder = None
     for weights in (_SAFETENSORS, _PICKLES):
-        patterns = _CONFIGURATION + weights
         if _matching(sizes, weights):
-            log(f"{model} has {gigabytes(_refuse_if_large(model, sizes, patterns))}")
-            folder = get(patterns)
+            folder = get(_CONFIGURATION + weights)
             if is_complete(folder):
                 break
     return folder or get(_CONFIGURATION)
@@ -164,31 +168,17 @@ def _about(model: str) -> Any:
     return HfApi().model_info(name, revision=revision, files_metadata=True)
 
 
-def _refuse_if_large(model: str, sizes: Mapping[str, int], patterns: Sequence[str]) -> int:
-    """The size in bytes of a model's files that match, if it is not too large."""
-    size = sum(sizes[name] for name in _matching(sizes, patterns))
-    if size > LARGEST_GB * 1e9:
-        raise WeightsError(
-            f"model {quoted(model)} has {gigabytes(size)} on the Hub, more than the {LARGEST_GB} GB that are fetched; "
-            f"copy the model's folder to this machine and name it in the option 'model', if it is meant"
-        )
-    return size
-
-
-def _matching(names: Mapping[str, int], patterns: Sequence[str]) -> list[str]:
+def _matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
 
 
 def cached_folder(model: str) -> Path | None:
     """The snapshot of a model in the Hub's cache; None if it is not there, or not whole."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import try_to_load_from_cache
 
     name, revision = split_revision(model)
-    # The Hub's own idea of a whole model includes files that are not fetched: the other kind of weights, pictures.
-    for weights in (_SAFETENSORS, _PICKLES):
-        with contextlib.suppress(OSError, ValueError):
-            wanted = {"revision": revision, "allow_patterns": _CONFIGURATION + weights}
-            folder = Path(snapshot_download(name, cache_dir=hub_cache(), local_files_only=True, **wanted))
-            if is_complete(folder):
-                return folder
+    with contextlib.suppress(ValueError):  # no Hub id
+        found = try_to_load_from_cache(name, "config.json", cache_dir=hub_cache(), revision=revision)
+        if isinstance(found, str) and is_complete(Path(found).parent):
+            return Path(found).parent
     return None

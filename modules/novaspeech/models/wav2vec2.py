@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.utils import parametrize
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
@@ -55,18 +54,18 @@ def signal_model(network: Any, config: Any, folder: Path, compute: Compute) -> F
         network: a transformers `Wav2Vec2Model` or one of its kin, which is changed; None if onnxruntime runs it.
     """
     extractor = weights.load_extractor(Wav2Vec2FeatureExtractor, folder)
+    first = load_first(config, folder) if network is None and has_group_norm(config) else None
     if network is None:
-        first = load_first(config, folder) if has_group_norm(config) else None
         runs: Any = OnnxNetwork(folder, compute)
         convolutions: Any = OnnxConvolutions(folder, compute)
     else:
         _take_off_weight_norm(network)
-        first = FirstConvolution(network.feature_extractor.conv_layers[0], config) if has_group_norm(config) else None
+        if has_group_norm(config):
+            layer = network.feature_extractor.conv_layers[0]
+            first = FirstConvolution(config, layer.conv.weight[:, 0], layer.layer_norm.weight, layer.layer_norm.bias)
         convolutions = ChannelsLastConvolutions(network.feature_extractor, config).to(compute.device, compute.dtype)
         network.feature_extractor = nn.Identity()
         runs = TorchNetwork(network, network.encoder.layers, compute)
-        if compute.device.type == "cpu" and compute.dtype == torch.bfloat16:
-            _keep_in_float32(network)
     front = SignalFront(config, extractor, convolutions, first, compute)
     return FrameModel(front, runs, int(config.hidden_size), folder)
 
@@ -76,16 +75,3 @@ def _take_off_weight_norm(network: Any) -> None:
     convolution = getattr(network.encoder.pos_conv_embed, "conv", None)  # data2vec has several, without such a norm
     if convolution is not None and parametrize.is_parametrized(convolution):
         parametrize.remove_parametrizations(convolution, "weight")
-
-
-def _keep_in_float32(network: Any) -> None:
-    """Keeps a positional convolution with few channels a group in float32.
-
-    torch 2.13 (oneDNN 3.12) gives wrong numbers in bfloat16 on CPUs with AMX, for 12 channels a group or fewer and
-    kernels of 64 or 128. Published models have 48 and 64 channels.
-    """
-    convolution = getattr(network.encoder.pos_conv_embed, "conv", None)
-    if convolution is not None and convolution.in_channels // convolution.groups < 16:
-        convolution.float()
-        convolution.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),))
-        convolution.register_forward_hook(lambda module, inputs, output: output.to(torch.bfloat16))

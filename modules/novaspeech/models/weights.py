@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models import hub
-from novaspeech.models.folder import ABOUT, check_parts, check_type, is_complete, is_export, read_json
-
-T = TypeVar("T")
+from novaspeech.models.folder import check_type, is_complete, is_export, read_json
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
@@ -57,9 +54,9 @@ def local_path(model: str) -> Path:
     return Path(os.path.expanduser(model))  # noqa: PTH111 (Path.expanduser raises for users who do not exist)
 
 
-def load_config(config_class: type[T], folder: Path) -> T:
+def load_config(config_class: Any, folder: Path) -> Any:
     """A transformers configuration from a model's folder; WeightsError if transformers cannot use it."""
-    return _from_json(config_class, folder / "config.json")
+    return from_json(config_class, folder / "config.json")
 
 
 def own_number(config: Any, folder: Path, name: str, usual: float, bounds: tuple[float, float], meaning: str) -> float:
@@ -78,25 +75,22 @@ def own_number(config: Any, folder: Path, name: str, usual: float, bounds: tuple
     return float(stated)
 
 
-def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...] = ()) -> T:
+def load_pretrained(model_class: Any, folder: Path, may_miss: tuple[str, ...] = ()) -> Any:
     """A transformers model from a folder, in float32, on the CPU, ready for inference.
 
     Args:
         may_miss: weights that inference does not use.
 
     Raises:
-        WeightsError: the files cannot be read, lie outside the folder, or lack weights, which transformers would
-            replace by random ones.
+        WeightsError: the files cannot be read, or lack weights, which transformers would replace by random ones.
     """
-    check_parts(folder)
     if is_export(folder):
         raise WeightsError(f"{folder} was written by `novaspeech export`, for onnxruntime: it needs backend=onnx")
-    loader: Any = model_class
     try:
         # transformers opens pickles with weights_only=True, all versions that we allow do.
         # Weights of another shape are listed in `info`, and refused below with their names.
         with no_progress_bar():
-            model, info = loader.from_pretrained(
+            model, info = model_class.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
             )
     except Exception as error:  # safetensors, pickle, json and transformers each have their own
@@ -109,8 +103,7 @@ def load_pretrained(model_class: type[T], folder: Path, may_miss: tuple[str, ...
             f"the weights in {folder} do not fit its config.json: {len(missing)} are missing and {len(wrong)} have "
             f"another shape ({names}, …)"
         )
-    loaded: T = model.eval().float()
-    return loaded
+    return model.eval().float()
 
 
 @contextlib.contextmanager
@@ -127,39 +120,18 @@ def no_progress_bar() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def fingerprint(model: Any, folder: Path) -> str:
-    """Hash of a model's weights, 16 hexadecimal digits, whatever transformers names them."""
-    if is_export(folder):  # which states that of the model that it was made of
-        return str(read_json(folder / ABOUT).get("fingerprint"))
-    digests = sorted(
-        hashlib.blake2b(weight.detach().numpy().tobytes(), digest_size=16).digest()
-        for name, weight in model.state_dict().items()
-        if not name.endswith("masked_spec_embed")  # inference does not use it, and a file may lack it
-    )
-    return hashlib.blake2b(b"".join(digests), digest_size=8).hexdigest()
-
-
-def load_extractor(extractor_class: type[T], folder: Path) -> T:
+def load_extractor(extractor_class: Any, folder: Path) -> Any:
     """A transformers feature extractor from a model's folder; WeightsError if it is another one."""
     path = folder / "preprocessor_config.json"
     stated = read_json(path).get("feature_extractor_type", extractor_class.__name__)
     if stated != extractor_class.__name__:
         raise WeightsError(f"{path} is for {quoted(stated)}; this module needs {extractor_class.__name__!r}")
-    return _from_json(extractor_class, path)
+    return from_json(extractor_class, path)
 
 
-def load_tokenizer(tokenizer_class: type[T], folder: Path) -> T:
-    """A transformers tokenizer from a model's folder; WeightsError if transformers cannot use it."""
-    if not (folder / "vocab.json").is_file():
-        raise WeightsError(f"{folder} has no vocab.json, which says the letters that the model writes")
-    return _from_json(tokenizer_class, folder / "vocab.json")
-
-
-def _from_json(described: type[T], path: Path) -> T:
+def from_json(described: Any, path: Path) -> Any:
     """The object that a JSON file in a model's folder describes, as transformers makes it."""
-    loader: Any = described
     try:
-        made: T = loader.from_pretrained(path.parent, local_files_only=True)
+        return described.from_pretrained(path.parent, local_files_only=True)
     except Exception as error:  # bad values raise many kinds
         raise WeightsError(f"{path} cannot be used: {first_line(error)}") from error
-    return made

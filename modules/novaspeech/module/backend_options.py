@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from novaspeech.errors import OptionError
-from novaspeech.inference.chunks import Chunks
 from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
 from novaspeech.models.onnx.runtime import onnx_compute
@@ -52,5 +51,5 @@ class FrameOptions(BackendOptions):
             )
 
     def applied(self, inference: Inference) -> Inference:
-        chunks = Chunks(self.chunk, self.overlap)
-        return replace(inference, batch_size=self.batch_size, chunks=chunks, context=self.context)
+        inference = super().applied(inference)
+        return replace(inference, context=self.context, chunk=self.chunk, overlap=self.overlap)

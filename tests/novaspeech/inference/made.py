@@ -51,9 +51,6 @@ class AsTheyAre:
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         return dict.fromkeys(wanted, features)
 
-    def keep(self, layer: int) -> None:
-        pass
-
 
 class Frames(FrameEncoder):
     """The frames of `Framed`; the head doubles their mean."""

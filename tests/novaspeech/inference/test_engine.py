@@ -43,7 +43,7 @@ def test_row_i_is_window_i(batch_size: int) -> None:
     grid = WindowGrid.fit(40, 40, 0, 0, 2000)
     calls: list[tuple[int, int]] = []
     inference = Inference(FirstAndMean(), batch_size, progress=lambda *call: calls.append(call))
-    found = inference.windows(ramp(2), grid, ["first", "both"])
+    found = inference.encode(ramp(2), grid, ["first", "both"])
     starts = np.arange(50, dtype=np.float32) * 640
     np.testing.assert_array_equal(found["first"].values, starts[:, None])
     np.testing.assert_allclose(found["both"].values[:, 1], starts + 319.5)
@@ -55,7 +55,7 @@ def test_row_i_is_window_i(batch_size: int) -> None:
 
 def test_an_encoder_may_look_at_the_whole_recording_first() -> None:
     encoder, grid, said = LessItsMean(), WindowGrid.fit(40, 40, 0, 0, 1000), []
-    found = Inference(encoder, 7, said.append).windows(ramp(1), grid, ["first"])
+    found = Inference(encoder, 7, said.append).encode(ramp(1), grid, ["first"])
     np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640 - 7999.5)
     assert said == ["mean 7999.5"]
 
@@ -64,7 +64,7 @@ def test_nothing_asked_of_windows_nothing_computed_of_them() -> None:
     encoder, calls = LessItsMean(), []
     encoder.min_length = 16000  # windows that the model could not take do not matter then
     inference = Inference(encoder, 7, progress=lambda *call: calls.append(call))
-    assert inference.windows(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), []) == {}
+    assert inference.encode(ramp(1), WindowGrid.fit(40, 40, 0, 0, 1000), []) == {}
     assert calls == [(25, 25)]
     assert not encoder.sizes
 
@@ -73,7 +73,7 @@ def test_nothing_asked_of_windows_nothing_computed_of_them() -> None:
 def test_on_a_cpu_long_windows_go_through_the_model_few_at_once(seconds: int, most: int) -> None:
     encoder = FirstAndMean()
     grid = WindowGrid.fit(1000 * seconds, 40, 0, 0, 4000)
-    found = Inference(encoder).windows(ramp(4), grid, ["first"])["first"]
+    found = Inference(encoder).encode(ramp(4), grid, ["first"])["first"]
     np.testing.assert_array_equal(found.values[:, 0], np.arange(100) * 640)
     assert max(encoder.sizes) <= most
     assert max(encoder.sizes) == most or seconds == 60  # where a batch holds one
@@ -84,7 +84,7 @@ def test_windows_without_usable_audio_are_zeros_and_the_model_does_not_see_them(
     samples[8000] = np.nan
     encoder = FirstAndMean()
     grid = WindowGrid.fit(40, 40, 80, 0, 3000)  # a session of 3 s with 2 s of audio
-    found = Inference(encoder).windows(Recording.of_samples(samples, 16000, "a"), grid, ["first"])["first"]
+    found = Inference(encoder).encode(Recording.of_samples(samples, 16000, "a"), grid, ["first"])["first"]
     empty = np.flatnonzero(~found.usable).tolist()
     assert empty == [12, 13, 14, *range(50, 75)]
     assert not found.values[empty].any()
@@ -105,7 +105,7 @@ def test_memory_is_given_back_when_nothing_refers_to_the_failed_pass_any_more(mo
     monkeypatch.setattr(Compute, "release_memory", lambda self: alive.append(large[-1]() is not None))
     gc.disable()  # which would clear up after a cycle, and not as early as a GPU needs it
     try:
-        Inference(Greedy(), 16, lambda line: None).windows(ramp(1), GRID, ["first"])
+        Inference(Greedy(), 16, lambda line: None).encode(ramp(1), GRID, ["first"])
     finally:
         gc.enable()
     assert alive == [False, False, False]
@@ -121,7 +121,7 @@ def test_a_batch_that_does_not_even_fit_when_it_is_copied_is_halved(monkeypatch:
         return self
 
     monkeypatch.setattr(WindowBatch, "to", to)
-    found = Inference(FirstAndMean(), 24, lambda line: None).windows(ramp(1), GRID, ["first"])
+    found = Inference(FirstAndMean(), 24, lambda line: None).encode(ramp(1), GRID, ["first"])
     np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
     assert sizes[:4] == [24, 12, 6, 6]
 
@@ -150,12 +150,12 @@ def test_whichever_memory_is_full_the_batch_is_halved(error: Exception, memory: 
             return super().encode(batch, names)
 
     encoder, said = Small(), []
-    found = Inference(encoder, 16, said.append).windows(ramp(1), GRID, ["first"])
+    found = Inference(encoder, 16, said.append).encode(ramp(1), GRID, ["first"])
     np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
     assert said == [f"out of {memory}: going on with 2 windows at once"]
     encoder.most = 0
     with pytest.raises(ModelError, match=rf"^out of {memory} with one of the windows alone \(640 samples\); make the"):
-        Inference(encoder, 16, said.append).windows(ramp(1), GRID, ["first"])
+        Inference(encoder, 16, said.append).encode(ramp(1), GRID, ["first"])
 
 
 def test_torch_itself_says_so_when_the_cpu_has_no_memory_left() -> None:
@@ -168,7 +168,7 @@ def test_torch_itself_says_so_when_the_cpu_has_no_memory_left() -> None:
             return super().encode(batch, names)
 
     said: list[str] = []
-    found = Inference(Greedy(), 5, said.append).windows(ramp(1), GRID, ["first"])
+    found = Inference(Greedy(), 5, said.append).encode(ramp(1), GRID, ["first"])
     np.testing.assert_array_equal(found["first"].values[:, 0], np.arange(25) * 640)
     assert said == ["out of memory: going on with 1 windows at once"]
 
@@ -177,7 +177,7 @@ def test_how_long_windows_may_be_is_said_by_the_encoder() -> None:
     for limit, grid in ((60_000, (1000, 40, 59_000, 0)), (70_000, (1000, 40, 34_500, 34_500))):
         encoder = FirstAndMean()
         encoder.max_length_ms = limit
-        assert Inference(encoder).windows(ramp(1), WindowGrid.fit(*grid, 1000), ["first"])["first"].usable.all()
+        assert Inference(encoder).encode(ramp(1), WindowGrid.fit(*grid, 1000), ["first"])["first"].usable.all()
 
 
 def with_one(value: float, at: int, seconds: float = 50, rate: int = 16000) -> Recording:
@@ -198,7 +198,7 @@ def test_a_number_that_is_no_sound_is_the_recordings_fault(value: float) -> None
 
 @pytest.mark.parametrize("value", [np.inf, np.nan, 32768.0, 2.0**31])
 def test_numbers_that_are_none_and_whole_numbers_cost_no_more_than_their_windows(value: float) -> None:
-    found = Inference(FirstAndMean()).windows(
+    found = Inference(FirstAndMean()).encode(
         with_one(value, 640_000), WindowGrid.fit(1000, 500, 0, 0, 50_000), ["first"]
     )["first"]
     assert np.flatnonzero(~found.usable).tolist() == ([] if np.isfinite(value) else [79, 80])
@@ -210,7 +210,7 @@ def test_other_errors_of_a_model_are_not_taken_for_a_full_memory() -> None:
             raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        Inference(Broken(), 4).windows(ramp(1), GRID, ["first"])
+        Inference(Broken(), 4).encode(ramp(1), GRID, ["first"])
 
 
 @pytest.mark.parametrize(
@@ -225,4 +225,4 @@ def test_numbers_that_are_none_are_an_error_that_says_where(compute: Compute, re
     encoder = Overflowing()
     encoder.compute = compute
     with pytest.raises(ModelError, match=rf"NaN or infinite values for intact audio at 0\.080 s; {remedy}"):
-        Inference(encoder, 4).windows(ramp(1), GRID, ["first"])
+        Inference(encoder, 4).encode(ramp(1), GRID, ["first"])

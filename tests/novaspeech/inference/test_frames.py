@@ -208,3 +208,11 @@ def test_a_model_that_carries_state_hears_the_recording_in_one_pass() -> None:
 def test_a_recording_too_short_for_such_a_model_says_so() -> None:
     with pytest.raises(RecordingError, match="noise has 19 ms, too short for this model"):
         Inference(Leaky()).encode(noise(0.019), WindowGrid.fit(5, 5, 0, 0, 19), ["level"])
+
+
+def test_of_several_recordings_only_the_one_that_is_too_short_has_no_frames() -> None:
+    grid = WindowGrid.fit(5, 5, 0, 0, 15)
+    short, long = Inference(Leaky()).encode_all([(noise(0.019), grid), (noise(1), grid)], ["level"])
+    assert isinstance(short, RecordingError)
+    assert isinstance(long, dict)
+    assert long["level"].usable.all()

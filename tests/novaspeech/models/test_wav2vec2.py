@@ -17,7 +17,8 @@ def test_a_group_norm_in_the_weights_of_filters_that_cancel_most_of_the_signal(l
     with torch.inference_mode():
         layer.conv.weight -= layer.conv.weight.mean(dim=2, keepdim=True)
         tone = level * (0.5 + torch.sin(torch.arange(16000) * 2 * torch.pi * 60 / 16000))[None]
-        weight, shift = FirstConvolution(layer, config).of_windows(tone)
+        norm = layer.layer_norm
+        weight, shift = FirstConvolution(config, layer.conv.weight[:, 0], norm.weight, norm.bias).of_windows(tone)
         found = layer.activation(tone.unfold(1, 10, 5) @ weight + shift[:, None])
         expected = layer.double()(tone.double()[:, None]).transpose(1, 2)
     assert_close(found.numpy(), expected.float().numpy(), 1e-4)

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+EPSILON = 1e-5  # torch.nn.GroupNorm's, which no configuration changes
+
 
 def frame_geometry(config: Any) -> tuple[int, int]:
     """Samples from one hidden state to the next, and samples that one is computed from: 320 and 400 as published."""
@@ -103,21 +105,19 @@ class FirstConvolution(nn.Module):
     inputs, vectors of `kernel` samples. So the norm can be known before, and be a part of the weights.
 
     Args:
-        layer: the first of `conv_layers` of a transformers `Wav2Vec2Model`; None if the weights are loaded later.
+        config: the model's `Wav2Vec2Config`.
+        weight, scale, offset: filters (C, kernel), and what the norm multiplies by and adds, (C,). The convolution's
+            bias is left out: the norm takes it off again.
     """
 
     weight: torch.Tensor
     scale: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, layer: Any, config: Any) -> None:
+    def __init__(self, config: Any, weight: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) -> None:
         super().__init__()
-        self.kernel, self.stride, channels = config.conv_kernel[0], config.conv_stride[0], config.conv_dim[0]
-        norm = nn.GroupNorm(channels, channels) if layer is None else layer.layer_norm
-        weight = torch.zeros(channels, self.kernel) if layer is None else layer.conv.weight[:, 0]
-        self.epsilon = norm.eps
-        # The convolution's bias is left out: the norm takes it off again.
-        for name, value in {"weight": weight, "scale": norm.weight, "offset": norm.bias}.items():
+        self.kernel, self.stride = config.conv_kernel[0], config.conv_stride[0]
+        for name, value in {"weight": weight, "scale": scale, "offset": offset}.items():
             self.register_buffer(name, value.detach().double())
 
     def folded(self, mean: torch.Tensor, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,7 +128,7 @@ class FirstConvolution(nn.Module):
                 that cancels most of the signal leaves differences of large numbers, which float32 would lose.
         """
         variance = torch.einsum("ck,bkl,cl->bc", self.weight, covariance, self.weight)
-        scale = self.scale / (variance + self.epsilon).sqrt()
+        scale = self.scale / (variance + EPSILON).sqrt()
         shift = self.offset - scale * (mean @ self.weight.T)
         return (scale.unsqueeze(1) * self.weight.T).float(), shift.float()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -15,8 +15,6 @@ from novaspeech.models.fast.convolutions import FirstConvolution
 from novaspeech.models.folder import ABOUT, NETWORK, is_export, read_json
 from novaspeech.models.frames import END
 from novaspeech.models.onnx.runtime import OnnxGraph
-
-T = TypeVar("T")
 
 CONVOLUTIONS, KEPT = "convolutions.onnx", "torch.safetensors"
 OF_FIRST = "first."  # prefix of the names of a first convolution's weights
@@ -39,12 +37,8 @@ class OnnxNetwork:
             raise OptionError(f"option 'precision' is 'float32', but {folder} is {self._precision}; leave it at auto")
 
     def __call__(self, features: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """Hidden states (B, F, D) of the wanted layers."""
         found = self._graph.run({FEATURES: features.numpy()}, [hidden_name(layer) for layer in wanted])
         return {layer: torch.from_numpy(rows) for layer, rows in zip(wanted, found, strict=True)}
-
-    def keep(self, layer: int) -> None:
-        """Does nothing: onnxruntime computes only the layers that are wanted."""
 
     def __str__(self) -> str:
         return f"onnxruntime's {self._graph.provider}, {self._precision}"
@@ -72,34 +66,25 @@ def precision_of(folder: Path) -> str:
     return str(read_json(folder / ABOUT).get("precision"))
 
 
-def load_kept(model_class: type[T], config: Any, folder: Path, without: str, may_miss: tuple[str, ...] = ()) -> T:
+def load_kept(model_class: Any, config: Any, folder: Path, without: str, may_miss: tuple[str, ...] = ()) -> Any:
     """A transformers model `without` the part that onnxruntime runs, of the weights that `novaspeech export` kept."""
-    made: Any = model_class
     with torch.device("meta"):  # weights without memory
-        model = made(config)
+        model = model_class(config)
     delattr(model, without)
     kept = {name: values for name, values in _kept(folder).items() if not name.startswith(OF_FIRST)}
-    needed = {name: values.shape for name, values in model.state_dict().items() if name not in may_miss}
-    wrong = sorted(name for name, shape in needed.items() if name not in kept or kept[name].shape != shape)
-    if wrong:
+    lacking = set(model.load_state_dict(kept, strict=False, assign=True).missing_keys) - {*may_miss}
+    if lacking:
         raise WeightsError(
-            f"{folder} holds another kind of model: {wrong[0]} is missing, or has another shape; make one of the right "
-            f"kind: novaspeech export MODULE"
+            f"{folder} holds another kind of model: {min(lacking)} is missing; make one of the right kind: novaspeech "
+            f"export MODULE"
         )
-    model.load_state_dict(kept, strict=False, assign=True)
-    loaded: T = model.eval()
-    return loaded
+    return model.eval()
 
 
 def load_first(config: Any, folder: Path) -> FirstConvolution:
     """The first convolution of a model with a group norm, of the weights that `novaspeech export` kept for torch."""
-    first = FirstConvolution(None, config)
     kept = {name.removeprefix(OF_FIRST): values for name, values in _kept(folder).items() if name.startswith(OF_FIRST)}
-    try:
-        first.load_state_dict(kept)
-    except RuntimeError as error:
-        raise WeightsError(f"{folder / KEPT} does not fit config.json: {first_line(error)}") from error
-    return first
+    return FirstConvolution(config, **kept)
 
 
 def _kept(folder: Path) -> dict[str, torch.Tensor]:

@@ -58,17 +58,12 @@ class OnnxGraph:
             RuntimeError: memory is full, in words by which `Passes` knows it.
             ModelError: onnxruntime cannot run it on these inputs.
         """
-        rows = len(next(iter(inputs.values())))
-        if not self._alone or rows == 1:
-            return self._run(inputs, wanted)
-        found = [
-            self._run({name: values[row : row + 1] for name, values in inputs.items()}, wanted) for row in range(rows)
-        ]
-        return [np.concatenate(column) for column in zip(*found, strict=True)]
-
-    def _run(self, inputs: Mapping[str, FloatArray], wanted: Sequence[str]) -> list[FloatArray]:
         import onnxruntime
 
+        rows = len(next(iter(inputs.values())))
+        if self._alone and rows > 1:
+            alone = ({name: values[row : row + 1] for name, values in inputs.items()} for row in range(rows))
+            return [np.concatenate(column) for column in zip(*(self.run(one, wanted) for one in alone), strict=True)]
         only = onnxruntime.RunOptions()
         only.only_execute_path_to_fetches = True
         given = {name: np.ascontiguousarray(values) for name, values in inputs.items()}
