@@ -28,10 +28,10 @@ from emow2v.encoder import EmoW2VEncoder
 from emow2v.network import SCORES
 from emow2v.standin import random_emotion_model, save_emotion_model
 from novaspeech.arrays import FloatArray
-from novaspeech.inference.encoder import Encoder
+from novaspeech.inference.encoder import Encoder, FrameEncoder
 from novaspeech.models.compute import Compute
+from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
 from speech_encoder.encoder import SpeechEncoder
-from w2v_bert_2.encoder import W2VBert2Encoder
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.standin import ALPHABET, save_speller
 from wav2vec2_sv.encoder import SpeakerEncoder
@@ -79,6 +79,11 @@ def _make_w2v_bert(folder: Path) -> None:
     SeamlessM4TFeatureExtractor(padding_value=1).save_pretrained(folder)
 
 
+def _load_w2v_bert(folder: Path, compute: Compute) -> Encoder:
+    model = load_wav2vec2_bert(folder, compute)
+    return FrameEncoder(model, {"embeddings": model.width}, compute)
+
+
 def _make_emotion_model(folder: Path) -> None:
     """audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim, 165.3 M parameters."""
     sizes = {"hidden_size": 1024, "num_hidden_layers": 12, "num_attention_heads": 16, "intermediate_size": 4096}
@@ -120,7 +125,7 @@ def _byols_case(network: str) -> Case:
 
 _HIDDEN_STATES = _transformers_way(public.mean_hidden_states)
 CASES = {
-    "w2v_bert_2": Case("w2v_bert_2", _make_w2v_bert, W2VBert2Encoder, _HIDDEN_STATES),
+    "w2v_bert_2": Case("w2v_bert_2", _make_w2v_bert, _load_w2v_bert, _HIDDEN_STATES),
     "emow2v": Case(
         "emow2v", _make_emotion_model, EmoW2VEncoder, _transformers_way(public.emotions),
         embedding="embedding", scores=SCORES,

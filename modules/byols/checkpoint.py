@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,9 @@ import torch
 
 from byols.base import Network
 from byols.network import NETWORKS, AudioNTT, build
-from novaspeech.errors import WeightsError, first_line, quoted
+from novaspeech.errors import LONGEST_LINE, WeightsError, first_line, quoted, shortened
 from novaspeech.models.weights import local_path
 
-QUOTES = "'\""  # messages leave them out around paths and names of entries
-Shapes = dict[str, torch.Size]
 _LAST = "fc.3.weight"  # entry of AudioNTT that has a row for each value of an embedding
 
 
@@ -31,28 +29,24 @@ def load_model(path: str | Path, name: str | None = None) -> Network:
 
     Raises:
         OptionError: there is no encoder of that name.
-        WeightsError: the file is missing, no state dict (it is refused before anything in it can run), holds tensors
-            that are no plain arrays, or belongs to another model.
+        WeightsError: the file is missing, no state dict (it is refused before anything in it can run), or belongs to
+            another model.
     """
-    path, is_file = local_path(str(path)), False
-    with contextlib.suppress(OSError, ValueError):  # a name that no file system takes
-        is_file = path.is_file()
-    if not is_file:
-        raise WeightsError(
-            f"{quoted(str(path)).strip(QUOTES)} is no file; give the path of a checkpoint (.pth) on this machine"
-        )
+    path = local_path(str(path))
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for names that are too long)
+        raise WeightsError(f"{shortened(str(path))} is no file; give the path of a checkpoint (.pth) on this machine")
     entries = _read(path)
-    found = {key: value.shape for key, value in entries.items()}
-    network = _network(name or _nearest(found), found)
-    _check(path, found, network, name)
-    network.load_state_dict(entries, strict=False)
+    name = name or _nearest(entries)
+    width = entries.get(_LAST, torch.empty(0)).shape
+    network = AudioNTT(width[0]) if name == "default" and len(width) == 2 else build(name)
+    try:
+        network.load_state_dict(entries)
+    except RuntimeError as error:
+        nearest = _nearest(entries)
+        hint = f"; it looks like one of encoder {nearest!r}" if nearest != name else ""
+        said = shortened(str(error), LONGEST_LINE)
+        raise WeightsError(f"{path} does not fit the encoder {name!r}{hint}: {said}") from error
     return network.eval()
-
-
-def _network(name: str, found: Shapes) -> Network:
-    """An encoder with random weights, as wide as the checkpoint's."""
-    shape = found.get(_LAST, torch.Size())
-    return AudioNTT(shape[0]) if name == "default" and len(shape) == 2 else build(name)
 
 
 def _read(path: Path) -> Mapping[str, torch.Tensor]:
@@ -70,42 +64,18 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
                 f"{path} is no state dict: its entry {quoted(key)} is a {type(value).__name__}; save the state_dict() "
                 f"of the encoder alone"
             )
-        odd = value.is_meta or value.is_quantized or value.is_nested or value.is_complex()
-        if odd or value.layout != torch.strided:
-            raise WeightsError(
-                f"{path} cannot be used: its entry {quoted(key)} is no plain array of real numbers; save it as one, "
-                f"with tensor.to_dense() or after the model has been loaded"
-            )
     return content
 
 
-def _shapes(network: Network) -> Shapes:
-    # The number of batches that training saw does not matter here.
-    entries = network.state_dict().items()
-    return {key: value.shape for key, value in entries if not key.endswith("num_batches_tracked")}
-
-
-def _nearest(found: Shapes) -> str:
+def _nearest(entries: Mapping[str, torch.Tensor]) -> str:
     """Name of the encoder that shares the most entries with a checkpoint."""
+
+    def shared(name: str) -> int:
+        return len(_shapes(entries) & _shapes(build(name).state_dict()))
+
     with torch.device("meta"):
-        return max(NETWORKS, key=lambda name: len(found.items() & _shapes(build(name)).items()))
+        return max(NETWORKS, key=shared)
 
 
-def _check(path: Path, found: Shapes, network: Network, name: str | None) -> None:
-    wanted = _shapes(network)
-    missing = sorted(wanted.keys() - found.keys())
-    too_many = sorted(found.keys() - network.state_dict().keys())
-    reshaped = sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key])
-    faults = [(missing, "missing"), (too_many, "too many"), (reshaped, "of another shape")]
-    if not any(keys for keys, _ in faults):
-        return
-    listed = "; ".join(f"{len(keys)} {fault}: {_some(keys)}" for keys, fault in faults if keys)
-    if reshaped:
-        listed += f" {tuple(found[reshaped[0]])} instead of {tuple(wanted[reshaped[0]])}"
-    nearest = _nearest(found)
-    hint = f"; it looks like one of encoder {nearest!r}" if name and nearest != name else ""
-    raise WeightsError(f"{path} does not fit the encoder {name or nearest!r}, of its entries {listed}{hint}")
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(quoted(key).strip(QUOTES) for key in keys[:2]) + (", …" if len(keys) > 2 else "")
+def _shapes(entries: Mapping[str, torch.Tensor]) -> set[tuple[str, torch.Size]]:
+    return {(name, values.shape) for name, values in entries.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import torch
 from emow2v.network import SCORES
 from novaspeech.arrays import FloatArray
 from novaspeech.audio.windows import WindowBatch
-from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
+from novaspeech.errors import ModelError, WeightsError, first_line
 from novaspeech.hooks import Log
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
@@ -65,22 +63,14 @@ class WindowsEncoder(Encoder):
 
     Raises:
         WeightsError: the file is another model.
-        OptionError: onnxruntime cannot do what the options ask for.
+        OptionError: CUDA is asked for, and does not start.
     """
 
     def __init__(self, file: Path, compute: Compute) -> None:
         self._file, self._graph = file, OnnxGraph(file, compute)
-        about = self._about()
-        self._precision = about.get("precision", "its own precision")
-        if compute.asked[1] == "float32" and self._precision == "int8":
-            raise OptionError(f"option 'precision' is 'float32', but {file} is {self._precision}; leave it at auto")
         width, one_by_one = self._probe()
-        super().__init__(
-            sampling_rate=about.get("sampling_rate", SAMPLING_RATE),
-            min_length=about.get("min_length", MIN_LENGTH),
-            dimensions={"embedding": width} | dict.fromkeys(SCORES, 1),
-            compute=compute,
-        )
+        dimensions = {"embedding": width} | dict.fromkeys(SCORES, 1)
+        super().__init__(sampling_rate=SAMPLING_RATE, min_length=MIN_LENGTH, dimensions=dimensions, compute=compute)
         if one_by_one:
             self.max_batch = 1
 
@@ -93,19 +83,10 @@ class WindowsEncoder(Encoder):
         return outputs
 
     def __str__(self) -> str:
-        return f"onnxruntime's {self._graph.provider} ({self._file}, {self._precision})"
+        return f"onnxruntime's {self._graph.provider} ({self._file})"
 
     def _run(self, windows: FloatArray, wanted: Sequence[str]) -> list[FloatArray]:
         return self._graph.run({INPUT: windows}, wanted)
-
-    def _about(self) -> dict[str, Any]:
-        """Metadata that `novaspeech export` once wrote into files of this form; {} for files from elsewhere."""
-        text = self._graph.session.get_modelmeta().custom_metadata_map.get("novaspeech", "{}")
-        with contextlib.suppress(ValueError):
-            about = json.loads(text)
-            if isinstance(about, dict):
-                return about
-        return {}
 
     def _probe(self) -> tuple[int, bool]:
         """Dimension of the embeddings, and whether windows must go one by one, both found with noise.

@@ -8,12 +8,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.models import weights
+from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
 from novaspeech.module.backend_options import FrameOptions
 from novaspeech.module.options import option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
-from w2v_bert_2.encoder import W2VBert2Encoder
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,10 @@ class W2VBert2(SpeechProcessor):
     options: W2VBert2Options
     outputs = (Output("embeddings", aliases=("embedding",)),)
 
-    def load_encoder(self) -> W2VBert2Encoder:
+    def load_encoder(self) -> FrameEncoder:
+        """Mean over time of the last hidden states."""
         options = self.options
         compute = options.compute  # options that it refuses need no download
         folder = weights.model_folder(options.model, ["wav2vec2-bert"], self.log, options.exported)
-        return W2VBert2Encoder(folder, compute)
+        model = load_wav2vec2_bert(folder, compute)
+        return FrameEncoder(model, {"embeddings": model.width}, compute)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from novaspeech.arrays import BoolArray, FloatArray
+from novaspeech.arrays import FloatArray
 from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.inference.engine import Inference
@@ -20,31 +20,6 @@ from wav2vec2_kws.hits import Detector, Hit, best_hits, strongest
 from wav2vec2_kws.words import WordDecoder
 
 MANY = 20_000  # hits after which weaker ones are dropped before the end, for models that find keywords everywhere
-
-
-@dataclass
-class Scan:
-    """Everything that one pass found in a recording.
-
-    Attributes:
-        evidence: (count,) best score of a keyword at each window's frame.
-        usable: (count,) True for windows of usable audio.
-        pooled: (count, D) mean hidden states of each window, if they were asked for; zeros where none is usable.
-        keywords: found keywords in the order of time, without overlap.
-        words: recognised words, if they were asked for.
-    """
-
-    evidence: FloatArray
-    usable: BoolArray
-    pooled: FloatArray | None
-    keywords: list[Segment] = field(default_factory=list)
-    words: list[Segment] = field(default_factory=list)
-
-    def take(self, windows: Pooled) -> None:
-        """Fills in windows that have all their frames."""
-        self.usable[windows.rows] = windows.usable
-        if self.pooled is not None:
-            self.pooled[windows.rows] = windows.values.numpy()
 
 
 def scan(
@@ -61,7 +36,7 @@ def scan(
     """Goes over a recording's frames once.
 
     Args:
-        grid: windows of `evidence` and `pooled`.
+        grid: windows of the evidence and of the means.
         inference: runs a `KeywordEncoder`.
         detectors: find keywords.
         threshold: lowest score of a hit that is kept.
@@ -71,32 +46,41 @@ def scan(
     """
     encoder = inference.encoder
     assert isinstance(encoder, KeywordEncoder)
-    timeline = Timeline(grid, encoder)
-    end, pool = timeline.frame_of(end_ms), FramePool(recording, grid, encoder)
+    pool = FramePool(recording, grid, encoder)
     means = np.zeros((grid.count, encoder.dimensions["embeddings"]), np.float32) if pooled else None
-    result = Scan(timeline.values, np.zeros(grid.count, bool), means)
-    found = _Found(detectors, [WordDecoder(encoder.vocabulary)] if words else [], timeline, threshold)
+    timeline, decoders = Timeline(grid, encoder), [WordDecoder(encoder.vocabulary)] if words else []
+    found, end = Scan(timeline, detectors, decoders, threshold, means), timeline.frame_of(end_ms)
     for block in inference.frames(recording, sorted(found.names | ({HIDDEN} if pooled else set()))):
         # Hidden states that only a detector reads need no means.
         for windows in pool.add(block if pooled else replace(block, values={})):
-            result.take(windows)
+            found.take(windows)
         found.add(block, end)
         if block.end >= max(end, pool.end):
             break
         inference.progress(timeline.window_of(block.end), grid.count)
     inference.progress(grid.count, grid.count)
-    result.keywords, result.words = found.segments()
-    return result
+    return found
 
 
-class _Found:
-    """Words, and hits from a threshold on; of hits with the same name and frames the best is kept."""
+class Scan:
+    """Everything that one pass finds in a recording: of hits with the same name and frames the best is kept.
+
+    Attributes:
+        timeline: frames in milliseconds; its `values` are (count,) best score of a keyword at each window's frame.
+        usable: (count,) True for windows of usable audio.
+        pooled: (count, D) mean hidden states of each window, if they were asked for; zeros where none is usable.
+    """
 
     def __init__(
-        self, detectors: Sequence[Detector], decoders: Sequence[WordDecoder], timeline: Timeline, threshold: float
+        self,
+        timeline: Timeline,
+        detectors: Sequence[Detector],
+        decoders: Sequence[WordDecoder],
+        threshold: float,
+        pooled: FloatArray | None,
     ) -> None:
-        self._detectors, self._decoders = detectors, decoders
-        self._timeline, self._threshold = timeline, threshold
+        self.timeline, self.usable, self.pooled = timeline, np.zeros(len(timeline.values), bool), pooled
+        self._detectors, self._decoders, self._threshold = detectors, decoders, threshold
         self._words: list[Hit] = []
         self._hits: dict[tuple[str, int, int], Hit] = {}
         self._many = MANY
@@ -106,29 +90,36 @@ class _Found:
         """Names of the encoder's outputs that are needed."""
         return {reader.reads for reader in (*self._detectors, *self._decoders)}
 
+    @property
+    def keywords(self) -> list[Segment]:
+        """Found keywords in the order of time, without overlap."""
+        return [self.timeline.segment(hit) for hit in best_hits(self._hits.values())]
+
+    @property
+    def words(self) -> list[Segment]:
+        """Recognised words, if they were asked for."""
+        return [self.timeline.segment(word) for word in self._words]
+
+    def take(self, windows: Pooled) -> None:
+        """Fills in windows that have all their frames."""
+        self.usable[windows.rows] = windows.usable
+        if self.pooled is not None:
+            self.pooled[windows.rows] = windows.values.numpy()
+
     def add(self, block: FrameBlock, end: int) -> None:
         """Takes the recording's next frames that lie before frame `end`."""
         if block.first >= end:
             return
         block = block.until(end)
         for hit in itertools.chain.from_iterable(detector.add(block) for detector in self._detectors):
-            self._timeline.mark(hit)
-            if hit.score >= self._threshold:
-                self._add(hit)
+            self.timeline.mark(hit)
+            key = (hit.name, hit.start, hit.end)
+            if hit.score >= self._threshold and (key not in self._hits or self._hits[key].score < hit.score):
+                self._hits[key] = hit
+            if len(self._hits) > self._many:
+                self._hits = {(kept.name, kept.start, kept.end): kept for kept in strongest(self._hits.values())}
+                self._many = max(MANY, 2 * len(self._hits))
         self._words += itertools.chain.from_iterable(decoder.add(block) for decoder in self._decoders)
-
-    def segments(self) -> tuple[list[Segment], list[Segment]]:
-        """The keywords, without overlap, and the words."""
-        segment = self._timeline.segment
-        return [segment(hit) for hit in best_hits(self._hits.values())], [segment(word) for word in self._words]
-
-    def _add(self, hit: Hit) -> None:
-        key = (hit.name, hit.start, hit.end)
-        if key not in self._hits or self._hits[key].score < hit.score:
-            self._hits[key] = hit
-        if len(self._hits) > self._many:
-            self._hits = {(kept.name, kept.start, kept.end): kept for kept in strongest(self._hits.values())}
-            self._many = max(MANY, 2 * len(self._hits))
 
 
 class Timeline:

@@ -19,7 +19,7 @@ from novaspeech.module.session import Results, Session
 from wav2vec2_kws.align.aligner import Aligner
 from wav2vec2_kws.align.transcript import read_transcript, words_of
 from wav2vec2_kws.encoder import PUBLISHED, KeywordEncoder
-from wav2vec2_kws.scan import Timeline, scan
+from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search.classifier import load_classifier
 from wav2vec2_kws.search.methods import THRESHOLD, Search, by_classifier, by_example, by_spelling, split_keywords
 
@@ -104,14 +104,15 @@ class Wav2Vec2KWS(SpeechProcessor):
             pooled="embeddings" in asked,
             end_ms=session.end_ms,
         )
-        results: Results = {"keywords": found.keywords, "words": found.words}
-        results["score"] = Windows(found.evidence[:, None], found.usable)
+        keywords = found.keywords
+        results: Results = {"keywords": keywords, "words": found.words}
+        results["score"] = Windows(found.timeline.values[:, None], found.usable)
         if found.pooled is not None:
             results["embeddings"] = Windows(found.pooled, found.usable)
         if search:
-            session.log(f"{len(found.keywords)} places with a keyword")
+            session.log(f"{len(keywords)} places with a keyword")
         if aligner:
-            results["alignment"] = list(map(Timeline(session.grid, self.encoder).segment, aligner.finish()))
+            results["alignment"] = list(map(found.timeline.segment, aligner.finish()))
         return results
 
     def _aligner(self, session: Session) -> Aligner:

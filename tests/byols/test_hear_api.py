@@ -213,8 +213,8 @@ def test_checkpoints_that_are_none(tmp_path: Path, checkpoints: dict[str, Path])
 
 def test_checkpoints_that_do_not_fit_say_how(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
     message = (
-        r"does not fit the encoder 'cvt', of its entries 78 missing: layers\.0\.0\.bias, layers\.0\.0\.weight, …; "
-        r"25 too many: fc\.0\.bias, fc\.0\.weight, …; it looks like one of encoder 'default'"
+        r"does not fit the encoder 'cvt'; it looks like one of encoder 'default': Error\(s\) in loading "
+        r"state_dict for CvT: Missing key\(s\) in state_dict: .*\"layers\.0\.0\.weight\", .*…$"
     )
     with pytest.raises(WeightsError, match=message):
         byols.load_model(checkpoints["default"], "cvt")
@@ -223,8 +223,8 @@ def test_checkpoints_that_do_not_fit_say_how(tmp_path: Path, checkpoints: dict[s
     del entries["fc.0.bias"]
     torch.save(entries, tmp_path / "narrow.pth")
     message = (
-        r"encoder 'default', of its entries 1 missing: fc\.0\.bias; 1 of another shape: fc\.0\.weight \(512, 512\) "
-        r"instead of \(2048, 512\)$"
+        r"encoder 'default': Error\(s\) in loading state_dict for AudioNTT: Missing key\(s\) in state_dict: "
+        r"\"fc\.0\.bias\"\. size mismatch for fc\.0\.weight: .*\[512, 512\].*\[2048, 512\]\)\.$"
     )
     with pytest.raises(WeightsError, match=message):
         byols.load_model(tmp_path / "narrow.pth")

@@ -13,12 +13,12 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Ve
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
-from novaspeech.models.compute import Compute
+from novaspeech.models.compute import CPU_FLOAT32, Compute
 from novaspeech.models.fast.conformer import ConvolutionModule
 from novaspeech.models.fast.relative_key import gather_positions
+from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
 from tests.conftest import Job
 from tests.references import assert_close, cut_windows, decoded, pooled
-from w2v_bert_2.encoder import W2VBert2Encoder
 
 Run = Callable[..., Job]
 Speech = Callable[..., Path]
@@ -121,7 +121,7 @@ def test_models_whose_parts_do_not_fit(
     stated = json.loads((folder / "preprocessor_config.json").read_text())
     (folder / "preprocessor_config.json").write_text(json.dumps(stated | extractor))
     with pytest.raises(WeightsError, match=message):
-        W2VBert2Encoder(folder)
+        load_wav2vec2_bert(folder, CPU_FLOAT32)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
