@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
-import shutil
-import tempfile
-import time
 import zipfile
 import zlib
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-import pooch
-
 from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models.hub import LARGEST_GB, asset_cache, gigabytes
+from novaspeech.saving import hidden_folder, sweep
 
 BLOCK = 1 << 20  # bytes that are read at once
 TIMEOUT = 60  # seconds without an answer, or without data
 LARGEST = LARGEST_GB * 10**9  # bytes of a file, and of what an archive holds
-STALE = 24 * 3600  # seconds after which the leftovers of a killed job are nobody's
 
 _ZENODO = re.compile(r"/records?/(\d+)/files/([^/?]+)")
-_GOT = re.compile(r"but got ([0-9a-f]+)")  # what pooch says of a hash that does not match
-pooch.get_logger().setLevel("WARNING")  # what is fetched is said to `log`
 _LOOPBACK = ("127.0.0.1", "localhost")
 # Errors of network, JSON and zip when something is not as it should be.
 _FAILURES = (OSError, HTTPException, ValueError, TypeError, LookupError, zipfile.BadZipFile, zlib.error, RuntimeError)
@@ -53,10 +44,7 @@ def fetch(uri: Any, log: Log = print) -> Path:
             behind then.
     """
     target, url = place_of(uri), str(uri.uri_url)
-    for leftover in target.parent.glob("partial-*"):  # of jobs that were killed, though another one got the file
-        with contextlib.suppress(OSError):  # which somebody else takes away just now
-            if leftover.stat().st_mtime < time.time() - STALE:
-                shutil.rmtree(leftover, ignore_errors=True)
+    sweep(target.parent)  # of jobs that were killed, though another one got the file
     if not target.exists():
         try:
             _fetch_into(target, url, str(uri.uri_hash or ""), bool(uri.uri_tar), log)
@@ -84,19 +72,16 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
     if constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
     algorithm, digits = _expected_hash(url, stated)
-    known, check = (None, partial(_check_git_id, digits)) if algorithm == "git" else (f"{algorithm}:{digits}", None)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
-        try:
-            file = Path(pooch.retrieve(url, known, "file", temporary, check, partial(_download, log)))
-        except ValueError as error:
-            found = _GOT.search(str(error))
-            if found is None:
-                raise
+    with hidden_folder(target.parent) as temporary:
+        file = temporary / "file"
+        _download(url, file, lambda size: log(f"fetching {url} ({size}) into {target.parent}"))
+        found = _digest(file, algorithm)
+        if found != digits:
             raise WeightsError(
-                f"{url} has the {'git id' if algorithm == 'git' else algorithm} {found[1]}, {digits} is expected: "
-                f"damaged on its way, or not the published file; it was not opened and is deleted; try again"
-            ) from None
+                f"{url} has the {'git id' if algorithm == 'git' else algorithm} {found}, {digits} is expected: damaged "
+                f"on its way, or not the published file; it was not opened and is deleted; try again"
+            )
         if archive:
             file = _unpacked(file, url)
         try:
@@ -106,12 +91,11 @@ def _fetch_into(target: Path, url: str, stated: str, archive: bool, log: Log) ->
                 raise
 
 
-def _download(log: Log, url: str, file: str, _: object) -> None:
-    """A downloader of pooch's, within the limits."""
-    with _open(url) as answer, Path(file).open("wb") as out:
+def _download(url: str, file: Path, log: Log) -> None:
+    """Writes what a server sends, within the limits; `log` takes the size that it states."""
+    with _open(url) as answer, file.open("wb") as out:
         size = int(answer.headers.get("Content-Length", 0))
-        said = gigabytes(size) if size else "of a size that the server does not state"
-        log(f"fetching {url} ({said}) into {Path(file).parents[1]}")
+        log(gigabytes(size) if size else "of a size that the server does not state")
         while max(size, out.tell()) <= LARGEST:
             block = answer.read(BLOCK)
             if not block:
@@ -121,13 +105,15 @@ def _download(log: Log, url: str, file: str, _: object) -> None:
     raise ValueError(f"it has {gigabytes(size)}, more than the {LARGEST_GB} GB that are fetched")
 
 
-def _check_git_id(digits: str, name: str, action: str, _: object) -> str:
-    """A processor of pooch's: raises ValueError, in pooch's words, unless git gives a file this id."""
-    content = Path(name).read_bytes()
-    found = hashlib.sha1(f"blob {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()
-    if found != digits:
-        raise ValueError(f"expected {digits} but got {found}")
-    return name
+def _digest(file: Path, algorithm: str) -> str:
+    """Hexadecimal digits of a file's hash; git puts the size before the content."""
+    digest = hashlib.new("sha1" if algorithm == "git" else algorithm, usedforsecurity=False)
+    if algorithm == "git":
+        digest.update(f"blob {file.stat().st_size}\0".encode())
+    with file.open("rb") as content:
+        while block := content.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _open(url: str) -> Any:

@@ -163,11 +163,11 @@ def test_leftovers_of_a_killed_job_go(site: str, cache: Path, fetched: bool) -> 
     file = fetch(uri)
     if not fetched:
         file.unlink()
-    for name, age in (("partial-old", 2), ("partial-new", 0)):
+    for name, age in ((".novaspeech-old", 2), (".novaspeech-new", 0)):
         (file.parent / name).mkdir()
         os.utime(file.parent / name, (time.time() - age * 24 * 3600,) * 2)
     fetch(uri)
-    assert sorted(path.name for path in file.parent.iterdir()) == ["a.bin", "partial-new"]
+    assert sorted(path.name for path in file.parent.iterdir()) == [".novaspeech-new", "a.bin"]
 
 
 def test_offline_asks_nothing(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
