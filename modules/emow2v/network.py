@@ -49,7 +49,7 @@ class EmotionModel(Wav2Vec2PreTrainedModel):  # type: ignore[misc]
 
 def load_emotion_model(folder: Path, compute: Compute = CPU_FLOAT32) -> Any:
     """The model in a folder; WeightsError if it has no emotion head, other labels, or parts that do not fit."""
-    config: Any = weights.load_config(Wav2Vec2Config, folder)
+    config: Any = weights.from_json(Wav2Vec2Config, folder / "config.json")
     labels = [config.id2label[index] for index in sorted(config.id2label)]
     if labels != list(SCORES):
         raise WeightsError(

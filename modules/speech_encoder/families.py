@@ -94,6 +94,6 @@ FAMILIES: dict[str, tuple[type, Callable[[type, Any, Path, Compute], FrameModel]
 
 def load_family(folder: Path, compute: Compute) -> FrameModel:
     """The model in a folder, on its device; WeightsError if the folder cannot be used."""
-    config: Any = weights.load_config(transformers.AutoConfig, folder)
+    config: Any = weights.from_json(transformers.AutoConfig, folder / "config.json")
     network_class, load = FAMILIES[config.model_type]
     return load(network_class, config, folder, compute)

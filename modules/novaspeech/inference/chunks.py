@@ -69,10 +69,11 @@ class ChunkReader:
         """
         for part, chunks, within in spans:
             assert part.usable is not None
-            last, (first, after) = not part.alone, (index - part.first for index in (chunks.start, chunks.stop))
+            last = not part.alone
             # A recording begins and ends with the chunks that have no neighbour there.
             begin, end = self._context if chunks.start else 0, None if last else self._context + self._step
-            usable = part.usable[first * self._step + begin : None if last else after * self._step + self._context]
+            first, after = (self._step * (index - part.first) for index in (chunks.start, chunks.stop))  # in frames
+            usable = part.usable[first + begin : None if last else after + self._context]
             values = {}
             for name, frames in outputs.items():
                 earliest, *others = frames[within]

@@ -28,7 +28,7 @@ def load_wav2vec2(model_class: type, folder: Path, compute: Compute, may_miss: t
     Raises:
         WeightsError: the folder cannot be used, or holds a model with an adapter, whose frames differ.
     """
-    config: Any = weights.load_config(Wav2Vec2Config, folder)
+    config: Any = weights.from_json(Wav2Vec2Config, folder / "config.json")
     refuse_adapter(config, folder)
     if compute.providers:
         return load_kept(model_class, config, folder, "wav2vec2", may_miss)

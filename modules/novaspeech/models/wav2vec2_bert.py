@@ -21,7 +21,7 @@ from novaspeech.models.wav2vec2 import refuse_adapter
 def load_wav2vec2_bert(folder: Path, compute: Compute) -> FrameModel:
     """A w2v-BERT 2.0 from a folder by `save_pretrained` or by `novaspeech export`; WeightsError if it is none."""
     extractor = weights.load_extractor(SeamlessM4TFeatureExtractor, folder)
-    config: Any = weights.load_config(Wav2Vec2BertConfig, folder)
+    config: Any = weights.from_json(Wav2Vec2BertConfig, folder / "config.json")
     refuse_adapter(config, folder)
     runs: Network = OnnxNetwork(folder, compute) if compute.providers else _in_torch(folder, compute)
     return FrameModel(FilterBanks(extractor, compute.device), runs, int(config.hidden_size), folder)

@@ -54,11 +54,6 @@ def local_path(model: str) -> Path:
     return Path(os.path.expanduser(model))  # noqa: PTH111 (Path.expanduser raises for users who do not exist)
 
 
-def load_config(config_class: Any, folder: Path) -> Any:
-    """A transformers configuration from a model's folder; WeightsError if transformers cannot use it."""
-    return from_json(config_class, folder / "config.json")
-
-
 def own_number(config: Any, folder: Path, name: str, usual: float, bounds: tuple[float, float], meaning: str) -> float:
     """A number that a model may state for itself in its config.json.
 
