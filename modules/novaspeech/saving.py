@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from novaspeech.errors import SavingError
@@ -100,7 +101,7 @@ def whole(file: Path) -> Iterator[Path]:
 @contextmanager
 def hidden_folder(folder: Path) -> Iterator[Path]:
     """A hidden folder in another one, there until the end of the `with` block."""
-    sweep(folder)
+    _sweep(folder, int(time.time() // _ABANDONED_S))
     with tempfile.TemporaryDirectory(dir=folder, prefix=_PREFIX, ignore_cleanup_errors=True) as hidden:
         yield Path(hidden)
 
@@ -153,7 +154,8 @@ def flush(file: Path) -> None:
                 raise
 
 
-def sweep(folder: Path) -> None:
+@lru_cache  # once a day: a folder of a million files is not searched for each of them
+def _sweep(folder: Path, day: int) -> None:
     """Removes the hidden folders that writers left who were killed long ago."""
     for left in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,8 +59,9 @@ def _run(given: argparse.Namespace) -> int:
         novaspeech run emow2v s3://bucket/talks --out s3://bucket/results --engine ray
     """
     from novaspeech.corpus.driver import Driver
-    from novaspeech.corpus.report import write_lines
+    from novaspeech.corpus.report import as_lines
     from novaspeech.corpus.rows import part_of, read_rows
+    from novaspeech.corpus.store import Store
     from novaspeech.terminal.bar import Bar
 
     bar, plan = Bar(quiet=given.quiet, verbose=given.verbose), plan_of(given)
@@ -69,19 +69,18 @@ def _run(given: argparse.Namespace) -> int:
     rows = read_rows(given.entries, bar.log, beside=not plan.out)
     plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
     rows = part_of(rows, given.shard) if given.shard else rows
-    how = {"anew": given.anew, "retry_failed": given.retry_failed, "shard": given.shard}
-    with closing(Driver(rows, plan, bar, **how)) as driver:
-        if plan.many or driver.skipped or given.dry_run:
-            bar.log(f"{len(rows)} recordings, {driver.skipped} of them ended before, {len(driver.todo)} to do")
-        if given.dry_run:
-            return 0
-        try:
-            stopped = driver.run(_engine(given))
-        finally:
-            bar.close()
-            report = driver.report()
-            if given.report:
-                write_lines(report, given.report)
+    driver = Driver(rows, plan, bar, anew=given.anew, retry_failed=given.retry_failed, shard=given.shard)
+    if plan.many or driver.skipped or given.dry_run:
+        bar.log(f"{len(rows)} recordings, {driver.skipped} of them ended before, {len(driver.todo)} to do")
+    if given.dry_run:
+        return 0
+    try:
+        stopped = driver.run(_engine(given))
+    finally:
+        bar.close()
+        report = driver.report()
+        if given.report:
+            Store("").write(str(given.report), as_lines(report))
     return _told(report, stopped=stopped, quiet=given.quiet)
 
 

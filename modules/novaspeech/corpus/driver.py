@@ -8,33 +8,21 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from novaspeech.audio.recording import Recording
 from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.record import Ended, Record
-from novaspeech.corpus.report import Counted, as_lines
+from novaspeech.corpus.report import Counted, Events, as_lines
 from novaspeech.corpus.rows import Row
-from novaspeech.corpus.store import is_url
-from novaspeech.corpus.worker import Events
+from novaspeech.corpus.store import Store, is_url, sweep
 from novaspeech.errors import ModelError, RecordingError, RequestError, first_line
 
 _STATUS_EVERY_S = 5.0
 _AT_ONCE = 16  # reads of small files
 _FAULTS = 3  # recordings in a row that come to no end by no fault of their own: then it is the machine's
 
-# Has rows done, and gives what became of each, in any order; of those that are tried again, each time.
+# Has rows done, and gives what became of each, in any order; of those that are tried again it may give it each time.
 Engine = Callable[[Sequence[Row], Plan, Events], Generator[Ended, None, None]]
-
-
-class Watcher(Events, Protocol):
-    """Who is told all."""
-
-    def began(self, counted: Counted) -> None:
-        """The work begins."""
-
-    def ended(self, ended: Ended) -> None:
-        """A recording has ended."""
 
 
 class Driver:
@@ -42,6 +30,7 @@ class Driver:
 
     Args:
         plan: checked.
+        counted: is told of all that happens.
         anew: makes also what is there already.
         retry_failed: does again what failed before.
         shard: "I/N" if `rows` are one part of N.
@@ -58,16 +47,16 @@ class Driver:
         self,
         rows: Sequence[Row],
         plan: Plan,
-        watcher: Watcher,
+        counted: Counted,
         *,
         anew: bool = False,
         retry_failed: bool = False,
         shard: str = "",
     ) -> None:
-        self._rows, self._plan, self._watcher, self._anew, self._shard = rows, plan, watcher, anew, shard
-        self._store = plan.store()
-        if plan.many:
-            plan.check(self._store, anew=anew)
+        self._rows, self._plan, self._counted, self._anew, self._shard = rows, plan, counted, anew, shard
+        self._store = Store(plan.out)
+        if plan.many and not anew:
+            plan.check(self._store)
         self._known: dict[str, Ended] = {}
         self._forgotten: list[Row] = []
         for record, ended in self._looked_up(rows):
@@ -88,26 +77,28 @@ class Driver:
             ModelError: several recordings in a row came to no end by no fault of their own.
         """
         if self._plan.many:
-            self._plan.check(self._store, claims=True, anew=self._anew)
+            self._plan.claim(self._store, anew=self._anew)
         for row in self._forgotten:
             Record(row, self._plan, self._store).forget(results=self._anew)
-        counted = Counted(self.todo, self.skipped)
-        self._watcher.began(counted)
+        self._counted.began(self.todo, self.skipped)
+        sweep()
         try:
             with _stopped_by_signals():
-                self._sweep(counted, "running")
+                self._write_status("running")
                 possible = [row for row in self.todo if self._is_possible(row)]
                 if possible:
-                    with closing(engine(possible, self._plan, self._watcher)) as ended:
-                        self._follow(ended, counted)
+                    with closing(engine(possible, self._plan, self._counted)) as ended:
+                        self._follow(ended)
         except KeyboardInterrupt:
             return True
         finally:
             for record, _ in self._looked_up([row for row in self.todo if not self._is_settled(row)]):
-                record.take_back()
-                if not self._plan.many:
+                if self._plan.many:
+                    record.take_back()
+                else:
                     record.forget()
-            self._sweep(counted, "ended" if len(counted.told) == len(self.todo) else "stopped")
+            sweep()
+            self._write_status("ended" if len(self._counted.told) == len(self.todo) else "stopped")
         return False
 
     def report(self) -> list[Ended]:
@@ -118,10 +109,6 @@ class Driver:
         if self._plan.many:
             self._store.write(self._name("report", "jsonl"), as_lines(report))
         return report
-
-    def close(self) -> None:
-        """Removes what is on its way."""
-        self._store.close()
 
     def _looked_up(self, rows: Sequence[Row]) -> Iterator[tuple[Record, Ended | None]]:
         """Records of recordings, and what became of those that have ended."""
@@ -141,11 +128,6 @@ class Driver:
         known = self._known.get(row.id)
         return known is not None and (known.status == "done" or self._plan.many)
 
-    def _sweep(self, counted: Counted, state: str) -> None:
-        """Removes what killed processes left on its way, and says how far it is."""
-        self._store.sweep()
-        self._write_status(counted, state)
-
     def _is_possible(self, row: Row) -> bool:
         """Says what cannot be done before the model is loaded; never written down, since somebody may mend it."""
         try:
@@ -157,14 +139,14 @@ class Driver:
             return False
         return True
 
-    def _follow(self, ended: Iterator[Ended], counted: Counted) -> None:
+    def _follow(self, ended: Iterator[Ended]) -> None:
         faults: set[str] = set()
         told = time.monotonic()
         for one in ended:
             self._tell(one)
             if time.monotonic() - told >= _STATUS_EVERY_S:
                 told = time.monotonic()
-                self._write_status(counted, "running")
+                self._write_status("running")
             faults = faults | {one.id} if one.again else set()
             if len(faults) == _FAULTS:
                 raise ModelError(
@@ -174,11 +156,11 @@ class Driver:
 
     def _tell(self, ended: Ended) -> None:
         self._known[ended.id] = ended
-        self._watcher.ended(ended)
+        self._counted.ended(ended)
 
-    def _write_status(self, counted: Counted, state: str) -> None:
+    def _write_status(self, state: str) -> None:
         if self._plan.many:
-            self._store.write(self._name("status", "json"), counted.status(state))
+            self._store.write(self._name("status", "json"), self._counted.status(state))
 
     def _name(self, what: str, ending: str) -> str:
         part = f".{self._shard.replace('/', '-of-')}" if self._shard else ""
@@ -188,11 +170,7 @@ class Driver:
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
     """Makes SIGTERM, which schedulers send before SIGKILL, do what Ctrl-C does, inside."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,27 +21,34 @@ from novaspeech.module.catalogue import published_is_here
 from novaspeech.module.options import Options
 
 
-def settled(parsed: Options, given: Mapping[str, str], *, pin: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """The given options, and what stands for the files that they name at URLs.
-
-    Args:
-        pin: whether a model of the Hub is named with the commit that it has now, so that all machines have the same.
-
-    Returns:
-        the options, and URL → digits that change when what lies there does.
+def settled(parsed: Options, given: Mapping[str, str]) -> dict[str, str]:
+    """The given options with a model of the Hub named by its commit of now, so that all machines have the same.
 
     Raises:
-        WeightsError: a model cannot be had.
+        WeightsError: there is no such model, or the Hub cannot be asked.
     """
-    options, stamps = dict(given), {}
-    pin = pin and not getattr(parsed, "exported", False)  # an export has a place of its own
-    for name, field in parsed.fields().items():
-        value = str(getattr(parsed, name))
-        if field.metadata["file"] and is_url(value):
-            stamps[value] = _listing(value)[0]
-        elif name == "model" and pin and HUB_ID.fullmatch(value) and not Path(value).expanduser().exists():
-            options[name] = pinned(value)
-    return options, stamps
+    model = str(getattr(parsed, "model", ""))
+    exported = getattr(parsed, "exported", False)  # an export is a folder
+    if exported or not HUB_ID.fullmatch(model) or Path(model).expanduser().exists():
+        return dict(given)
+    return {**given, "model": pinned(model)}
+
+
+def stamp(place: str) -> str:
+    """Identity of a file or folder, here or at a URL, whatever has its name later; "" if there is none.
+
+    Raises:
+        WeightsError: what is at a URL cannot be had.
+    """
+    if is_url(place):
+        return _listing(place)[0]
+    with suppress(OSError, RuntimeError):  # a text that is no path
+        path = Path(place).expanduser()
+        if path.is_file() or path.is_dir():
+            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+            stats = [(file.name, file.stat().st_size, int(file.stat().st_mtime)) for file in files]
+            return hashlib.blake2b(json.dumps(stats).encode(), digest_size=8).hexdigest()
+    return ""
 
 
 def at_hand(parsed: Options, given: Mapping[str, str]) -> dict[str, str]:

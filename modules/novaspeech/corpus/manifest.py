@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
+import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import fsspec
 
@@ -20,19 +20,12 @@ MANIFESTS = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet")
 _PLACES = ("audio_filepath", "file_name", "file", "path")
 
 
-class Listed(NamedTuple):
-    """A row of a manifest: its id, or the place below the folder that all share; its place; its seconds, or 0."""
-
-    id: str
-    place: str
-    seconds: float
-
-
-def listed_in(manifest: str) -> Iterator[Listed]:
-    """The recordings of a manifest, a file here or at a URL. Relative paths begin at its folder.
+def listed_in(manifest: str) -> Iterator[tuple[str, str, float]]:
+    """Id, place and seconds of each recording of a manifest, a file here or at a URL.
 
     It is JSON lines of NeMo (`audio_filepath`) or lhotse (`sources`), CSV or Parquet with a column `file_name`, `file`
-    (audformat's tables) or `path`. `id` and `duration` are taken where they are there.
+    (audformat's tables) or `path`. Relative paths begin at its folder. `id` and `duration` are taken where they are
+    there; else the id is the path below the folder that all share, and the seconds are 0.
 
     Raises:
         RequestError: it cannot be read, lists nothing, or a row names no recording.
@@ -41,9 +34,8 @@ def listed_in(manifest: str) -> Iterator[Listed]:
     found = [_of_row(number, row, manifest) for number, row in enumerate(_rows_of(manifest), 1)]
     if not found:
         raise RequestError(f"{manifest} lists no recordings")
-    absolute = {one.place for one in found if is_url(one.place) or Path(one.place).is_absolute()}
-    folders = zip(*(_parts(place)[:-1] for place in absolute), strict=False)
-    shared = sum(1 for _ in itertools.takewhile(lambda names: len(set(names)) == 1, folders))
+    absolute = {place for _, place, _ in found if is_url(place) or Path(place).is_absolute()}
+    shared = len(os.path.commonprefix([_parts(place)[:-1] for place in absolute]))  # noqa: RUF071 - of lists
     for given, place, seconds in found:
         parts = _parts(place)[shared if place in absolute else 0 :]
         if is_url(place):
@@ -52,10 +44,10 @@ def listed_in(manifest: str) -> Iterator[Listed]:
             whole = posixpath.join(posixpath.dirname(manifest), place)
         else:
             whole = str(Path(manifest).expanduser().absolute().parent / Path(place).expanduser())
-        yield Listed(given or posixpath.splitext("/".join(parts))[0], whole, seconds)
+        yield given or posixpath.splitext("/".join(parts))[0], whole, seconds
 
 
-def _of_row(number: int, row: Mapping[str, Any], manifest: str) -> Listed:
+def _of_row(number: int, row: Mapping[str, Any], manifest: str) -> tuple[str, str, float]:
     """The values of a row, with "" and 0 where it says nothing."""
     sources = row.get("sources")
     found = next((row[key] for key in _PLACES if row.get(key)), None)
@@ -71,7 +63,7 @@ def _of_row(number: int, row: Mapping[str, Any], manifest: str) -> Listed:
         seconds = float(row.get("duration") or 0)
     except (TypeError, ValueError):
         seconds = 0.0
-    return Listed(str(row.get("id") or "").strip(), found.strip(), seconds if 0 < seconds < float("inf") else 0.0)
+    return str(row.get("id") or "").strip(), found.strip(), seconds if 0 < seconds < float("inf") else 0.0
 
 
 def _rows_of(manifest: str) -> Iterator[Mapping[str, Any]]:

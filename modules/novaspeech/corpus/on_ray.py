@@ -1,7 +1,7 @@
 """Work on Ray: on this machine, or on the cluster that RAY_ADDRESS names.
 
-Only rows and what became of them pass through Ray. A worker is an actor with the model in memory; in place of one that
-dies another is started.
+Only rows and what became of them pass through Ray. A worker is an actor with the model in memory; one that dies is
+started again by Ray, wherever there is room, and does again what it had in hand.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ import getpass
 import logging
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from novaspeech.corpus.crew import Member, hand_out
 from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.processes import cores
 from novaspeech.corpus.record import Ended
+from novaspeech.corpus.report import Events
 from novaspeech.corpus.rows import Row
-from novaspeech.corpus.worker import Events, Silent, Worker
-from novaspeech.errors import ModelError, NovaspeechError, WeightsError, require
+from novaspeech.corpus.worker import Worker
+from novaspeech.errors import ModelError, NovaspeechError, WeightsError, first_line, require
 
 _PAUSE_S = 30.0  # before a process ends over a fault
 _LONGEST_PAUSE_S = 900.0
-_LOAD_DEATHS = 3  # of each worker
+_MOST_STARTS = 100  # of a worker: a recording ends three processes at the most, a model too large all of them
 
 
 def run_on_ray(
@@ -45,93 +47,87 @@ def run_on_ray(
     Raises:
         PackageError: Ray is missing.
         WeightsError: the model cannot be had.
+        ModelError: a worker died again and again.
     """
     with _connected() as ray:
         share, workers = _share_of_a_worker(plan, ray.cluster_resources(), workers_per_gpu)
         count = min(workers, len(rows))
         events.log(f"Ray: {count} workers on {len(ray.nodes())} machines")
-        actor = ray.remote(_Actor).options(**share)
-
-        def ready(crew: Sequence[_OnRay]) -> list[_OnRay]:
-            found, _ = ray.wait([one.answer for one in crew if one.answer is not None], timeout=1.0)
-            return [one for one in crew if one.answer in found]
-
-        def start(tells: bool) -> _OnRay:
-            return _OnRay(ray, actor.remote(plan, pause_s))
-
-        for ended in hand_out(rows, plan, events, start, ready, count, _LOAD_DEATHS * count):
-            if not ended.again:  # it is tried again until it is given up
-                yield ended
-
-
-class _OnRay(Member):
-    """A worker, as the driver sees it; `answer` is what it is to say next."""
-
-    def __init__(self, ray: Any, actor: Any) -> None:
-        super().__init__()
-        self._ray, self._actor = ray, actor
-        self.answer = actor.load.remote()
-
-    def give(self, rows: list[Row]) -> None:
-        self.rows, self.idle = list(rows), False
-        self.answer = self._actor.run.remote(rows)
-
-    def listen(self, events: Events) -> list[Ended]:
+        actor = ray.remote(_Actor).options(max_restarts=_MOST_STARTS, max_task_retries=-1, **share)
+        crew = [actor.remote(plan, pause_s) for _ in range(count)]
         try:
-            refused, ended = self._ray.get(self.answer)
-        except self._ray.exceptions.RayError:  # the next worker may do better
-            self.ended = "it was killed, or its machine was lost"
-            self.stop()  # it may only be out of reach
-            return []
+            yield from _handed_out(ray, crew, deque(plan.groups(rows)))
+        finally:
+            for one in crew:
+                ray.kill(one)
+
+
+def _handed_out(ray: Any, crew: Sequence[Any], waiting: deque[list[Row]]) -> Iterator[Ended]:
+    """The end of each recording. A worker without work makes room for one that Ray is to start again."""
+    left = sum(map(len, waiting))
+    calls: dict[Any, tuple[Any, list[Row]]] = {
+        worker.run.remote([]): (worker, []) for worker in crew
+    }  # loads the model
+    while left:
+        [answer], _ = ray.wait(list(calls))
+        worker, rows = calls.pop(answer)
+        try:
+            refused, ended = ray.get(answer)
+        except ray.exceptions.RayError as error:
+            said = f"a worker is lost ({first_line(error)}); mend that, and the same command goes on"
+            raise ModelError(said) from error
         if refused:
             raise WeightsError(f"a worker says: {refused}")
-        self.loaded, self.idle, self.rows, self.answer = True, True, [], None
-        found: list[Ended] = ended
-        return found
-
-    def stop(self) -> None:
-        self._ray.kill(self._actor)
-
-    def join(self) -> None:
-        pass  # Ray sees to it
+        known = {one.id: one for one in ended if not one.again}
+        yield from known.values()
+        left -= len(known)
+        waiting.extend([row] for row in rows if row.id not in known)
+        if waiting:
+            rows = waiting.popleft()
+            calls[worker.run.remote(rows)] = worker, rows
+        else:
+            ray.kill(worker)
 
 
 class _Actor:
     """A worker, as Ray calls it: it says why its model cannot be had, and what became of recordings."""
 
     def __init__(self, plan: Plan, pause_s: float) -> None:
-        self._worker, self._pause_s = Worker(plan, Silent()), pause_s
-
-    def load(self) -> tuple[str, list[Ended]]:
-        with self._ending():
-            try:
-                self._worker.load()
-            except NovaspeechError as error:
-                return str(error), []
-        return "", []
+        self._worker, self._pause_s, self._had_fault = Worker(plan, Events()), pause_s, False
 
     def run(self, rows: Sequence[Row]) -> tuple[str, list[Ended]]:
-        found = []
-        with self._ending():
-            for ended in self._worker.run(rows):
-                if ended.again:
-                    raise ModelError(f"{ended.reason}\n{ended.trace}")
-                found.append(ended)
-        _faults_file().unlink(missing_ok=True)
-        return "", found
-
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Ends the process after a pause if something is raised inside; Ray starts another in its place."""
+        """What is wrong with the model, and the end of each row, up to one over which this process had a fault."""
+        if self._had_fault:
+            self._end()
         try:
-            yield
+            return self._run(rows)
         except Exception:  # noqa: BLE001 - whatever it is, another process may do better
             traceback.print_exc()
-            file = _faults_file()
-            before = len(file.read_bytes()) if file.exists() else 0
-            file.write_bytes(bytes(before + 1))
-            time.sleep(min(_LONGEST_PAUSE_S, self._pause_s * 2**before))
-            os._exit(1)
+            self._end()
+
+    def _run(self, rows: Sequence[Row]) -> tuple[str, list[Ended]]:
+        try:
+            self._worker.load()
+        except NovaspeechError as error:
+            return str(error), []
+        ended = []
+        for one in self._worker.run(rows):
+            ended.append(one)
+            if one.again:
+                self._had_fault = True
+                print(one.reason, one.trace, sep="\n", file=sys.stderr)
+                return "", ended
+        if ended:
+            _faults_file().unlink(missing_ok=True)
+        return "", ended
+
+    def _end(self) -> NoReturn:
+        """Ends the process after a pause; Ray starts another in its place, and asks it the same."""
+        file = _faults_file()
+        before = len(file.read_bytes()) if file.exists() else 0
+        file.write_bytes(bytes(before + 1))
+        time.sleep(min(_LONGEST_PAUSE_S, self._pause_s * 2**before))
+        os._exit(1)
 
 
 def _faults_file() -> Path:

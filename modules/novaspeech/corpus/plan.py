@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import itertools
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import novaspeech
 from novaspeech.api import Model, window_times
 from novaspeech.audio.recording import Recording
-from novaspeech.corpus.fetched import at_hand, settled
+from novaspeech.corpus.fetched import at_hand, settled, stamp
 from novaspeech.corpus.rows import Row
-from novaspeech.corpus.store import BOOKS, PlainStore, Store, is_url
+from novaspeech.corpus.store import BOOKS, Store, is_url
 from novaspeech.errors import RecordingError, RequestError, quoted
 from novaspeech.formats.files import NPY, SSI, check_formats, left_out
 from novaspeech.hooks import Log
-from novaspeech.models.hub import cached_revision
 from novaspeech.module.catalogue import Trainer, load_trainer, processor_class
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, chosen_outputs
@@ -77,10 +75,10 @@ class Plan:
         """Options with the defaults of what is not given. Raises OptionError for an unknown or a wrong one."""
         return processor_class(self.trainer).options_class.parse(self.options)
 
-    @property
+    @cached_property  # of each recording it is asked
     def chosen(self) -> list[Output]:
         """Outputs that are meant. Raises RequestError for an unknown one, or an input that none uses."""
-        return _chosen(self.module, None if self.outputs is None else tuple(self.outputs), tuple(self.inputs))
+        return chosen_outputs(self.trainer, processor_class(self.trainer).outputs, self.outputs, self.inputs)
 
     def checked(self, log: Log) -> Plan:
         """The same plan with its model settled and its origin; all that can be wrong is found here, without the model.
@@ -98,15 +96,14 @@ class Plan:
         check_formats(self.formats, kinds)
         if self.dtype != "float32" and set(self.formats) != {NPY}:
             raise RequestError(f"--dtype {self.dtype} is for --format npy; NOVA's streams hold float32")
-        settled_options, stamps = settled(self.parsed_options, self.options, pin=self.many)
         self._check_inputs()
         for form in self.formats:
             if lost := left_out(kinds, form):
                 log(f"the format {form} leaves out {', '.join(lost)}; csv, parquet, npz and ssi hold all")
-        return replace(self, options=settled_options).stamped(stamps)
+        pinned = replace(self, options=settled(self.parsed_options, self.options))
+        return replace(pinned, origin=pinned._origin())
 
-    def stamped(self, stamps: Mapping[str, str]) -> Plan:
-        """The same plan with its origin as it is now; `stamps` tell what lies at the URLs that it names."""
+    def _origin(self) -> dict[str, Any]:
         parsed = self.parsed_options
         named = [str(getattr(parsed, name)) for name, entry in parsed.fields().items() if entry.metadata["file"]]
         places = [place for place in (*named, *self.inputs.values()) if place]
@@ -117,38 +114,38 @@ class Plan:
             "options": dataclasses.asdict(parsed),
             "milliseconds": {**window_times(self.trainer, self.windows), "end": host.parse_time(self.end, "end")},
             "inputs": dict(self.inputs),
-            "files": {place: stamp for place in places if (stamp := stamps.get(place) or _stamp(place))},
+            "files": {place: found for place in places if (found := stamp(place))},
             "dtype": self.dtype,
         }
-        return replace(self, origin=json.loads(json.dumps(origin)))
+        as_read: dict[str, Any] = json.loads(json.dumps(origin))
+        return as_read
 
     def load(self, log: Log) -> Model:
         """The module with its model. Raises OptionError or WeightsError if it cannot be had."""
         return Model(self.module, at_hand(self.parsed_options, self.options), self.windows, log)
-
-    def store(self) -> Store:
-        """Place of the results."""
-        return Store(self.out) if self.many or is_url(self.out) else PlainStore(self.out)
 
     def file_names(self, row: Row) -> list[str]:
         """Names of the files that a recording gives, without those of data. Raises RequestError for a too long one."""
         folder = Path(self.out if not is_url(self.out) else "", row.folder).expanduser()
         return [file.name for file in files_for(row.name, self.chosen, folder, self.formats)]
 
-    def check(self, store: Store, *, claims: bool = False, anew: bool = False) -> None:
-        """Raises RequestError if the module has results below `out` that were made in another way.
+    def claim(self, store: Store, *, anew: bool = False) -> None:
+        """From now on only results that are made in this way are to be below `out`; raises as `check`.
 
         Args:
-            claims: whether from now on only results that are made in this way are to be there.
             anew: whether it does not matter what is there.
         """
         name = f"{BOOKS}/{self.module}.json"
-        content = store.read(name)
-        if claims and (anew or content is None):
+        if anew or store.read(name) is None:
             store.write(name, json.dumps(self.origin, indent=1).encode())
-            content = store.read(name)  # of two that come at once, the later one's is there
+        self.check(store)  # of two that come at once, the later one's is there
+
+    def check(self, store: Store) -> None:
+        """Raises RequestError if the module has results below `out` that were made in another way."""
+        name = f"{BOOKS}/{self.module}.json"
+        content = store.read(name)
         try:
-            there = self.origin if content is None or (anew and not claims) else json.loads(content)
+            there = self.origin if content is None else json.loads(content)
         except ValueError as error:
             raise RequestError(f"{self.out}/{name} is no JSON; take another --out, or --anew") from error
         if differing := list(_differences(there, self.origin)):
@@ -159,18 +156,9 @@ class Plan:
 
     def groups(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         """Rows as they are worked on: each alone, of short neighbours `together`."""
-        waiting: list[Row] = []
-        for row in rows:
-            short = self.together > 1 and 0 < row.size <= _SHORT_S
-            if waiting and not (short and len(waiting) < self.together):
-                yield waiting
-                waiting = []
-            if short:
-                waiting.append(row)
-            else:
-                yield [row]
-        if waiting:
-            yield waiting
+        for is_short, found in itertools.groupby(rows, lambda row: 0 < row.size <= _SHORT_S):
+            alike, count = list(found), self.together if is_short else 1
+            yield from (alike[start : start + count] for start in range(0, len(alike), count))
 
     def _check_inputs(self) -> None:
         recordings = {entry.io_id for entry in self.trainer.inputs if entry.io_data == _AUDIO}
@@ -185,26 +173,9 @@ class Plan:
                     raise RequestError(f"--input {name}={place}: {error}") from error
 
 
-@lru_cache  # of each recording it is asked
-def _chosen(module: str, outputs: tuple[str, ...] | None, inputs: tuple[str, ...]) -> list[Output]:
-    trainer = load_trainer(module)
-    return chosen_outputs(trainer, processor_class(trainer).outputs, outputs, inputs)
-
-
 def _differences(there: Any, mine: Any, name: str = "") -> Iterator[str]:
     if isinstance(there, dict) and isinstance(mine, dict):
         for key in [*there, *(key for key in mine if key not in there)]:
             yield from _differences(there.get(key), mine.get(key), f"{name}.{key}" if name else key)
     elif there != mine:
         yield f"{name} ({quoted(str(there))} there, {quoted(str(mine))} here)"
-
-
-def _stamp(place: str) -> str:
-    """Identity of a file, a folder or a model of the Hub, whatever has its name later; "" if it is none of these."""
-    with suppress(OSError, RuntimeError):  # a text that is no path
-        path = Path(place).expanduser()
-        if path.is_file() or path.is_dir():
-            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-            stats = [(file.name, file.stat().st_size, int(file.stat().st_mtime)) for file in files]
-            return hashlib.blake2b(json.dumps(stats).encode(), digest_size=8).hexdigest()
-    return cached_revision(place)

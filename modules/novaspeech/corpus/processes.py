@@ -5,17 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from novaspeech.corpus.crew import Member, hand_out
 from novaspeech.corpus.plan import Plan
-from novaspeech.corpus.record import Ended
+from novaspeech.corpus.record import Ended, Record
+from novaspeech.corpus.report import Events
 from novaspeech.corpus.rows import Row
-from novaspeech.corpus.worker import Events, Worker
-from novaspeech.errors import NovaspeechError
+from novaspeech.corpus.store import Store
+from novaspeech.corpus.worker import Worker
+from novaspeech.errors import NovaspeechError, WeightsError
 
 _PATIENCE_S = 60  # that a stopped process has to leave nothing half done
 _THREADS = "OMP_NUM_THREADS"  # torch's, and through it onnxruntime's
@@ -23,31 +25,50 @@ _THREADS = "OMP_NUM_THREADS"  # torch's, and through it onnxruntime's
 
 def run_here(rows: Sequence[Row], plan: Plan, events: Events) -> Generator[Ended, None, None]:
     """Has rows done in this process. Raises OptionError or WeightsError if the model cannot be had."""
-    with closing(Worker(plan, events)) as worker:
-        for group in plan.groups(rows):
-            yield from worker.run(group)
+    worker = Worker(plan, events)
+    for group in plan.groups(rows):
+        yield from worker.run(group)
 
 
 def run_in_processes(rows: Sequence[Row], plan: Plan, events: Events, jobs: int) -> Generator[Ended, None, None]:
-    """Has rows done in processes of their own. Raises NovaspeechError if the model cannot be had."""
+    """Has rows done in processes of their own. What one has in hand that dies is tried again by another in its place.
 
-    def ready(crew: Sequence[_Process]) -> list[_Process]:
-        by_end = {process.messages: process for process in crew}
-        return [by_end[end] for end in wait(list(by_end))]  # type: ignore[index]
+    Raises:
+        NovaspeechError: the model cannot be had, or a process died while it loaded it.
+    """
+    waiting, deaths = deque(plan.groups(rows)), Counter[str]()
+    with _threads_each(jobs), _ended_at_last() as crew:
+        crew += [_Process(plan, tells=not number) for number in range(min(jobs, len(waiting)))]
+        while waiting or any(process.rows for process in crew):
+            ready = wait([process.messages for process in crew])
+            for process in [one for one in crew if one.messages in ready]:
+                yield from process.listen(events)
+                if process.ended:
+                    crew.remove(process)
+                    for row, ended in _after_death(process, plan, deaths):
+                        waiting.extend([[row]] if ended.again else [])
+                        if len(process.rows) == 1 or not ended.again:  # of several nobody knows which was at fault
+                            yield ended
+                    crew += [_Process(plan, tells=False)] if waiting else []
+                elif process.loaded and waiting and not process.rows:
+                    process.give(waiting.popleft())
 
-    with _threads_each(jobs):
-        yield from hand_out(rows, plan, events, lambda tells: _Process(plan, tells=tells), ready, jobs)
 
-
-class _Process(Member):
+class _Process:
     """A process of this machine, which speaks through the pipe `messages`.
 
     Args:
         tells: whether its lines about loading the model, which are the same in each, are to be seen.
+
+    Attributes:
+        rows: what it has in hand.
+        loaded: whether it has its model.
+        ended: how it has ended; "" if it has not.
     """
 
     def __init__(self, plan: Plan, *, tells: bool) -> None:
-        super().__init__()
+        self.rows: list[Row] = []
+        self.loaded, self.ended = False, ""
         context = multiprocessing.get_context("spawn")  # a fork would share torch's threads, which do not survive it
         self.messages, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(plan, theirs, tells), daemon=True)
@@ -55,15 +76,17 @@ class _Process(Member):
         theirs.close()
 
     def give(self, rows: list[Row]) -> None:
-        self.rows, self.idle = list(rows), False
+        """Hands over rows."""
+        self.rows = rows
         with suppress(OSError):  # it has just ended, as `listen` will find
             self.messages.send(rows)
 
     def listen(self, events: Events) -> Iterator[Ended]:
+        """Takes a message; raises NovaspeechError if it cannot have the model."""
         try:
             kind, content = self.messages.recv()
         except (EOFError, ConnectionError):
-            self._process.join(_PATIENCE_S)
+            self.join()
             self.ended = f"a process ended with {self._process.exitcode}, maybe for lack of memory,"
             return
         if kind == "error":
@@ -72,26 +95,45 @@ class _Process(Member):
             events.log(content)
         elif kind == "progress":
             events.progress(*content)
-        elif kind == "idle":
-            self.loaded = self.idle = True
+        elif kind == "loaded":
+            self.loaded = True
         elif kind == "ended":
             self.rows = [row for row in self.rows if row.id != content.id]
             yield content
 
-    def stop(self) -> None:
-        self.messages.close()  # it ends when it next speaks to it
-
     def join(self) -> None:
+        """Waits for its end."""
         self._process.join(_PATIENCE_S)
         if self._process.is_alive():
             self._process.kill()
 
 
-class _Stopped(BaseException):
-    """Nobody listens any more."""
+@contextmanager
+def _ended_at_last() -> Iterator[list[_Process]]:
+    """A list of processes, inside; at its end all have ended."""
+    crew: list[_Process] = []
+    try:
+        yield crew
+    finally:
+        for process in crew:
+            process.messages.close()  # it ends when it next speaks
+        for process in crew:
+            process.join()
 
 
-class _Messages:
+def _after_death(process: _Process, plan: Plan, deaths: Counter[str]) -> Iterator[tuple[Row, Ended]]:
+    """What a process had in hand, with the end of each; some are tried again."""
+    if not process.loaded:
+        raise WeightsError(f"{process.ended} while it loaded the model; take fewer --jobs")
+    for row in process.rows:
+        deaths[row.id] += 1
+        record = Record(row, plan, Store(plan.out))
+        known = record.ended()
+        again = known or record.fault(process.ended, deaths=deaths[row.id])
+        yield row, known or record.given_up() or again
+
+
+class _Messages(Events):
     """The events of a process, sent to the one that started it."""
 
     def __init__(self, pipe: Connection[Any, Any], *, tells: bool) -> None:
@@ -105,10 +147,11 @@ class _Messages:
         self.send("progress", (row_id, share))
 
     def send(self, kind: str, content: object = None) -> None:
+        """Sends a message, and ends the process if nobody listens any more."""
         try:
             self._pipe.send((kind, content))
         except OSError as error:
-            raise _Stopped from error
+            raise SystemExit from error
 
 
 def _work(plan: Plan, pipe: Connection[Any, Any], tells: bool) -> None:
@@ -116,18 +159,18 @@ def _work(plan: Plan, pipe: Connection[Any, Any], tells: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     messages = _Messages(pipe, tells=tells)
-    with suppress(EOFError, ConnectionError, _Stopped), closing(Worker(plan, messages)) as worker:
-        try:
-            worker.load()
-        except NovaspeechError as error:
-            messages.send("error", error)
-            return
-        messages.tells = True
-        messages.send("idle")
+    worker = Worker(plan, messages)
+    try:
+        worker.load()
+    except NovaspeechError as error:
+        messages.send("error", error)
+        return
+    messages.tells = True
+    messages.send("loaded")
+    with suppress(EOFError, ConnectionError):
         while True:
             for ended in worker.run(pipe.recv()):
                 messages.send("ended", ended)
-            messages.send("idle")
 
 
 @contextmanager

@@ -10,7 +10,9 @@ import dataclasses
 import datetime
 import json
 import os
+import posixpath
 import socket
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +20,13 @@ from typing import Any
 
 from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.rows import Row
-from novaspeech.corpus.store import DATA, Size, Store, Write, is_url
+from novaspeech.corpus.store import DATA, Size, Store, is_url
 from novaspeech.module.catalogue import load_trainer, module_names, processor_class
+from novaspeech.result import Result
 
 MOST_ATTEMPTS = 3
 _NUMBERS = ("rate", "seconds", "took", "attempts")
+_NO_RESULTS: dict[str, Any] = {"made": {}, "from": {}}
 
 
 @dataclass(frozen=True)
@@ -95,26 +99,26 @@ class Record:
                 names += [data for name in names if (data := f"{name}{DATA}") in made]
                 if all(made[name] == self._size(self._in_folder(name)) is not None for name in names):
                     shapes = {output.id: tuple(known["shapes"][output.id]) for output in self._plan.chosen}
-                    ended = Ended(self.row.id, self.row.place, "done", shapes=shapes)
-                    files = tuple(sorted(map(self._in_folder, names)))
-                    return replace(ended, files=files, **{name: known[name] for name in _NUMBERS})
+                    numbers = {name: known[name] for name in _NUMBERS}
+                    return self._done(names, shapes, numbers)
         return None
 
     def begin(self) -> None:
         """Writes down an attempt."""
-        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        attempt = {"at": now, "on": socket.gethostname(), "process": os.getpid(), "run": self._plan.run}
-        self._write(tried=[*self.tried, attempt])
+        attempt = {"at": _now(), "on": socket.gethostname(), "process": os.getpid(), "run": self._plan.run}
+        self._write({"tried": [*self.tried, attempt]})
 
-    def fault(self, reason: str, deaths: int = 0) -> None:
-        """Adds to the last attempt why it came to no end.
+    def fault(self, reason: str, *, deaths: int = 0, trace: str = "") -> Ended:
+        """Adds to the last attempt why it came to no end; gives a failure after which it is tried again.
 
         Args:
             deaths: how many processes died over the recording; one may have done so before it wrote that it begins.
+            trace: where in the code the fault arose.
         """
         if len(self.tried) < deaths:
             self.begin()
-        self._write(tried=[*self.tried[:-1], {"reason": reason, **self.tried[-1]}])
+        self._write({"tried": [*self.tried[:-1], {"reason": reason, **self.tried[-1]}]})
+        return replace(self._failed(f"{self.row.place}: {reason}"), again=True, trace=trace)
 
     def given_up(self) -> Ended | None:
         """Failure of a recording that was tried too often, which is written down; None if it was not."""
@@ -122,52 +126,63 @@ class Record:
             return None
         last, count = self.tried[-1], len(self.tried)
         why = last.get("reason", "it was killed, or its machine was lost")
-        reason = f"given up: {count} processes ended over it, the last one on {last['on']}: {why}"
-        return self.fail(Ended(self.row.id, self.row.place, reason=reason, attempts=count))
+        return self.fail(f"given up: {count} processes ended over it, the last one on {last['on']}: {why}")
 
-    def fail(self, ended: Ended) -> Ended:
-        """Writes down that the recording has failed."""
-        self._write(tried=[], failed=ended.as_dict())
+    def fail(self, reason: str, *, took: float = 0.0, trace: str = "") -> Ended:
+        """Writes down that the recording has failed, and gives that."""
+        ended = replace(self._failed(reason), took=took, trace=trace)
+        self._write({"tried": [], "failed": ended.as_dict()})
         return ended
 
     def take_back(self) -> None:
         """Does not count an attempt of this run that came to no end without a fault: somebody stopped it."""
         tried = self.tried
         if tried and tried[-1]["run"] == self._plan.run and "reason" not in tried[-1]:
-            self._write(tried=tried[:-1])
+            self._write({"tried": tried[:-1]})
 
     def forget(self, *, results: bool = False) -> None:
         """Makes the recording as if nobody had tried it, or even as if it had no results."""
-        self._write(tried=[], failed=None, **({"made": {}, "from": {}} if results else {}))
+        self._write({"tried": [], "failed": None, **(_NO_RESULTS if results else {})})
 
-    def save(self, write: Write, ended: Ended, threshold: float | None) -> Ended:
+    def save(self, result: Result, took: float, threshold: float | None) -> Ended:
         """Saves results. Meanwhile no record tells of older ones: a kill must not leave it beside other files.
 
         Args:
-            ended: what became of the recording, without its files.
+            took: seconds that the work took.
             threshold: from which score on something was taken to be so.
 
         Raises:
+            RequestError: the files cannot hold the results.
             OSError: something cannot be written.
         """
-        before = self._content if self._is_ours() else {}
+        plan, before = self._plan, self._content if self._is_ours() else {}
+        values = {name: result[name] for name in result}
+        shapes = {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
+        numbers = {"rate": result.rate, "seconds": result.seconds, "took": took, "attempts": len(self.tried)}
         if self._content.get("made"):
-            self._write(made={}, **{"from": {}})
-        sizes = self._store.save(self.row.folder, write)
+            self._write(_NO_RESULTS)
+        sizes = self._store.save(self.row.folder, lambda folder: result.save(folder, plan.formats, plan.dtype))
         self._content = {
-            "from": {"recording": self._stamp(), **self._plan.origin},
+            "from": {"recording": self._stamp(), **plan.origin},
             "made": {**before.get("made", {}), **sizes},
-            "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "at": _now(),
             "recording": self.row.place,
             "threshold": threshold,
-            "shapes": {**before.get("shapes", {}), **ended.shapes},
-            **{name: getattr(ended, name) for name in _NUMBERS},
+            "shapes": {**before.get("shapes", {}), **shapes},
+            **numbers,
         }
-        self._write()
-        return replace(ended, files=tuple(sorted(map(self._in_folder, sizes))))
+        self._write({})
+        return self._done(sizes, shapes, numbers)
+
+    def _done(self, names: Iterable[str], shapes: dict[str, tuple[int, ...]], numbers: Mapping[str, Any]) -> Ended:
+        files = tuple(sorted(map(self._in_folder, names)))
+        return Ended(self.row.id, self.row.place, "done", files=files, shapes=shapes, **numbers)
+
+    def _failed(self, reason: str) -> Ended:
+        return Ended(self.row.id, self.row.place, reason=reason, attempts=len(self.tried))
 
     def _in_folder(self, name: str) -> str:
-        return f"{self.row.folder}/{name}" if self.row.folder else name
+        return posixpath.join(self.row.folder, name)
 
     def _is_ours(self) -> bool:
         """Whether it tells of results that were made in the same way, be it of other outputs and formats."""
@@ -186,7 +201,7 @@ class Record:
                 return {"name": Path(place).name, "bytes": status.st_size, "modified": int(status.st_mtime)}
         return {"name": place.rpartition("/")[2]}
 
-    def _write(self, **changed: Any) -> None:
+    def _write(self, changed: Mapping[str, Any]) -> None:
         self._content = {name: value for name, value in {**self._content, **changed}.items() if value not in ([], None)}
         if any(self._content.get(name) for name in ("made", "tried", "failed")):
             text = json.dumps({"threshold": None, **self._content}, indent=1, ensure_ascii=False) + "\n"
@@ -195,33 +210,28 @@ class Record:
             self._store.remove(self._file)
 
 
-@dataclass(frozen=True)
-class Remembered:
-    """Facts of records for those who look at results.
+def remembered(folder: Path, name: str) -> tuple[Path | None, dict[str, float]]:
+    """Facts of the records of a recording whose name is `name`, for those who look at its results.
 
-    Attributes:
-        recording: where it was, if it still is there.
-        thresholds: id of an output of scores → from which score on something was taken to be so.
+    Returns:
+        where it was, if it still is there; id of each output of scores → from which one on something was taken to be so
     """
+    recording: Path | None = None
+    thresholds: dict[str, float] = {}
+    for module in module_names():
+        file = folder / f"{name}.{module}.json"
+        known = _parsed(file.read_bytes() if file.is_file() else None)
+        place = Path(str(known.get("recording", "")))
+        recording = place if place.is_absolute() and place.is_file() else recording
+        threshold = known.get("threshold")
+        if isinstance(threshold, (int, float)):
+            outputs = processor_class(load_trainer(module)).outputs
+            thresholds |= {one.id: float(threshold) for one in outputs if one.subtype == "continuous"}
+    return recording, thresholds
 
-    recording: Path | None
-    thresholds: dict[str, float]
 
-    @classmethod
-    def of(cls, folder: Path, name: str) -> Remembered:
-        """The facts in the records of a recording, whose name is `name`."""
-        recording: Path | None = None
-        thresholds: dict[str, float] = {}
-        for module in module_names():
-            file = folder / f"{name}.{module}.json"
-            known = _parsed(file.read_bytes() if file.is_file() else None)
-            place = Path(str(known.get("recording", "")))
-            recording = place if place.is_absolute() and place.is_file() else recording
-            threshold = known.get("threshold")
-            if isinstance(threshold, (int, float)):
-                outputs = processor_class(load_trainer(module)).outputs
-                thresholds |= {one.id: float(threshold) for one in outputs if one.subtype == "continuous"}
-        return cls(recording, thresholds)
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def _parsed(content: bytes | None) -> dict[str, Any]:

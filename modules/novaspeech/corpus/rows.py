@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
 
 _BYTES_PER_SECOND = 32_000  # of 16-bit sound at 16 kHz: makes sizes comparable with a manifest's durations
-_MAGIC = "*?["
+_MAGIC = re.compile(r"[*?[]")
 _SHOWN = 4  # endings of files that a folder's search leaves out
 
 
@@ -121,8 +122,8 @@ def _found(entry: str, files: Any, root: str, log: Log) -> Iterator[tuple[str, s
     there = files.exists(root)
     if there and files.isdir(root):
         yield from _in_folder(entry, files, root, root, log)
-    elif not there and any(sign in root for sign in _MAGIC):
-        fixed = root[: min(root.find(sign) for sign in _MAGIC if sign in root)].rpartition("/")[0]
+    elif not there and (sign := _MAGIC.search(root)):
+        fixed = root[: sign.start()].rpartition("/")[0]
         matches = sorted(files.glob(root, detail=True).items())
         if not matches:
             raise RequestError(f"nothing matches {entry}; {fixed} is where it was looked for")

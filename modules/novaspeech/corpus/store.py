@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ import fsspec
 from filelock import FileLock, Timeout
 
 from novaspeech.errors import PackageError, RequestError, first_line
-from novaspeech.saving import flush, whole
+from novaspeech.saving import whole
 
 BOOKS = ".corpus"  # the folder of what is no result
 DATA = "~"  # ends the name of an output's second file, which holds its data
 # Stores in which an upload appears when it is complete. In others a file is written beside its place and renamed.
 _WHOLE_BY_THEMSELVES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
-_PREFIX = "novaspeech-"
+_PREFIX, _LOCK = "novaspeech-", "lock"
 
 Write = Callable[[Path], "list[Path]"]  # writes results into a folder and gives their paths, without those of data
 Size = Callable[[str], "int | None"]  # bytes of a file; None if it is not there
@@ -54,6 +55,22 @@ def opened(place: str) -> tuple[Any, str]:
 
 
 @contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for files on their way from or to a URL, inside; what a killed process leaves goes with `sweep`."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as own, FileLock(Path(own, _LOCK)):
+        files = Path(own, "files")
+        files.mkdir(parents=True)
+        yield files
+
+
+def sweep() -> None:
+    """Removes the scratch of processes that were killed: their locks are free."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(Timeout, OSError), FileLock(lock, timeout=0):
+            shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+@contextmanager
 def _if_there() -> Iterator[None]:
     """Ignores, inside, that a file is not there, also for a name that no file can have."""
     try:
@@ -64,17 +81,15 @@ def _if_there() -> Iterator[None]:
 
 
 class Store:
-    """A folder or URL of many results; files go by their paths in it, with "/".
+    """A folder or URL of many results; files go by their paths in it, with "/", on this machine by absolute ones, too.
 
-    What is on its way lies below a folder, since only there a file can be renamed, else in the temporary folder.
+    In a folder each file is moved to its place (`novaspeech.saving`), to a URL it is uploaded.
     """
 
     def __init__(self, place: str) -> None:
         self._files, self._root = opened(place)
         self._here, protocol = not is_url(place), self._files.protocol
         self._renames = not _WHOLE_BY_THEMSELVES.intersection([protocol] if isinstance(protocol, str) else protocol)
-        self._home = Path(self._root, BOOKS, "scratch") if self._here else Path(tempfile.gettempdir())
-        self._own: tuple[Path, FileLock] | None = None
 
     def read(self, name: str) -> bytes | None:
         """Content of a file; None if it is not there."""
@@ -105,94 +120,44 @@ class Store:
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a small file. Raises OSError if it cannot."""
-        with self.scratch() as folder:
-            file = folder / "file"
-            file.write_bytes(content)
-            flush(file)
-            self._put(file, name)
+        if not self._here:
+            self._upload(name, lambda target: self._files.pipe_file(target, content))
+            return
+        file = Path(self._place(name))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with whole(file) as partial_file:
+            partial_file.write_bytes(content)
 
     def save(self, folder: str, write: Write) -> dict[str, int]:
         """Puts results into a folder, a header after its data, an older header removed before; gives name → bytes."""
-        with self.scratch() as scratch:
-            write(scratch)
-            files = sorted(scratch.iterdir(), key=lambda file: (not file.name.endswith(DATA), file.name))
-            sizes = {file.name: file.stat().st_size for file in files}
+        if self._here:
+            return _sizes(write(Path(self._place(folder))))
+        with scratch() as files:
+            sizes = _sizes(write(files))
             for name in sizes:
                 if f"{name}{DATA}" in sizes:
                     self.remove(posixpath.join(folder, name))
-            for file in files:
-                self._put(file, posixpath.join(folder, file.name))
+            for name in sorted(sizes, key=lambda name: (not name.endswith(DATA), name)):
+                self._upload(posixpath.join(folder, name), partial(self._files.put_file, str(files / name)))
         return sizes
-
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder of this machine, inside, for files that are on their way.
-
-        What a killed process leaves of it goes with the next `sweep`.
-        """
-        with tempfile.TemporaryDirectory(dir=self._locked(), ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
-
-    def sweep(self) -> None:
-        """Removes what processes left that were killed: their locks are free."""
-        for file in self._home.glob(f"{_PREFIX}*.lock"):
-            with suppress(Timeout, OSError), FileLock(file, timeout=0):
-                shutil.rmtree(file.with_suffix(""), ignore_errors=True)
-                file.unlink()
-
-    def close(self) -> None:
-        """Removes the scratch."""
-        if self._own:
-            folder, lock = self._own
-            shutil.rmtree(folder, ignore_errors=True)
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
-            self._own = None
 
     def _place(self, name: str) -> str:
         return Path(self._root, name).as_posix() if self._here else posixpath.join(self._root, name)
 
-    def _put(self, file: Path, name: str) -> None:
-        """Moves a file of the scratch to its place."""
+    def _upload(self, name: str, put: Callable[[str], object]) -> None:
+        """Has a file put to its place, or beside it and then renamed."""
         target = self._place(name)
         if not self._renames:
-            self._files.put_file(str(file), target)
+            put(target)
             return
-        self._files.makedirs(posixpath.dirname(target), exist_ok=True)
-        if self._here:
-            file.replace(target)
-        else:
-            unfinished = f"{posixpath.dirname(target)}/.{secrets.token_hex(4)}.partial"
-            self._files.put_file(str(file), unfinished)
-            self._files.mv(unfinished, target)
-
-    def _locked(self) -> Path:
-        """A folder of this process, as long as it lives."""
-        while self._own is None:
-            folder = self._home / f"{_PREFIX}{secrets.token_hex(4)}"
-            self._home.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder.with_suffix(".lock"))
-            lock.acquire()
-            folder.mkdir()
-            if Path(lock.lock_file).exists():  # else swept before it was locked
-                self._own = folder, lock
-        return self._own[0]
+        folder = posixpath.dirname(target)
+        self._files.makedirs(folder, exist_ok=True)
+        unfinished = f"{folder}/.{secrets.token_hex(4)}.partial"
+        put(unfinished)
+        self._files.mv(unfinished, target)
 
 
-class PlainStore(Store):
-    """A folder in which nothing but results is ever made. Files may lie elsewhere, too, by their absolute paths."""
-
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self._home = Path(tempfile.gettempdir())
-
-    def write(self, name: str, content: bytes) -> None:
-        file = Path(self._place(name))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with whole(file) as partial:
-            partial.write_bytes(content)
-
-    def save(self, folder: str, write: Write) -> dict[str, int]:
-        files = write(Path(self._place(folder)))
-        files += [data for file in files if (data := file.with_name(f"{file.name}{DATA}")).exists()]
-        return {file.name: file.stat().st_size for file in files}
+def _sizes(files: list[Path]) -> dict[str, int]:
+    """Name → bytes of results and of their data."""
+    both = [*files, *(data for file in files if (data := file.with_name(f"{file.name}{DATA}")).exists())]
+    return {file.name: file.stat().st_size for file in both}

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
+from novaspeech.corpus.record import Ended
+from novaspeech.corpus.report import Counted
+from novaspeech.corpus.rows import Row
 from novaspeech.hooks import Progress
-
-if TYPE_CHECKING:
-    from novaspeech.corpus.record import Ended
-    from novaspeech.corpus.report import Counted
 
 _LINE_EVERY_S = 60
 _LOOK = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 @contextmanager
-def progress_bar(name: str, **look: Any) -> Iterator[Progress]:
-    """Context of a hook that moves a bar on standard error.
-
-    Args:
-        name: the recording's name.
-        look: further settings of tqdm.
-    """
-    with tqdm(desc=name, unit="window", dynamic_ncols=True, **look) as bar:
+def progress_bar(name: str) -> Iterator[Progress]:
+    """Context of a hook that moves a recording's bar on standard error, which goes at the end; `name` is shown."""
+    with tqdm(desc=name, unit="window", dynamic_ncols=True, leave=False, disable=None) as bar:
 
         def show(completed: int, total: int) -> None:
             bar.total = total
@@ -38,7 +32,7 @@ def progress_bar(name: str, **look: Any) -> Iterator[Progress]:
         yield show
 
 
-class Bar:
+class Bar(Counted):
     """One bar on standard error for all recordings, or without a terminal a line a minute.
 
     Args:
@@ -51,26 +45,33 @@ class Bar:
         self._bar: Any = None
 
     def log(self, line: str) -> None:
-        """Takes a line for people."""
         if not self._quiet:
             tqdm.write(line, file=sys.stderr)
 
-    def began(self, counted: Counted) -> None:
-        """Shows from now on how far this is."""
-        self._counted, self._said = counted, time.monotonic()
-        self._names = {row.id: PurePath(row.place).name for row in counted.rows}
-        if self._terminal and counted.rows:
+    def began(self, rows: Sequence[Row], skipped: int) -> None:
+        super().began(rows, skipped)
+        self._said = time.monotonic()
+        if self._terminal and rows:
             self._bar = tqdm(total=1.0, bar_format=_LOOK, smoothing=0, dynamic_ncols=True, file=sys.stderr)
 
     def progress(self, row_id: str, share: float) -> None:
-        """So much of a recording is done, 0 to 1."""
-        self._counted.progress(row_id, share)
-        self._show(row_id)
+        super().progress(row_id, share)
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        speed = f", {self.speed:.0f} h of audio per h" if self.speed else ""
+        ended = len(self.told) + self.skipped
+        if self._bar is not None:
+            place = f"{min(ended + 1, self.count)}/{self.count} " if self.count > 1 else ""
+            self._bar.set_description_str(f"{place}{PurePath(self.rows[row_id].place).name}", refresh=False)
+            self._bar.set_postfix_str(f"{failed}{speed}".removeprefix(", "), refresh=False)
+            self._bar.update(self.share - self._bar.n)
+        elif not self._quiet and time.monotonic() - self._said >= _LINE_EVERY_S:
+            self._said = time.monotonic()
+            left = "" if self.left is None else f", about {tqdm.format_interval(self.left)} left"
+            self.log(f"{ended} of {self.count} recordings{failed}, {self.share:.0%}{speed}{left}")
 
     def ended(self, ended: Ended) -> None:
-        """A recording has ended: says what became of it, if it failed or all is to be said."""
-        self._counted.add(ended)
-        self._show(ended.id)
+        """Says what became of a recording if it failed or all is to be said."""
+        super().ended(ended)
         if self._verbose:
             more = ended.trace or ", ".join(ended.files)
             tqdm.write(f"{ended.place}: {ended.status} in {ended.took:.1f} s {more}".rstrip(), file=sys.stderr)
@@ -81,18 +82,3 @@ class Bar:
         """Ends the bar with its line; more lines may follow."""
         if self._bar is not None:
             self._bar.close()
-
-    def _show(self, row_id: str) -> None:
-        counted = self._counted
-        failed = f", {counted.failed} failed" if counted.failed else ""
-        speed = f", {counted.speed:.0f} h of audio per h" if counted.speed else ""
-        ended = len(counted.told) + counted.skipped
-        if self._bar is not None:
-            place = f"{min(ended + 1, counted.count)}/{counted.count} " if counted.count > 1 else ""
-            self._bar.set_description_str(f"{place}{self._names[row_id]}", refresh=False)
-            self._bar.set_postfix_str(f"{failed}{speed}".removeprefix(", "), refresh=False)
-            self._bar.update(counted.share - self._bar.n)
-        elif not self._quiet and time.monotonic() - self._said >= _LINE_EVERY_S:
-            self._said = time.monotonic()
-            left = "" if counted.left is None else f", about {tqdm.format_interval(counted.left)} left"
-            self.log(f"{ended} of {counted.count} recordings{failed}, {counted.share:.0%}{speed}{left}")

@@ -35,9 +35,9 @@ def read_recordings(
     groups: Mapping[tuple[Path, str], tuple[Path | None, Sequence[Path]]], audio: Path | None
 ) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
     """Folder, outputs and thresholds of each recording: `audio`, else what lies beside them or where records say."""
-    from novaspeech.corpus.record import Remembered
+    from novaspeech.corpus.record import remembered
     from novaspeech.formats.ssi import read_tracks
 
     for (folder, name), (beside, files) in groups.items():
-        known = Remembered.of(folder, name)
-        yield folder, read_tracks(name, audio or beside or known.recording, files), known.thresholds
+        recording, thresholds = remembered(folder, name)
+        yield folder, read_tracks(name, audio or beside or recording, files), thresholds

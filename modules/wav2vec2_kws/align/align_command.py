@@ -41,7 +41,7 @@ def _align(given: argparse.Namespace) -> int:
     # print would break the bar.
     log = partial(tqdm.write, file=sys.stderr)
     model = load("wav2vec2_kws", log=log, model=given.model, device=given.device)
-    with progress_bar(given.audio.name, leave=False, disable=None) as progress:
+    with progress_bar(given.audio.name) as progress:
         result = model(given.audio, ["alignment"], inputs={"transcript": given.text}, progress=progress)
     width = max(map(len, [*words, COLUMNS[2]]))
     write = row_writer(f"{{:>9}}  {{:>9}}  {{:<{width}}}  {{:>10}}", as_csv=given.csv)

@@ -47,7 +47,7 @@ def _find(given: argparse.Namespace) -> int:
     found = failed = 0
     for path in given.audio:
         try:
-            with progress_bar(path.name, leave=False, disable=None) as progress:
+            with progress_bar(path.name) as progress:
                 keywords = model(path, ["keywords"], inputs=inputs, progress=progress)["keywords"]
         except NovaspeechError as error:
             print(f"novaspeech: {error}", file=sys.stderr)

@@ -41,8 +41,8 @@ def run(model: Path, talks: Path) -> Run:
 
 
 def content(folder: Path | str = "out") -> dict[str, bytes]:
-    """What is in a tree, by its place in it, but for records, status, report, claim and failures."""
-    files = [file for file in Path(folder).rglob("*") if file.is_file()]
+    """What is in a tree, by its place in it, but for records, status, report, claim, and what a kill left hidden."""
+    files = [file for file in Path(folder).rglob("*") if file.is_file() and ".novaspeech-" not in str(file)]
     names = {file.relative_to(folder).as_posix(): file for file in files}
     ours = (".emow2v.json", ".jsonl", ".corpus/emow2v.json")
     return {

@@ -123,7 +123,7 @@ def test_several_beside_each_other_are_done_without_a_report_or_what_is_hidden(r
     assert stamps("talks") == before
 
 
-def test_inputs_that_no_chosen_output_uses_or_that_are_no_recordings(speech: Callable[..., Path]) -> None:
+def test_inputs_that_no_chosen_output_uses_or_that_are_no_recordings(speech: Callable[..., Path], model: Path) -> None:
     with pytest.raises(
         ValueError, match=r"^the input 'reference' is for the outputs similarity, same_speaker, and onl"
     ):
@@ -132,5 +132,5 @@ def test_inputs_that_no_chosen_output_uses_or_that_are_no_recordings(speech: Cal
         Plan("wav2vec2_sv", outputs=["similarity"], inputs={"reference": "no.wav"}).checked(print)
     with pytest.raises(ValueError, match=rf"^--input reference={__file__}: .*{Path(__file__).name}"):
         Plan("wav2vec2_sv", outputs=["similarity"], inputs={"reference": __file__}).checked(print)
-    voice = str(speech("voice.wav", seconds=1))
-    assert Plan("wav2vec2_sv", outputs=["similarity"], inputs={"reference": voice}).checked(print).origin
+    voice, own = str(speech("voice.wav", seconds=1)), {"model": str(model)}
+    assert Plan("wav2vec2_sv", own, outputs=["similarity"], inputs={"reference": voice}).checked(print).origin
