@@ -47,7 +47,7 @@ def run_on_ray(
     Raises:
         PackageError: Ray is missing.
         WeightsError: the model cannot be had.
-        ModelError: a worker died again and again.
+        ModelError: all workers died again and again.
     """
     with _connected() as ray:
         share, workers = _share_of_a_worker(plan, ray.cluster_resources(), workers_per_gpu)
@@ -73,9 +73,12 @@ def _handed_out(ray: Any, crew: Sequence[Any], waiting: deque[list[Row]]) -> Ite
         worker, rows = calls.pop(answer)
         try:
             refused, ended = ray.get(answer)
-        except ray.exceptions.RayError as error:
-            said = f"a worker is lost ({first_line(error)}); mend that, and the same command goes on"
-            raise ModelError(said) from error
+        except ray.exceptions.RayError as error:  # Ray starts it no more
+            if not calls:
+                said = f"the last worker is lost ({first_line(error)}); mend that, and the same command goes on"
+                raise ModelError(said) from error
+            waiting.extend([row] for row in rows)
+            continue
         if refused:
             raise WeightsError(f"a worker says: {refused}")
         known = {one.id: one for one in ended if not one.again}

@@ -68,10 +68,10 @@ class _Process:
 
     def __init__(self, plan: Plan, *, tells: bool) -> None:
         self.rows: list[Row] = []
-        self.loaded, self.ended = False, ""
+        self.loaded, self.ended, self._tells = False, "", tells
         context = multiprocessing.get_context("spawn")  # a fork would share torch's threads, which do not survive it
         self.messages, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(plan, theirs, tells), daemon=True)
+        self._process = context.Process(target=_work, args=(plan, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -91,7 +91,7 @@ class _Process:
             return
         if kind == "error":
             raise content
-        if kind == "log":
+        if kind == "log" and (self._tells or self.loaded):
             events.log(content)
         elif kind == "progress":
             events.progress(*content)
@@ -136,12 +136,11 @@ def _after_death(process: _Process, plan: Plan, deaths: Counter[str]) -> Iterato
 class _Messages(Events):
     """The events of a process, sent to the one that started it."""
 
-    def __init__(self, pipe: Connection[Any, Any], *, tells: bool) -> None:
-        self._pipe, self.tells = pipe, tells
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        self._pipe = pipe
 
     def log(self, line: str) -> None:
-        if self.tells:
-            self.send("log", line)
+        self.send("log", line)
 
     def progress(self, row_id: str, share: float) -> None:
         self.send("progress", (row_id, share))
@@ -154,18 +153,17 @@ class _Messages(Events):
             raise SystemExit from error
 
 
-def _work(plan: Plan, pipe: Connection[Any, Any], tells: bool) -> None:
+def _work(plan: Plan, pipe: Connection[Any, Any]) -> None:
     """The loop of a process. The one that started it takes signals, and closes the pipe."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    messages = _Messages(pipe, tells=tells)
+    messages = _Messages(pipe)
     worker = Worker(plan, messages)
     try:
         worker.load()
     except NovaspeechError as error:
         messages.send("error", error)
         return
-    messages.tells = True
     messages.send("loaded")
     with suppress(EOFError, ConnectionError):
         while True:

@@ -60,7 +60,7 @@ class Worker:
             yield from self._tried(group)
 
     def _tried(self, group: Sequence[Record]) -> Iterator[Ended]:
-        """Does recordings at once; where that comes to no end, each alone."""
+        """Does recordings at once, and each alone that this way comes to no end."""
         waiting, began = {record.row.id: record for record in group}, time.monotonic()
         for record in group:
             record.begin()
@@ -69,33 +69,24 @@ class Worker:
                 del waiting[ended.id]
                 yield ended
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are to be done
-            if len(group) > 1:
-                for record in waiting.values():
-                    record.take_back()
-                for record in waiting.values():
-                    yield from self._tried([record])
+            if len(group) == 1:
+                yield _failure(group[0], error, took=time.monotonic() - began)
                 return
-            [record], trace = group, traceback.format_exc()
-            if isinstance(error, _FAILURES):
-                yield record.fail(first_line(error), took=round(time.monotonic() - began, 3), trace=trace)
-            else:
-                kind = "" if isinstance(error, NovaspeechError) else f"{type(error).__name__}: "
-                yield record.fault(f"{kind}{first_line(error)}", trace=trace)
+        for record in waiting.values():
+            record.take_back()
+        for record in waiting.values():
+            yield from self._tried([record])
 
     def _done(self, group: Sequence[Record]) -> Iterator[Ended]:
-        """The end of each recording, as soon as its results are in their places."""
+        """The end of each recording that the model can hear, as soon as its results are in their places."""
         began = time.monotonic()
         for record, result in zip(group, self._results([record.row for record in group]), strict=True):
-            took = round((time.monotonic() - began) / len(group), 3)
-            if isinstance(result, _FAILURES):
-                yield record.fail(first_line(result), took=took)
-            elif isinstance(result, NovaspeechError):
-                raise result
-            else:
+            if isinstance(result, Result):
+                took = round((time.monotonic() - began) / len(group), 3)
                 yield record.save(result, took, self.load().processor.threshold)
 
     def _results(self, rows: Sequence[Row]) -> list[Result | NovaspeechError]:
-        """Result or error of each recording."""
+        """Result of each recording, or of several its error; that of a single one is raised."""
         plan, model = self._plan, self.load()
         with ExitStack() as stack:
             files = [stack.enter_context(_at_hand(row.place)) for row in rows]
@@ -112,6 +103,15 @@ class Worker:
 
             hooks = {"progress": progress, "reading": reading}
             return [model(file, plan.outputs, inputs=plan.inputs, end=plan.end, name=row.name, **hooks)]
+
+
+def _failure(record: Record, error: Exception, took: float) -> Ended:
+    """The end of a recording over which something was raised."""
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, _FAILURES):
+        return record.fail(first_line(error), took=round(took, 3), trace=trace)
+    kind = "" if isinstance(error, NovaspeechError) else f"{type(error).__name__}: "
+    return record.fault(f"{kind}{first_line(error)}", trace=trace)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_a_process_that_cannot_have_the_model_says_why(talks: Path) -> None:
     """Its part of the talk, in this process; starting one takes seconds."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     ours, theirs = multiprocessing.Pipe()
-    processes._work(Plan("emow2v", {"model": "talks"}), theirs, True)
+    processes._work(Plan("emow2v", {"model": "talks"}), theirs)
     signal.signal(signal.SIGINT, before[0])
     signal.signal(signal.SIGTERM, before[1])
     kind, error = ours.recv()
