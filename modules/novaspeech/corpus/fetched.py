@@ -17,7 +17,6 @@ from novaspeech.corpus.store import is_url, opened
 from novaspeech.errors import WeightsError, first_line
 from novaspeech.models.hub import asset_cache, pinned
 from novaspeech.models.weights import HUB_ID
-from novaspeech.module.catalogue import published_is_here
 from novaspeech.module.options import Options
 
 
@@ -64,21 +63,10 @@ def at_hand(parsed: Options, given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-@contextmanager
-def one_at_a_time(module: str) -> Iterator[None]:
-    """Keeps others on this machine from fetching the published model, inside; if it is there, nobody waits."""
-    if published_is_here(module):
-        yield
-        return
-    asset_cache().mkdir(parents=True, exist_ok=True)
-    with FileLock(asset_cache() / f"{module}.lock"):
-        yield
-
-
 def _brought(url: str) -> Path:
     """A file or folder at a URL, copied to this machine's cache once."""
-    stamp, files, root = _listing(url)
-    home = asset_cache() / hashlib.sha256(f"{url} {stamp}".encode()).hexdigest()[:16]
+    digits, files, root = _listing(url)
+    home = asset_cache() / hashlib.sha256(f"{url} {digits}".encode()).hexdigest()[:16]
     target = home / PurePosixPath(root).name
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home.with_suffix(".lock")):

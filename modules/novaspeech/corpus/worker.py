@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from novaspeech.api import Model
-from novaspeech.corpus.fetched import one_at_a_time
 from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.record import Ended, Record
 from novaspeech.corpus.report import Events
@@ -35,8 +34,7 @@ class Worker:
     def load(self) -> Model:
         """The module with its model, loaded once. Raises OptionError or WeightsError if it cannot be had."""
         if self._model is None:
-            with one_at_a_time(self._plan.module):
-                self._model = self._plan.load(self._events.log)
+            self._model = self._plan.load(self._events.log)
         return self._model
 
     def run(self, rows: Sequence[Row]) -> Iterator[Ended]:
