@@ -18,7 +18,8 @@ OUTPUTS = (".stream", ".annotation")
 
 def save_output(content: Any, file: Path) -> None:
     """Saves one of the host's objects as the host does, whole or not at all."""
-    host.FileHandler().save(host.saved_whole(content), file)
+    marked = host.saved_whole(content)  # which changes the handler: before its method is asked for
+    host.FileHandler().save(marked, file)
 
 
 def load_output(file: Path) -> Any:

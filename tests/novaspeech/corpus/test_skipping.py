@@ -1,7 +1,10 @@
 """What `novaspeech run` makes again, what not, and what one recording leaves."""
 
 import os
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +12,8 @@ import pytest
 
 from novaspeech.command.main import main
 from novaspeech.corpus.plan import Plan
-from tests.conftest import SPELLER
-from tests.novaspeech.corpus.conftest import Run, statuses
+from tests.conftest import ROOT, SPELLER
+from tests.novaspeech.corpus.conftest import Run, command, statuses
 
 ONE = ["talks/a.wav"]
 
@@ -121,6 +124,24 @@ def test_several_beside_each_other_are_done_without_a_report_or_what_is_hidden(r
     before = stamps("talks")
     assert run("--report", "r.jsonl", out="") == 1
     assert stamps("talks") == before
+
+
+def test_a_full_disk_leaves_no_output_in_part(talks: Path, model: Path) -> None:
+    """In a process of its own, of which it is the first output."""
+    words = [sys.executable, *command(model, inputs=ONE)]
+    words = [word for word in words if word not in ("--output", "arousal", "embedding")] + ["--output", "embedding"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "modules")}
+    limits = (8_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    ended = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+    )
+    assert ended.returncode == 1
+    assert "a.embedding.stream cannot be written (only a part of it fitted): make room on the disk" in ended.stderr
+    assert not list(Path("out").rglob("*.stream*"))
 
 
 def test_inputs_that_no_chosen_output_uses_or_that_are_no_recordings(speech: Callable[..., Path], model: Path) -> None:
