@@ -101,7 +101,7 @@ def whole(file: Path) -> Iterator[Path]:
 @contextmanager
 def hidden_folder(folder: Path) -> Iterator[Path]:
     """A hidden folder in another one, there until the end of the `with` block."""
-    _sweep(folder, int(time.time() // _ABANDONED_S))
+    sweep(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=_PREFIX, ignore_cleanup_errors=True) as hidden:
         yield Path(hidden)
 
@@ -154,9 +154,13 @@ def flush(file: Path) -> None:
                 raise
 
 
+def sweep(folder: Path) -> None:
+    """Removes the hidden folders that writers left who were killed long ago."""
+    _sweep(folder, int(time.time() // _ABANDONED_S))
+
+
 @lru_cache  # once a day: a folder of a million files is not searched for each of them
 def _sweep(folder: Path, day: int) -> None:
-    """Removes the hidden folders that writers left who were killed long ago."""
     for left in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED_S:

@@ -78,10 +78,11 @@ class AvSource:
     def _last_sample(self) -> int | None:
         """End of an MP4's sound, which it states to the sample, except for codecs whose packets say it themselves."""
         container = self._container
+        if not container.name.startswith("mov") or container.track.codec_context.name in _END_THEMSELVES:
+            return None
         if container.itunes_samples:
             return self._start + container.itunes_samples
-        states = container.name.startswith("mov") and container.track.codec_context.name not in _END_THEMSELVES
-        return round(container.end * self.rate) - self._skipped if states and container.end else None
+        return round(container.end * self.rate) - self._skipped if container.end else None
 
     def frames(self) -> Iterator[Frame]:
         """Decoded frames, (n, channels) float32; an empty one marks undecodable packets at the begin or the end.
