@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from novaspeech.audio.excerpt import Audio
 from novaspeech.errors import NovaspeechError, naming
-from novaspeech.hooks import Log, Progress, ignore_progress
+from novaspeech.hooks import Log, Progress, ignore
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.shared import Shared
 from novaspeech.module.catalogue import Trainer, load_processor, load_trainer
@@ -101,8 +101,8 @@ class Model:
         inputs: Mapping[str, Audio] | None = None,
         end: Time | None = None,
         name: str | None = None,
-        progress: Progress = ignore_progress,
-        reading: Progress = ignore_progress,
+        progress: Progress = ignore,
+        reading: Progress = ignore,
     ) -> Result:
         """Runs the model over a recording.
 
@@ -177,8 +177,8 @@ class Model:
         audio: Audio,
         name: str,
         asked: _Asked,
-        progress: Progress = ignore_progress,
-        reading: Progress = ignore_progress,
+        progress: Progress = ignore,
+        reading: Progress = ignore,
     ) -> Session:
         processor = self.processor
         recording = processor.open_audio(

@@ -8,9 +8,5 @@ Log = Callable[[str], None]
 Progress = Callable[[int, int], None]  # completed, total
 
 
-def ignore_progress(completed: int, total: int) -> None:
-    """A `Progress` that does nothing."""
-
-
-def ignore(line: str) -> None:
-    """A `Log` that does nothing."""
+def ignore(*_: object) -> None:
+    """A `Log` or `Progress` that does nothing."""

@@ -12,7 +12,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from novaspeech.arrays import FloatArray
-from novaspeech.hooks import ignore_progress
+from novaspeech.hooks import ignore
 from novaspeech.inference.engine import Windows
 from novaspeech.models import weights
 from novaspeech.module.backend_options import BackendOptions
@@ -91,7 +91,7 @@ class Wav2Vec2SV(SpeechProcessor):
         if self._known and key and key == self._known[0]:
             return self._known[1]
         reference = excerpt.joined()
-        quiet = replace(session.inference, progress=ignore_progress)
+        quiet = replace(session.inference, progress=ignore)
         vector = speaker_of(reference, quiet, session.grid.length_ms)
         self._known = (key, vector)
         session.log(f"the reference is {reference.duration_ms / 1000:.3f} s of {reference.name}")

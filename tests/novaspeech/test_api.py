@@ -124,8 +124,7 @@ def test_a_model_is_used_by_threads_one_after_the_other(loaded: dict[str, novasp
 
 
 def test_progress_is_a_hook_and_nothing_is_printed(models: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
-    calls: list[tuple[int, int]] = []
-    read: list[tuple[int, int]] = []
+    calls, read = list[tuple[int, int]](), list[tuple[int, int]]()
     model = novaspeech.load("w2v_bert_2", model=models["w2v_bert_2"])
     model(SPEECH, end="4s", progress=lambda *of: calls.append(of), reading=lambda *of: read.append(of))
     length = int(1000 * soundfile.info(SPEECH).duration)

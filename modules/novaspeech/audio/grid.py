@@ -26,19 +26,12 @@ class WindowGrid:
     count: int
 
     def __post_init__(self) -> None:
-        if self.frame_ms <= 0 or self.stride_ms <= 0:
-            raise RequestError(
-                f"frame size {self.frame_ms} ms and stride {self.stride_ms} ms must be more than 0, for example 40 ms"
-            )
-        if self.left_ms < 0 or self.right_ms < 0:
-            raise RequestError(
-                f"left context {self.left_ms} ms and right context {self.right_ms} ms must not be negative"
-            )
         names = ("frame size", "stride", "left context", "right context")
-        for name, length in zip(names, (self.frame_ms, self.stride_ms, self.left_ms, self.right_ms), strict=True):
-            if length > LONGEST_MS:
+        lengths = (self.frame_ms, self.stride_ms, self.left_ms, self.right_ms)
+        for name, length, least in zip(names, lengths, (1, 1, 0, 0), strict=True):
+            if not least <= length <= LONGEST_MS:
                 raise RequestError(
-                    f"{name} {quoted(length)} ms is more than a day ({LONGEST_MS} ms); write for example 40ms or 1.5s"
+                    f"{name} {quoted(length)} ms must be from {least} to {LONGEST_MS} (a day); write for example 40ms"
                 )
 
     @classmethod

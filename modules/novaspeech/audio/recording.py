@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,17 +18,10 @@ from novaspeech.audio.mono import MIX, Channel, Mono, Source
 from novaspeech.audio.signal import BLOCK_SECONDS, Signal
 from novaspeech.audio.soundfile_source import SoundfileSource
 from novaspeech.errors import RecordingError
-from novaspeech.hooks import Log, Progress, ignore, ignore_progress
+from novaspeech.hooks import Log, Progress, ignore
 
 RATE = 16_000  # Hz, of every published speech model
 LEAST_RATE, MOST_RATE = 1_000, 1_000_000  # Hz; limits of anything that records sound
-
-_SPECIAL_FILES = (
-    (stat.S_ISFIFO, "a pipe (FIFO)"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 # File endings of recordings, for the search of a folder; a file given by name may have any.
 ENDINGS = frozenset(
@@ -62,12 +54,7 @@ class Recording:
 
     @classmethod
     def open(
-        cls,
-        path: Path,
-        rate: int = RATE,
-        channel: Channel = MIX,
-        log: Log = ignore,
-        reading: Progress = ignore_progress,
+        cls, path: Path, rate: int = RATE, channel: Channel = MIX, log: Log = ignore, reading: Progress = ignore
     ) -> Recording:
         """The recording in a file. libsndfile reads WAV, FLAC and the like, FFmpeg's libraries read the rest.
 
@@ -113,9 +100,16 @@ class Recording:
             rate, channel, log: see `open`.
 
         Raises:
-            RecordingError: the array is empty, lacks the channel, or holds numbers that are no sound.
+            RecordingError: the array is empty or of another shape, lacks the channel, or holds numbers that are no
+                sound.
         """
-        return cls._decoded(_Array(samples, samples_rate), name, rate, channel, log, ignore_progress, None)
+        samples = np.asarray(samples)
+        if samples.ndim not in (1, 2) or samples.shape[-1] > len(samples) or samples_rate <= 0:
+            raise RecordingError(
+                f"{name} has samples of shape {samples.shape} at {samples_rate} Hz; (n,) or (n, channels) is needed, a "
+                "row a sample"
+            )
+        return cls._decoded(_Array(samples, int(samples_rate)), name, rate, channel, log, ignore, None)
 
     @classmethod
     def _decoded(
@@ -194,9 +188,7 @@ def _check_kind(path: Path) -> None:
         )
     if path.is_dir():
         raise RecordingError(f"{path} is a folder; give the path of one audio file")
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        kind = next((name for is_kind, name in _SPECIAL_FILES if is_kind(status.st_mode)), "no regular file")
-        raise RecordingError(f"{path} is {kind}; write the audio to a file and give its path")
-    if not status.st_size:
+    if not path.is_file():
+        raise RecordingError(f"{path} is a pipe, a device or a socket; write the audio to a file and give its path")
+    if not path.stat().st_size:
         raise RecordingError(f"{path} is an empty file (0 bytes)")

@@ -6,19 +6,16 @@ started again by Ray, wherever there is room, and does again what it had in hand
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
 from novaspeech.corpus.plan import Plan
@@ -29,8 +26,7 @@ from novaspeech.corpus.rows import Row
 from novaspeech.corpus.worker import Worker
 from novaspeech.errors import ModelError, NovaspeechError, WeightsError, first_line, require
 
-_PAUSE_S = 30.0  # before a process ends over a fault
-_LONGEST_PAUSE_S = 900.0
+_PAUSE_S = 60.0  # before a process ends over a fault: a broken GPU must not use up the attempts of many recordings
 _MOST_STARTS = 100  # of a worker: a recording ends three processes at the most, a model too large all of them
 
 
@@ -41,8 +37,7 @@ def run_on_ray(
 
     Args:
         workers_per_gpu: processes that share a GPU: while one reads or writes, the other computes.
-        pause_s: seconds that a process waits before it ends over a fault that is no recording's, twice as many after
-            each further one on its machine: a broken GPU must not use up the attempts of many recordings.
+        pause_s: seconds that a process waits before it ends over a fault that is no recording's.
 
     Raises:
         PackageError: Ray is missing.
@@ -120,23 +115,12 @@ class _Actor:
                 self._had_fault = True
                 print(one.reason, one.trace, sep="\n", file=sys.stderr)
                 return "", ended
-        if ended:
-            _faults_file().unlink(missing_ok=True)
         return "", ended
 
     def _end(self) -> NoReturn:
         """Ends the process after a pause; Ray starts another in its place, and asks it the same."""
-        file = _faults_file()
-        before = len(file.read_bytes()) if file.exists() else 0
-        file.write_bytes(bytes(before + 1))
-        time.sleep(min(_LONGEST_PAUSE_S, self._pause_s * 2**before))
+        time.sleep(self._pause_s)
         os._exit(1)
-
-
-def _faults_file() -> Path:
-    """Has a byte for each process that ended over a fault on this machine, or its GPU, since something went well."""
-    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(",", "-")
-    return Path(tempfile.gettempdir(), f"novaspeech-faults-{getpass.getuser()}-{gpu}")
 
 
 @contextmanager

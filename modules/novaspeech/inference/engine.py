@@ -16,7 +16,7 @@ from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import window_batches
 from novaspeech.errors import ModelError, NovaspeechError, RequestError
-from novaspeech.hooks import Log, Progress, ignore_progress
+from novaspeech.hooks import Log, Progress, ignore
 from novaspeech.inference.chunks import ChunkReader, hearer_blocks
 from novaspeech.inference.encoder import Encoder, FrameEncoder, Hearer, SpeechModel
 from novaspeech.inference.passes import Part, Passes, check_rows, to_host
@@ -69,7 +69,7 @@ class Inference:
     encoder: SpeechModel
     batch_size: int = 250
     log: Log = print
-    progress: Progress = ignore_progress
+    progress: Progress = ignore
     context: str = "window"
     chunk: float = 30.0
     overlap: float = 2.0

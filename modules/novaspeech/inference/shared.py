@@ -8,7 +8,7 @@ from dataclasses import replace
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import NovaspeechError
-from novaspeech.hooks import ignore_progress
+from novaspeech.hooks import ignore
 from novaspeech.inference.encoder import SpeechModel
 from novaspeech.inference.engine import Encoded, Inference, Job
 
@@ -31,7 +31,7 @@ class Shared:
             return inference.encode(recording, grid, names)
         key = frozenset(names)
         if key not in self._known:
-            together = replace(inference, progress=ignore_progress).encode_all(self._jobs, names)
+            together = replace(inference, progress=ignore).encode_all(self._jobs, names)
             self._known[key] = {job[0]: one for job, one in zip(self._jobs, together, strict=True)}
         found = self._known[key].pop(recording)
         if isinstance(found, NovaspeechError):

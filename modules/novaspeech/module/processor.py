@@ -9,14 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.mono import MIX, Channel
 from novaspeech.audio.recording import Recording
-from novaspeech.errors import RecordingError, naming
-from novaspeech.hooks import Log, Progress, ignore, ignore_progress
+from novaspeech.errors import naming
+from novaspeech.hooks import Log, Progress, ignore
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.models import hub
@@ -86,17 +84,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             )
         return results
 
-    def inference(self, log: Log | None = None, report: Progress = ignore_progress) -> Inference:
-        """The job's encoder at work."""
-        return self.options.applied(Inference(self.encoder, log=log or self.log, progress=report))
-
     def open_audio(
-        self,
-        audio: Audio,
-        name: str,
-        channel: Channel = MIX,
-        log: Log = ignore,
-        reading: Progress = ignore_progress,
+        self, audio: Audio, name: str, channel: Channel = MIX, log: Log = ignore, reading: Progress = ignore
     ) -> Recording:
         """A recording from a file or from samples, at the model's rate; whatever a session hears is opened here.
 
@@ -107,15 +96,9 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         Raises:
             RecordingError: it cannot be read, or the samples are none.
         """
-        if not isinstance(audio, tuple):
-            return Recording.open(Path(audio).expanduser(), self.encoder.sampling_rate, channel, log, reading)
-        samples, rate = np.asarray(audio[0]), int(audio[1])
-        if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] > samples.shape[0]) or rate <= 0:
-            raise RecordingError(
-                f"{name} has samples of shape {samples.shape} at {rate} Hz; (n,) or (n, channels) is needed, a row a "
-                f"sample"
-            )
-        return Recording.of_samples(samples, rate, name, self.encoder.sampling_rate, channel, log)
+        if isinstance(audio, tuple):
+            return Recording.of_samples(*audio, name, self.encoder.sampling_rate, channel, log)
+        return Recording.open(Path(audio).expanduser(), self.encoder.sampling_rate, channel, log, reading)
 
     def session(
         self,
@@ -126,7 +109,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         times: Times,
         end_ms: int = 0,
         duration_ms: int = 0,
-        report: Progress = ignore_progress,
+        report: Progress = ignore,
     ) -> Session:
         """A session, whoever asks for it: a server, Python, the command line.
 
@@ -150,7 +133,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         remarks = [item.remark for item in requests] + [str(grid), grid.drift_remark if grid.drift_ms > 1 else ""]
         for remark in filter(None, remarks):
             log(remark)
-        return Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report))
+        inference = self.options.applied(Inference(self.encoder, log=log, progress=report))
+        return Session(name, recording, inputs, grid, end_ms, requests, inference)
 
     def log_of(self, session: str) -> Log:
         """Takes a line about a session."""
