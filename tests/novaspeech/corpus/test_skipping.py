@@ -128,12 +128,11 @@ def test_several_beside_each_other_are_done_without_a_report_or_what_is_hidden(r
 
 def test_a_full_disk_leaves_no_output_in_part(talks: Path, model: Path) -> None:
     """In a process of its own, of which it is the first output."""
-    words = [sys.executable, *command(model, inputs=ONE)]
-    words = [word for word in words if word not in ("--output", "arousal", "embedding")] + ["--output", "embedding"]
+    words = [word for word in command(model, inputs=ONE) if word not in ("--output", "arousal", "embedding")]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "modules")}
     limits = (8_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     ended = subprocess.run(
-        words,
+        [sys.executable, *words, "--output", "embedding"],
         capture_output=True,
         text=True,
         env=environment,
