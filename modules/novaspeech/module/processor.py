@@ -84,6 +84,10 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             )
         return results
 
+    def inference(self, log: Log | None = None, report: Progress = ignore) -> Inference:
+        """The job's encoder at work."""
+        return self.options.applied(Inference(self.encoder, log=log or self.log, progress=report))
+
     def open_audio(
         self, audio: Audio, name: str, channel: Channel = MIX, log: Log = ignore, reading: Progress = ignore
     ) -> Recording:
@@ -133,8 +137,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         remarks = [item.remark for item in requests] + [str(grid), grid.drift_remark if grid.drift_ms > 1 else ""]
         for remark in filter(None, remarks):
             log(remark)
-        inference = self.options.applied(Inference(self.encoder, log=log, progress=report))
-        return Session(name, recording, inputs, grid, end_ms, requests, inference)
+        return Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report))
 
     def log_of(self, session: str) -> Log:
         """Takes a line about a session."""
