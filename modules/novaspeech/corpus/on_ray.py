@@ -141,7 +141,8 @@ def _connected() -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    own = {"address": "local", "num_cpus": cores(), "_node_ip_address": "127.0.0.1"}  # not one that runs here already
+    # Not one that runs here already; nobody looks at its dashboard.
+    own = {"address": "local", "num_cpus": cores(), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
     here: dict[str, Any] = own if alone else {}
     handler = signal.getsignal(signal.SIGTERM)
     ray.init(logging_level=logging.WARNING, **here)
