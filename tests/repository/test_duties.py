@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from novaspeech.module.catalogue import MODULES, load_trainer, module_names, processor_class, weights_of
+from novaspeech.module.catalogue import MODULES, has_weights, load_trainer, module_names, processor_class, weights_of
 from novaspeech.module.options import Options
 from tests.conftest import ROOT
 from tests.repository.reach import BY_NAME, STATED, TESTED, Reach, read_requirements
@@ -147,7 +147,7 @@ def test_its_requirements_have_the_projects_bounds_and_are_pinned_for_tests(name
 
 def test_it_says_where_its_weights_come_from(name: str) -> None:
     weights, trainer = weights_of(name), load_trainer(name)
-    if not weights.exist:
+    if not has_weights(name):
         return
     if weights.home == "hub":
         assert "/" in (weights.name or trainer.options["model"])

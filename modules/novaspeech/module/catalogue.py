@@ -77,7 +77,8 @@ def processor_class(trainer: Trainer) -> type[SpeechProcessor]:
 
 def command_modules() -> list[Any]:
     """The `commands` of each module that has some: `add_commands(subparsers)` adds them to `novaspeech`."""
-    return [importlib.import_module(f"{name}.commands") for name in module_names() if _has(name, "commands")]
+    names = [name for name in module_names() if (MODULES / name / "commands.py").is_file()]
+    return [importlib.import_module(f"{name}.commands") for name in names]
 
 
 def standins() -> dict[str, StandIn]:
@@ -86,11 +87,16 @@ def standins() -> dict[str, StandIn]:
     return {name: weights.stand_in for name, weights in found.items() if weights.stand_in}
 
 
+def has_weights(module: str) -> bool:
+    """Whether a module computes with a model: its `standin.py`, which is not imported, says where that comes from."""
+    return (MODULES / module / "standin.py").is_file()
+
+
 def weights_of(module: str) -> Weights:
     """Source of a module's weights; one without weights has all that it needs in its folder."""
     from novaspeech.module.standin import Weights
 
-    if not _has(module, "standin"):
+    if not has_weights(module):
         return Weights("folder")
     found: Weights = importlib.import_module(f"{module}.standin").WEIGHTS
     return found
@@ -129,7 +135,3 @@ def published_is_here(module: str) -> bool:
     if weights_of(module).home == "hub":
         return hub.cached_folder(published_name(module)) is not None
     return published_place(module).exists()
-
-
-def _has(module: str, part: str) -> bool:
-    return (MODULES / module / f"{part}.py").is_file()

@@ -18,7 +18,7 @@ from novaspeech.hooks import Log, Progress, ignore
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.models import hub
-from novaspeech.module.catalogue import weights_of
+from novaspeech.module.catalogue import has_weights, weights_of
 from novaspeech.module.checks import requested_outputs
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, OutputRequest
@@ -50,15 +50,19 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
             host.defer_loading(self)
         self.log = log or print_line
         self.options: Options = self.options_class.parse(opts)
-        weights = weights_of(Path(inspect.getfile(type(self))).parent.name)
-        if self.options.model == OWN_MODEL and weights.stand_in and weights.stand_in.small:
-            self.options = replace(self.options, model=str(weights.stand_in.small))
+        module = Path(inspect.getfile(type(self))).parent.name
+        if self.options.model == OWN_MODEL:
+            stand_in = weights_of(module).stand_in
+            if stand_in and stand_in.small:
+                self.options = replace(self.options, model=str(stand_in.small))
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._last: Request | None = None
         fields = self.options_class.fields()
         with hub.publishing(str(fields["model"].default) if "model" in fields else ""):
             self.encoder = self.load_encoder()
-        self.log(f"{self.options.model or ('published model' if weights.exist else 'no weights')} on {self.encoder}")
+        self.log(
+            f"{self.options.model or ('published model' if has_weights(module) else 'no weights')} on {self.encoder}"
+        )
 
     @property
     def threshold(self) -> float | None:

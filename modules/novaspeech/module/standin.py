@@ -60,8 +60,3 @@ class Weights:
     name: str = ""
     uri: str = ""
     place: Path | None = None
-
-    @property
-    def exist(self) -> bool:
-        """Whether there are any: a module that computes without a model has none."""
-        return self != Weights("folder")
