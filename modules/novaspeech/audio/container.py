@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -175,9 +174,8 @@ def _asf_end(path: Path) -> Fraction | None:
 
 def _avi_pauses(path: Path, index: int) -> list[tuple[int, int]]:
     """Pauses of an AVI's track: capture programs write empty chunks, which FFmpeg skips without counting."""
-    size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, size - _LAST_BYTES), os.SEEK_SET)
+        file.seek(max(0, path.stat().st_size - _LAST_BYTES))
         tail = file.read()
     begin = tail.rfind(b"idx1")
     if begin < 0:  # an AVI of more than 1 GB has other indexes, one that was cut off has none

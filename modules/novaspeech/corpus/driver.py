@@ -140,8 +140,7 @@ class Driver:
         return True
 
     def _follow(self, ended: Iterator[Ended]) -> None:
-        faults: set[str] = set()
-        told = time.monotonic()
+        faults, told = set[str](), time.monotonic()
         for one in ended:
             self._tell(one)
             if time.monotonic() - told >= _STATUS_EVERY_S:

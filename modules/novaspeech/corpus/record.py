@@ -99,8 +99,7 @@ class Record:
                 names += [data for name in names if (data := f"{name}{DATA}") in made]
                 if all(made[name] == self._size(self._in_folder(name)) is not None for name in names):
                     shapes = {output.id: tuple(known["shapes"][output.id]) for output in self._plan.chosen}
-                    numbers = {name: known[name] for name in _NUMBERS}
-                    return self._done(names, shapes, numbers)
+                    return self._done(names, shapes, {name: known[name] for name in _NUMBERS})
         return None
 
     def begin(self) -> None:

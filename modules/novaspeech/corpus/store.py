@@ -24,7 +24,7 @@ BOOKS = ".corpus"  # the folder of what is no result
 DATA = "~"  # ends the name of an output's second file, which holds its data
 # Stores in which an upload appears when it is complete. In others a file is written beside its place and renamed.
 _WHOLE_BY_THEMSELVES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
-_PREFIX, _LOCK = "novaspeech-", "lock"
+_PREFIX, _LOCK = "novaspeech-", ".lock"
 
 Write = Callable[[Path], "list[Path]"]  # writes results into a folder and gives their paths, without those of data
 Size = Callable[[str], "int | None"]  # bytes of a file; None if it is not there
@@ -57,17 +57,22 @@ def opened(place: str) -> tuple[Any, str]:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A folder for files on their way from or to a URL, inside; what a killed process leaves goes with `sweep`."""
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as own, FileLock(Path(own, _LOCK)):
-        files = Path(own, "files")
-        files.mkdir(parents=True)
-        yield files
+    lock = Path(tempfile.gettempdir(), f"{_PREFIX}{secrets.token_hex(8)}{_LOCK}")  # there before the folder and after
+    try:
+        with FileLock(lock):
+            (folder := lock.with_suffix("")).mkdir(mode=0o700)
+            yield folder
+    finally:
+        sweep()
 
 
 def sweep() -> None:
-    """Removes the scratch of processes that were killed: their locks are free."""
-    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
-        with suppress(Timeout, OSError), FileLock(lock, timeout=0):
-            shutil.rmtree(lock.parent, ignore_errors=True)
+    """Removes scratch that nobody uses any more, also of processes that were killed: its lock is free."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*{_LOCK}"):
+        with suppress(Timeout, OSError):
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink()
 
 
 @contextmanager

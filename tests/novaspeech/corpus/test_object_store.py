@@ -9,9 +9,27 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from novaspeech.corpus.store import sweep
 from tests.conftest import ROOT
 from tests.novaspeech.corpus.conftest import DONE, Run, command, content, statuses, until
 from tests.novaspeech.corpus.flaky_s3 import Flaky, flaky_s3
+
+# A process that is killed at its n-th step on the disk, while it has files on their way.
+KILLED = """
+import os, signal, sys, tempfile
+from novaspeech.corpus.store import scratch
+
+steps = iter(range(int(sys.argv[1])))
+
+def step(event, _):
+    if event in {"open", "os.mkdir", "os.remove", "os.rmdir"} and next(steps, None) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+tempfile.gettempdir()  # it tries the folder out
+sys.addaudithook(step)
+with scratch() as folder:
+    (folder / "a.wav").touch()
+"""
 
 
 @pytest.fixture
@@ -53,6 +71,20 @@ def test_from_a_bucket_to_a_bucket_the_results_are_the_same(
     assert statuses() == DONE
     assert failed > 0
     assert not list(Path.cwd().glob("novaspeech-*")), "what was on its way is gone"
+
+
+def test_what_was_on_its_way_goes_whenever_its_process_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "TMPDIR": str(tmp_path)}
+    for step in range(1000):
+        ended = subprocess.run([sys.executable, "-c", KILLED, str(step)], env=environment)
+        sweep()
+        assert not list(tmp_path.iterdir()), f"killed at step {step}"
+        if ended.returncode == 0:
+            break
+    assert step > 4
 
 
 def test_a_recording_that_is_gone_fails_and_no_more(s3: tuple[fsspec.AbstractFileSystem, Flaky], run: Run) -> None:
