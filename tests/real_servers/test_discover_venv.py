@@ -22,6 +22,8 @@ Request = Callable[..., dict[str, str]]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, offline_hub: dict[str, str]) -> Iterator[Server]:
     environment = offline_hub | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+    # Jobs compile only what they import, the first one for all; of this switch of pip 0 means yes.
+    environment |= {"PIP_NO_COMPILE": "0", "PYTHONDONTWRITEBYTECODE": ""}
     folder = tmp_path_factory.mktemp("discover-venv")
     with Server(folder, ROOT, backend="venv", environment=environment) as running:
         yield running
