@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeVar
 
 from novaspeech.audio.excerpt import Audio
 from novaspeech.errors import NovaspeechError, naming
@@ -18,11 +18,8 @@ from novaspeech.module.catalogue import Trainer, load_processor, load_trainer
 from novaspeech.module.output import OutputRequest, chosen_outputs
 from novaspeech.module.session import GivenInputs, Session
 from novaspeech.result import Result
-from novaspeech.server import host
 from novaspeech.server.request import Times
-
-# "40ms", "1.5s", a whole number of milliseconds, or a fraction of seconds.
-Time: TypeAlias = "str | int | float"
+from novaspeech.times import Time, milliseconds
 
 T = TypeVar("T")
 
@@ -44,7 +41,7 @@ def load(
 
     Args:
         module: its name, as `novaspeech modules` lists it.
-        frame: time that one output stands for; left out, the module's own.
+        frame: time that one output stands for, in seconds or as text ("40ms", "1:05"); left out, the module's own.
         stride: time from one output to the next; left out, the frame.
         left, right: audio before and after the frame that the model also hears; left out, the module's own.
         log: takes a line about what happens: where the model computes, what is fetched, what cannot be used.
@@ -112,7 +109,7 @@ class Model:
             recording: a file that libsndfile or ffmpeg reads, or samples (n,) or (n, channels) and their rate in Hz.
             outputs: ids of those wanted; None takes those that the module's trainer ticks.
             inputs: further inputs by id.
-            end: time at which to stop; None or 0 is the recording's end, as for the servers.
+            end: time at which to stop, in seconds or as text; None or 0 is the recording's end, as for the servers.
             name: what files are called after; None takes the recording's own, without its ending.
             progress: called with the windows done and their total.
             reading: called before with the milliseconds of a file read so far, and the stated total (0 if none is).
@@ -169,7 +166,7 @@ class Model:
 
     def _asked(self, outputs: Collection[str] | None, inputs: Mapping[str, Audio] | None, end: Time | None) -> _Asked:
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, inputs or {})
-        end_ms = host.parse_time(end, "end") if end is not None else 0
+        end_ms = milliseconds(end or 0, "end")
         return _Asked([self._requests[output.id] for output in chosen], inputs or {}, end_ms)
 
     def _session(
@@ -207,6 +204,6 @@ def _or_error(name: str, make: Callable[[], T]) -> T | NovaspeechError:
 def window_times(trainer: Trainer, given: Mapping[str, Time]) -> dict[str, int]:
     """Milliseconds of "frame", "stride", "left" and "right"; what is not given is the trainer's."""
     meta = trainer.content
-    parsed = {name: host.parse_time(time, name) for name, time in given.items()}
+    parsed = {name: milliseconds(time, name) for name, time in given.items()}
     frame = parsed.get("frame", meta.meta_frame_step)
     return {"frame": frame, "stride": frame, "left": meta.meta_left_ctx, "right": meta.meta_right_ctx} | parsed

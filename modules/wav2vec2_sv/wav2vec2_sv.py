@@ -38,8 +38,10 @@ class Wav2Vec2SVOptions(BackendOptions):
         minimum=-1,
         maximum=1,
     )
-    min_gap: int = option(1000, text="shorter gaps between segments of the same speaker are closed, in ms", minimum=0)
-    min_duration: int = option(1000, text="shorter segments are left out, in ms", minimum=0)
+    min_gap: int = option(
+        1000, text="shorter gaps between segments of the same speaker are closed, in ms", minimum=0, unit="ms"
+    )
+    min_duration: int = option(1000, text="shorter segments are left out, in ms", minimum=0, unit="ms")
     model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with an x-vector head", file=True)
 
 

@@ -57,7 +57,7 @@ def test_segments_and_a_vector_of_the_whole(loaded: dict[str, novaspeech.Model])
 def test_samples_in_place_of_a_file(loaded: dict[str, novaspeech.Model]) -> None:
     samples, rate = soundfile.read(SPEECH, dtype="float32")
     by_file = loaded["w2v_bert_2"](SPEECH, end="3s")
-    by_array = loaded["w2v_bert_2"]((samples, rate), end=3000)
+    by_array = loaded["w2v_bert_2"]((samples, rate), end=3)
     np.testing.assert_array_equal(by_array["embeddings"], by_file["embeddings"])
     assert by_array.name == "recording"
     assert len(loaded["w2v_bert_2"]((samples[: 2 * rate], rate), end=0)["embeddings"]) == 50
@@ -147,7 +147,7 @@ def test_what_is_logged_at_loading(models: dict[str, Path]) -> None:
         ({"outputs": ["valenz"]}, novaspeech.RequestError, "emow2v has no output 'valenz'; it has arousal, dominance"),
         ({"outputs": []}, novaspeech.RequestError, "no output is asked for; emow2v has arousal"),
         ({"inputs": {"x": "a.wav"}}, novaspeech.RequestError, "emow2v has no further input 'x'; it has none"),
-        ({"end": "fast"}, novaspeech.RequestError, "end 'fast' is no time; write 40ms or 1.5s"),
+        ({"end": "fast"}, novaspeech.RequestError, "end is 'fast'; it must be a time"),
         ({"end": "10ms"}, novaspeech.RequestError, "0.010 s of audio are shorter than one step of 40 ms"),
         ({"recording": "/no/such.wav"}, novaspeech.RecordingError, "such: /no/such.wav does not exist; give the path"),
         (
@@ -176,7 +176,7 @@ def test_wrong_calls(
             novaspeech.OptionError,
             "unknown option 'speed'; this module's options are model, context",
         ),
-        ("emow2v", {"frame": "fast"}, novaspeech.RequestError, "frame 'fast' is no time"),
+        ("emow2v", {"frame": "fast"}, novaspeech.RequestError, "frame is 'fast'; it must be a time"),
         ("emow2v", {"model": "/no/such"}, novaspeech.WeightsError, "'/no/such' is neither a folder on this machine"),
     ],
 )

@@ -97,7 +97,7 @@ def test_times_in_every_notation(handed_over: HandedOver, standin_places: Mappin
     """In ms, in s and as bare numbers, whole ones of ms and others of s; none of them the trainer's own."""
     notations = [("80ms", "480ms"), ("80", "480"), ("0.08s", "0.48s"), ("0.08", "0.48")]
     stored = [handed_over.send(frameSize=step, stride=step, leftContext=left) for step, left in notations]
-    model = novaspeech.load("emow2v", model=str(standin_places["emow2v"]), frame=80, left=480)
+    model = novaspeech.load("emow2v", model=str(standin_places["emow2v"]), frame="80ms", left="480ms")
     found = model(handed_over.recording("session_1"), ["embedding"])["embedding"]
     assert stored[0]["session_1/speaker.emow2v.stream~"] == np.asarray(found).tobytes()
     assert stored == 4 * stored[:1]

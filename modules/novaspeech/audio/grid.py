@@ -80,6 +80,14 @@ class WindowGrid:
         )
 
     @property
+    def gap_remark(self) -> str:
+        """Log line about a stride beyond the frame: somebody may have meant another unit."""
+        return (
+            f"each row stands for {self.frame_ms} ms, and there is one every {self.stride_ms} ms: of the "
+            f"{self.stride_ms - self.frame_ms} ms between them nothing is said"
+        )
+
+    @property
     def length_ms(self) -> int:
         """Length of one window with its contexts, in ms."""
         return self.left_ms + self.frame_ms + self.right_ms

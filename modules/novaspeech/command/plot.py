@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import Any
 
 from novaspeech.terminal.arguments import new_command
 from novaspeech.terminal.outputs import add_output_arguments, read_each
-
-_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")  # hours, minutes, seconds
+from novaspeech.times import milliseconds
 
 
 def add_command(commands: Any) -> None:
@@ -19,7 +17,7 @@ def add_command(commands: Any) -> None:
     add_output_arguments(plot)
     plot.add_argument("--out", type=Path, metavar="FILE", help="the picture (default: one per recording, beside them)")
     plot.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the pictures (png)")
-    plot.add_argument("--from", metavar="TIME", dest="start", help="where to begin, as 1:20 or 80.5s (0)")
+    plot.add_argument("--from", metavar="TIME", dest="start", default="0", help="where to begin, as 1:20 or 80.5 (0)")
     plot.add_argument("--to", metavar="TIME", dest="end", help="where to end (default: the recording's end)")
 
 
@@ -36,20 +34,10 @@ def _plot(given: argparse.Namespace) -> int:
     """
     from novaspeech.view.pictures import draw_picture
 
-    span = _seconds(given.start, "--from") or 0.0, _seconds(given.end, "--to")
+    end = None if given.end is None else milliseconds(given.end, "--to") / 1000
+    span = milliseconds(given.start, "--from") / 1000, end
     for folder, tracks, thresholds in read_each(given):
         picture = given.out or folder / f"{tracks.name}.{given.format}"
         draw_picture(tracks, picture, span=span, thresholds=thresholds)
         print(picture)
     return 0
-
-
-def _seconds(text: str | None, flag: str) -> float | None:
-    """Seconds of a time such as 1:20, 1:02:03.5, 80.5s or 500ms."""
-    from novaspeech.server import host
-
-    if text is None:
-        return None
-    if found := _CLOCK.fullmatch(text):
-        return 3600 * int(found[1] or 0) + 60 * int(found[2]) + float(found[3])
-    return host.parse_time(text, flag) / 1000

@@ -25,7 +25,7 @@ from novaspeech.module.catalogue import Trainer, load_trainer, processor_class
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, chosen_outputs
 from novaspeech.result import files_for, kind_of
-from novaspeech.server import host
+from novaspeech.times import milliseconds
 
 _AUDIO = "stream:Audio"  # what a trainer says of an input that is a recording
 _SHORT_S = 15.0  # recordings up to here may share passes; longer ones fill them
@@ -112,7 +112,7 @@ class Plan:
             "module": self.module,
             "version": self.trainer.version,
             "options": dataclasses.asdict(parsed),
-            "milliseconds": {**window_times(self.trainer, self.windows), "end": host.parse_time(self.end, "end")},
+            "milliseconds": {**window_times(self.trainer, self.windows), "end": milliseconds(self.end or 0, "end")},
             "inputs": dict(self.inputs),
             "files": {place: found for place in places if (found := stamp(place))},
             "dtype": self.dtype,

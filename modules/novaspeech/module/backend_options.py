@@ -40,8 +40,12 @@ class FrameOptions(BackendOptions):
         text="what the model hears: each window on its own, or the recording, once, which is many times as fast",
         choices=("window", "recording"),
     )
-    chunk: float = option(30.0, text="context=recording: seconds that are encoded at once", minimum=1, maximum=300)
-    overlap: float = option(2.0, text="context=recording: seconds of a chunk's ends that are only heard", minimum=0)
+    chunk: float = option(
+        30.0, text="context=recording: seconds that are encoded at once", minimum=1, maximum=300, unit="s"
+    )
+    overlap: float = option(
+        2.0, text="context=recording: seconds of a chunk's ends that are only heard", minimum=0, unit="s"
+    )
 
     def __post_init__(self) -> None:
         """Raises OptionError for chunks that are mostly overlap."""

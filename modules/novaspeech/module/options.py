@@ -15,6 +15,7 @@ from typing_extensions import Self
 from novaspeech.errors import OptionError, quoted
 from novaspeech.inference.engine import Inference
 from novaspeech.models.compute import Compute
+from novaspeech.times import milliseconds
 
 
 class Channel:
@@ -30,6 +31,7 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     file: bool = False,
+    unit: str = "",
 ) -> Any:
     """A field of an `Options` class.
 
@@ -40,8 +42,9 @@ def option(
         minimum, maximum: the range allowed, both ends included (numbers only).
         choices: the strings allowed; empty allows any.
         file: whether it may name a file or folder, on whose content results depend.
+        unit: of a time: "s" or "ms"; texts as "2s" or "1:05" are then understood, too.
     """
-    limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
+    limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "unit": unit}
     return dataclasses.field(
         default=default, metadata={"text": text, "kind": kind or type(default), "file": file, **limits}
     )
@@ -143,6 +146,8 @@ def _convert(field: dataclasses.Field[Any], value: object) -> object:
     try:
         if isinstance(value, bool) and kind is not bool:
             raise ValueError
+        if isinstance(value, str) and (unit := field.metadata["unit"]):
+            value = milliseconds(value, field.name, unit) / (1000 if unit == "s" else 1)
         converted = _KINDS[kind][0](value)
         allowed = (low is None or converted >= low) and (high is None or converted <= high)
     except (KeyError, TypeError, ValueError, OverflowError):  # a number with more digits than a float holds
@@ -156,10 +161,10 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
     if field.metadata["choices"]:
         return "one of " + ", ".join(field.metadata["choices"])
     low, high = field.metadata["minimum"], field.metadata["maximum"]
-    noun = _KINDS[field.metadata["kind"]][1]
+    noun, more = _KINDS[field.metadata["kind"]][1], ", or a time as 1.5s" if field.metadata["unit"] else ""
     if high is not None:
-        return f"{noun} from {low:g} to {high:g}"
-    return noun if low is None else f"{noun} of at least {low:g}"
+        return f"{noun} from {low:g} to {high:g}{more}"
+    return noun if low is None else f"{noun} of at least {low:g}{more}"
 
 
 def _to_int(value: object) -> int:

@@ -138,7 +138,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         for item in requests:
             item.check_count(end_ms)
         grid = WindowGrid.fit(*times, end_ms, recording.name)
-        remarks = [item.remark for item in requests] + [str(grid), grid.drift_remark if grid.drift_ms > 1 else ""]
+        remarks = [*(item.remark for item in requests), str(grid)]
+        remarks += [grid.drift_remark] * (grid.drift_ms > 1) + [grid.gap_remark] * (grid.stride_ms > grid.frame_ms)
         for remark in filter(None, remarks):
             log(remark)
         return Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report))

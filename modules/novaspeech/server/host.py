@@ -19,6 +19,7 @@ import numpy as np
 from novaspeech import saving
 from novaspeech.errors import RequestError, quoted
 from novaspeech.segments import Segment
+from novaspeech.times import milliseconds
 
 _Data = TypeVar("_Data")
 
@@ -116,7 +117,12 @@ _save_in_place, FileHandler.save = FileHandler.save, _save_whole_if_marked
 
 
 def parse_time(value: object, name: str) -> int:
-    """Milliseconds of a time as the host reads it: "40ms", "1.5s", 40 (ms), 1.5 (s); `name` is the setting's."""
+    """Milliseconds of a time as the host reads it: "40ms", "1.5s", 40 (ms), 1.5 (s); `name` is the setting's.
+
+    The only place where a whole number means milliseconds: servers and NOVA send it so. "1:05" is ours.
+    """
+    if isinstance(value, str) and ":" in value:
+        return milliseconds(value, name)
     try:
         return int(module("utils.string_utils").parse_time_string_to_ms(value, suppress_warn=True))
     except (TypeError, ValueError, OverflowError):  # of infinity

@@ -56,7 +56,7 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("module", help="its name, as `novaspeech modules` lists it")
     for name, text in _TIMES.items():
-        add(f"--{name}", metavar="TIME", help=f"{text}, as 40ms or 1.5s")
+        add(f"--{name}", metavar="TIME", help=f"{text}, as 0.04, 40ms or 1:05")
     add("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
     add("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
     add("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")

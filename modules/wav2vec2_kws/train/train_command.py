@@ -30,10 +30,10 @@ def _train_keywords(given: argparse.Namespace) -> int:
     Examples:
         novaspeech train-keywords examples --out money.skops --augment 5
     """
-    from novaspeech.server import host
+    from novaspeech.times import milliseconds
     from wav2vec2_kws.train.training import train_keywords
 
-    window_ms = host.parse_time(given.window, "--window")
+    window_ms = milliseconds(given.window, "--window")
     if not 200 <= window_ms <= 10_000 or given.augment < 0:
         raise OptionError("--window must be a time from 200ms to 10s, --augment 0 or more")
     model = load_model("wav2vec2_kws", model=given.model, layer=given.layer, device=given.device)

@@ -58,7 +58,7 @@ def test_a_name_too_long_for_its_outputs_is_said_before_the_work(
     [
         (["run", "w2v", "a.wav"], "there is no module 'w2v'; there are: "),
         (["run", "w2v_bert_2", "a.wav", "--set", "speed"], "--set 'speed' must be OPTION=VALUE"),
-        (["run", "w2v_bert_2", "a.wav", "--frame", "fast"], "frame 'fast' is no time; write 40ms or 1.5s"),
+        (["run", "w2v_bert_2", "a.wav", "--frame", "fast"], "frame is 'fast'; it must be a time"),
         (["run", "w2v_bert_2", "x/a.wav", "y/a.wav", "--out", "."], "/y/a.wav would both write a.*; rename one, "),
         (["run", "w2v_bert_2", "a.wav", "a.mp3"], "/a.mp3 would both write "),
     ],
