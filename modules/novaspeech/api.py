@@ -58,6 +58,7 @@ def load(
 
 class _Asked(NamedTuple):
     requests: list[OutputRequest]
+    named: bool
     inputs: Mapping[str, Audio]
     end_ms: int
 
@@ -121,7 +122,7 @@ class Model:
         name = _name_of(recording) if name is None else name
         asked = self._asked(outputs, inputs, end)
         with self._lock, naming(name):
-            return self._result(self._session(recording, name, asked, progress, reading))
+            return self._result(asked, self._session(recording, name, asked, progress, reading))
 
     def many(
         self,
@@ -158,7 +159,7 @@ class Model:
             jobs = [(one.recording, one.grid) for one in sessions if isinstance(one, Session)]
             shared = Shared(self.encoder, jobs) if len(jobs) > 1 else None
             return [
-                _or_error(one.name, partial(self._result, replace(one, shared=shared)))
+                _or_error(one.name, partial(self._result, asked, replace(one, shared=shared)))
                 if isinstance(one, Session)
                 else one
                 for one in sessions
@@ -167,7 +168,7 @@ class Model:
     def _asked(self, outputs: Collection[str] | None, inputs: Mapping[str, Audio] | None, end: Time | None) -> _Asked:
         chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, inputs or {})
         end_ms = milliseconds(end or 0, "end")
-        return _Asked([self._requests[output.id] for output in chosen], inputs or {}, end_ms)
+        return _Asked([self._requests[output.id] for output in chosen], outputs is not None, inputs or {}, end_ms)
 
     def _session(
         self,
@@ -184,8 +185,8 @@ class Model:
         inputs = GivenInputs(asked.inputs, processor.open_audio, self.module)
         return processor.session(name, recording, inputs, asked.requests, self._times, asked.end_ms, report=progress)
 
-    def _result(self, session: Session) -> Result:
-        return Result(session, self.processor.run(session))
+    def _result(self, asked: _Asked, session: Session) -> Result:
+        return Result(self.module, session, self.processor.run(session), named=asked.named)
 
 
 def _name_of(recording: Audio) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from novaspeech import saving
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.errors import RequestError
-from novaspeech.formats.files import NPY, SSI, check_formats, file_names, write_files
+from novaspeech.formats.files import NPY, SSI, check_formats, file_names, is_shared, tiers_in, write_files
 from novaspeech.formats.ssi import save_output
 from novaspeech.formats.tables import table
-from novaspeech.formats.track import Kind, Track, Tracks
+from novaspeech.formats.track import Kept, Kind, Track, Tracks, belongs_to
 from novaspeech.inference.engine import Windows
 from novaspeech.module.output import Output
 from novaspeech.module.results import build_output, scores_of
@@ -33,11 +33,15 @@ def kind_of(output: Output) -> Kind:
     return "scores" if output.subtype == "continuous" else "segments"
 
 
-def files_for(name: str, outputs: Iterable[Output], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
+def kept_of(module: str, outputs: Iterable[Output], *, named: bool) -> list[Kept]:
+    """What the names of the outputs' files tell; `named` is whether somebody asked for them by their names."""
+    return [Kept(output.id, kind_of(output), module, named) for output in outputs]
+
+
+def files_for(name: str, outputs: Sequence[Kept], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
     """Paths of a recording's outputs; OptionError or RequestError for formats or names that cannot be."""
-    kinds = {output.id: kind_of(output) for output in outputs}
-    check_formats(formats, kinds)
-    names = [file for form in formats for file in file_names(name, kinds, form)]
+    check_formats(formats, outputs)
+    names = [file for form in formats for file in file_names(name, outputs, form)]
     files = [folder / file for file in dict.fromkeys(names)]  # two formats may share a file
     for file in files:
         if saving.too_long(file):
@@ -47,9 +51,20 @@ def files_for(name: str, outputs: Iterable[Output], folder: Path, formats: Colle
 
 def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
     """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none."""
-    first = folder / file_names(tracks.name, tracks.kinds, form)[0]
+    first = folder / file_names(tracks.name, tracks.kept, form)[0]
     with saving.whole(first) as partial:
         write_files(tracks, form, partial.parent, folder)
+
+
+def in_the_way(files: Iterable[Path], outputs: Iterable[Kept]) -> list[Path]:
+    """Those of an output's files that are there; of files that modules share, those with tiers of the outputs' names.
+
+    Raises:
+        RequestError: a shared file cannot be read.
+    """
+    own = {output.id for output in outputs}
+    there = [file for file in files if file.is_file()]
+    return [file for file in there if not is_shared(file.name) or any(belongs_to(tier, own) for tier in tiers_in(file))]
 
 
 class Result(Mapping[str, "FloatArray | list[Segment]"]):
@@ -60,11 +75,14 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
 
     Attributes:
         name: the recording's, without folder and ending.
+        file: the recording as tables name it: its path as it was given, else its name.
     """
 
-    def __init__(self, session: Session, results: Results) -> None:
+    def __init__(self, module: str, session: Session, results: Results, *, named: bool) -> None:
         outputs = [request.output for request in session.requests]
         self.name = session.name
+        self.file = str(session.recording.path or self.name)
+        self._module, self._named = module, named
         self._session = session
         self._results = results
         self._outputs = {output.id: output for output in outputs}
@@ -111,65 +129,106 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
     def tracks(self) -> Tracks:
         """The outputs apart from who computed them, for `novaspeech.formats`."""
         found = tuple(map(self._track, self._outputs.values()))
-        return Tracks(self.name, self._session.recording.path, self.seconds, found)
+        return Tracks(self.name, self._session.recording.path, self.seconds, found, file=self.file)
 
     def _track(self, output: Output) -> Track:
         value = self[output.id]
         if isinstance(value, list):
-            return Track.of_segments(output.id, value, output.classes or self._session.classes.get(output.id, ()))
+            classes = output.classes or self._session.classes.get(output.id, ())
+            return Track.of_segments(output.id, value, classes, self._module)
         times = np.array([[0, self.seconds]]) if output.whole else self.times
         values = value[None] if output.whole else value
-        return Track(output.id, kind_of(output), times, values, low=output.low, high=output.high)
+        return Track(
+            output.id,
+            kind_of(output),
+            times,
+            values,
+            low=output.low,
+            high=output.high,
+            module=self._module,
+            named=self._named,
+        )
 
-    def to_frame(self, name: str) -> pd.DataFrame:
-        """One output as a table whose index is (file, start, end), as in audformat and audinterface.
+    def to_frame(self, name: str | Sequence[str] | None = None, unit: str = "") -> pd.DataFrame:
+        """Outputs as a table, a row a window or segment.
 
-        A continuous annotation has one column, a stream one for each value. Discrete and free annotations have a column
-        of names and one of confidences.
+        A continuous annotation has one column, a stream one for each value. Discrete and free annotations have the
+        columns `label` and `confidence`.
+
+        Args:
+            name: an output, or several continuous annotations, which stand beside each other; None takes all of them.
+            unit: left out, the index is (file, start, end) with timedeltas, as in audformat and audinterface; "s" makes
+                columns of them, `start` and `end` in seconds.
 
         Raises:
             KeyError: there is no such output.
+            RequestError: several outputs that are not all continuous annotations, or another unit.
             PackageError: pandas is missing.
         """
-        return table(self._track(self._output(name)), str(self._session.recording.path or self.name))
+        names = [name] if isinstance(name, str) else name
+        outputs = self._outputs.values() if names is None else map(self._output, names)
+        tracks = [self._track(output) for output in outputs]
+        if names is None and len(tracks) > 1:
+            tracks = [track for track in tracks if track.kind == "scores"]
+        if unit not in ("", "s") or not tracks or (len(tracks) > 1 and any(one.kind != "scores" for one in tracks)):
+            raise RequestError(
+                f"a table holds continuous annotations, or one other output, in the unit 's' or none; there are: "
+                f"{', '.join(self)}"
+            )
+        return table(tracks, self.file, unit)
 
-    def save(self, folder: str | Path, formats: Collection[str] = (SSI,), dtype: str = "float32") -> list[Path]:
-        """Writes the outputs as files.
+    def save(
+        self,
+        folder: str | Path,
+        formats: Collection[str] = (SSI,),
+        dtype: str = "float32",
+        *,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Writes the outputs as files. NAME is the recording's, MODULE the module's, ID the output's.
 
         | format | files | holds |
         |---|---|---|
-        | ssi | NAME.ID.stream, NAME.ID.annotation, data in NAME.ID.stream~: the same bytes that a server writes | all |
-        | csv, parquet | NAME.ID.csv, a table as `to_frame` gives it | all |
-        | npz | NAME.ID.npz, arrays for NumPy | all |
-        | npy | NAME.ID.npy, one array for NumPy, which can be read in part | scores; streams |
-        | textgrid | NAME.TextGrid for Praat, a tier for each output; NAME.scores.csv | segments; scores |
+        | ssi | NAME.MODULE.ID.stream, ….annotation, data in ….stream~: the same bytes that a server writes | all |
+        | csv, parquet | NAME.MODULE.scores.csv, scores beside each other; NAME.MODULE.ID.csv for others | all |
+        | audformat | NAME.MODULE.ID.audformat.csv, as audformat reads and writes it | all |
+        | npz | NAME.MODULE.ID.npz, arrays for NumPy | all |
+        | npy | NAME.MODULE.ID.npy, one array for NumPy, which can be read in part | scores; streams |
+        | textgrid | NAME.TextGrid for Praat, a tier for each output; scores as csv | segments; scores |
         | eaf | NAME.eaf for ELAN, the same; NAME_tsconf.xml, which shows ELAN the scores | segments; scores |
-        | srt, vtt | NAME.ID.srt, subtitles | segments |
+        | srt, vtt | NAME.MODULE.ID.srt, subtitles | segments |
 
-        What belongs together appears whole or not at all. A format leaves out what it cannot hold.
+        What belongs together appears whole or not at all. A format leaves out what it cannot hold; csv holds streams
+        only if they were asked for by their names. An earlier TextGrid or EAF keeps its other tiers.
 
         Args:
             folder: where to; made if need be.
             dtype: of npy: "float32", or half of it, "float16".
+            overwrite: replaces files, and tiers of the outputs' names, that are there.
 
         Returns:
             the files' paths, without those that end in "~" and lie beside them.
 
         Raises:
             OptionError: an unknown format.
-            RequestError: a format holds none of the outputs, a name is too long, or a number too large for float16.
+            RequestError: a format holds none of the outputs, a name is too long, a number too large for float16, or
+                something is there already.
             PackageError: what writes a format is missing.
             OSError: a file cannot be written, such as on a full disk (`SavingError`).
         """
         folder = Path(folder).expanduser()
-        files = files_for(self.name, self._outputs.values(), folder, formats)
+        kept = kept_of(self._module, self._outputs.values(), named=self._named)
+        files = files_for(self.name, kept, folder, formats)
+        if not overwrite and (there := in_the_way(files, kept)):
+            raise RequestError(f"{there[0]} is there already; give overwrite=True, or another folder")
         folder.mkdir(parents=True, exist_ok=True)
         tracks = self.tracks() if set(formats) != {SSI} else None
         for form in dict.fromkeys(formats):
             if form == SSI:
                 for request in self._session.requests:
                     built = build_output(request, self._results[request.output.id], self._session)
-                    save_output(built, folder / f"{self.name}.{request.output.id}.{request.output.kind}")
+                    [name] = file_names(self.name, kept_of(self._module, [request.output], named=True), SSI)
+                    save_output(built, folder / name)
             elif tracks:
                 save_tracks(tracks.rounded(dtype) if form == NPY else tracks, form, folder)
         return files

@@ -96,11 +96,11 @@ def test_tables_of_segments_and_of_the_whole(loaded: dict[str, novaspeech.Model]
     spotter = novaspeech.load("wav2vec2_kws", model=SPELLER, device="cpu", keywords="thank you, money, question")
     result = spotter(SYNTHETIC / "words.flac", ["keywords", "words"])
     table = result.to_frame("keywords")
-    assert table["keywords"].tolist() == ["thank you", "money", "question", "thank you"]
+    assert table["label"].tolist() == ["thank you", "money", "question", "thank you"]
     assert table["confidence"].between(0, 1).all()
     start, end = table.index[1][1:]
     assert (start.total_seconds(), end.total_seconds()) == pytest.approx((5.92, 6.18), abs=0.06)
-    assert "DOCTOR" in set(result.to_frame("words")["words"])
+    assert "DOCTOR" in set(result.to_frame("words")["label"])
     nothing = spotter((np.zeros(16000, np.float32), 16000), ["keywords"]).to_frame("keywords")
     assert nothing.shape == (0, 2)
     scene = loaded["byols"](SPEECH, ["scene"], end="2s").to_frame("scene")

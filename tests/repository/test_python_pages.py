@@ -92,4 +92,4 @@ def test_keywords_in_an_hour(capsys: pytest.CaptureFixture[str]) -> None:
     names = of_notebook("keywords")
     assert set(names["summary"].index) == {"money", "question", "thank you"}
     assert "thank you" in capsys.readouterr().out
-    assert Path("out/words.words.srt").is_file()
+    assert Path("out/words.wav2vec2_kws.words.srt").is_file()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ def add_command(commands: Any) -> None:
         required=True,
         action="append",
         metavar="FORMAT",
-        help="csv, parquet, npz, npy, textgrid, eaf, srt or vtt",
+        help="csv, parquet, audformat, npz, npy, textgrid, eaf, srt or vtt",
     )
+    convert.add_argument("--overwrite", action="store_true", help="replace what is there already")
     convert.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: beside the given ones)")
 
 
@@ -31,12 +33,12 @@ def _convert(given: argparse.Namespace) -> int:
     """Writes .stream and .annotation files in other formats; those of one recording go together.
 
     Examples:
-        novaspeech convert a.words.annotation a.keywords.annotation --to eaf
+        novaspeech convert a.wav2vec2_kws.words.annotation a.wav2vec2_kws.keywords.annotation --to eaf
         novaspeech convert results --to csv --to parquet
     """
-    from novaspeech.formats.files import SSI, check_formats, file_names
+    from novaspeech.formats.files import SSI, check_formats
     from novaspeech.formats.ssi import found_outputs
-    from novaspeech.result import save_tracks
+    from novaspeech.result import files_for, in_the_way, save_tracks
 
     groups = found_outputs(given.places)
     if given.audio and len(groups) > 1:
@@ -46,20 +48,23 @@ def _convert(given: argparse.Namespace) -> int:
     twice = [name for name, count in Counter(name for _, name in groups).items() if count > 1]
     if given.out and twice:
         raise RequestError(f"{twice[0]} is there in several folders, and --out is for all; convert them apart")
-    written = 0
+    written, named = 0, not any(place.is_dir() for place in given.places)
     for folder, tracks, _ in read_recordings(groups, given.audio):
+        tracks = replace(tracks, tracks=tuple(replace(track, named=named) for track in tracks.tracks))
         place = given.out or folder
         for form in dict.fromkeys(given.to):
             try:
-                check_formats([form], tracks.kinds)
+                check_formats([form], tracks.kept)
             except RequestError as error:
                 if len(groups) == 1:
                     raise
                 print(f"novaspeech: {folder / tracks.name}: {error}", file=sys.stderr)
                 continue
+            files = files_for(tracks.name, tracks.kept, place, [form])
+            if not given.overwrite and (there := in_the_way(files, tracks.kept)):
+                raise RequestError(f"{there[0]} is there already; --overwrite replaces it")
             place.mkdir(parents=True, exist_ok=True)
             save_tracks(tracks, form, place)
-            for made in file_names(tracks.name, tracks.kinds, form):
-                print(place / made)
-                written += 1
+            print(*files, sep="\n")
+            written += len(files)
     return int(not written)

@@ -30,7 +30,7 @@ def _plot(given: argparse.Namespace) -> int:
 
     Examples:
         novaspeech plot results
-        novaspeech plot results/talk.words.annotation --from 1:20 --to 1:35 --out figure2.pdf
+        novaspeech plot results/talk.wav2vec2_kws.words.annotation --from 1:20 --to 1:35 --out figure2.pdf
     """
     from novaspeech.view.pictures import draw_picture
 

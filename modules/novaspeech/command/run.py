@@ -15,7 +15,7 @@ from novaspeech.terminal.arguments import add_plan_arguments, new_command, plan_
 
 if TYPE_CHECKING:
     from novaspeech.corpus.driver import Engine
-    from novaspeech.corpus.record import Ended
+    from novaspeech.corpus.ended import Ended
 
 _AT_LEAST_ONE = ("jobs", "together", "workers_per_gpu")
 
@@ -32,6 +32,7 @@ def add_command(commands: Any) -> None:
         help="a recording, folder, pattern, manifest (.jsonl, .csv, .tsv, .parquet), URL, or @FILE with one a line",
     )
     add("--anew", action="store_true", help="make also what is there already")
+    add("--overwrite", action="store_true", help="replace what other options, another module or a person made")
     add("--skip-existing", action="store_true", help=argparse.SUPPRESS)  # which is what it does anyhow
     add("--retry-failed", action="store_true", help="of recordings into --out, do again what failed")
     add("--dry-run", action="store_true", help="say what would be done, and do nothing")
@@ -69,7 +70,8 @@ def _run(given: argparse.Namespace) -> int:
     rows = read_rows(given.entries, bar.log, beside=not plan.out)
     plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
     rows = part_of(rows, given.shard) if given.shard else rows
-    driver = Driver(rows, plan, bar, anew=given.anew, retry_failed=given.retry_failed, shard=given.shard)
+    replacing = {"anew": given.anew, "overwrite": given.overwrite, "retry_failed": given.retry_failed}
+    driver = Driver(rows, plan, bar, shard=given.shard, **replacing)
     if plan.many or driver.skipped or given.dry_run:
         bar.log(f"{len(rows)} recordings, {driver.skipped} of them ended before, {len(driver.todo)} to do")
     if given.dry_run:

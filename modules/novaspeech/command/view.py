@@ -27,7 +27,7 @@ def _view(given: argparse.Namespace) -> int:
 
     Examples:
         novaspeech view results
-        novaspeech view results/a.words.annotation --audio talks/a.wav --out a.html
+        novaspeech view results/a.wav2vec2_kws.words.annotation --audio talks/a.wav --out a.html
     """
     with require("pages need bokeh", "novaspeech[view]"):
         from novaspeech.view.page import write_page

@@ -10,8 +10,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from novaspeech.audio.recording import Recording
+from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.plan import Plan
-from novaspeech.corpus.record import Ended, Record
+from novaspeech.corpus.record import Record
 from novaspeech.corpus.report import Counted, Events, as_lines
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import Store, is_url, sweep
@@ -32,6 +33,7 @@ class Driver:
         plan: checked.
         counted: is told of all that happens.
         anew: makes also what is there already.
+        overwrite: replaces also what other options, another module or a person made.
         retry_failed: does again what failed before.
         shard: "I/N" if `rows` are one part of N.
 
@@ -40,7 +42,8 @@ class Driver:
         skipped: how many have.
 
     Raises:
-        RequestError: below `plan.out` are results that were made in another way.
+        RequestError: below `plan.out` are results that were made in another way, or files that another module or a
+            person made would be replaced.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class Driver:
         counted: Counted,
         *,
         anew: bool = False,
+        overwrite: bool = False,
         retry_failed: bool = False,
         shard: str = "",
     ) -> None:
-        self._rows, self._plan, self._counted, self._anew, self._shard = rows, plan, counted, anew, shard
+        self._rows, self._plan, self._counted, self._shard = rows, plan, counted, shard
+        self._anew, self._overwrite = anew, overwrite
         self._store = Store(plan.out)
-        if plan.many and not anew:
+        if plan.many and not overwrite:
             plan.check(self._store)
         self._known: dict[str, Ended] = {}
         self._forgotten: list[Row] = []
@@ -66,6 +71,8 @@ class Driver:
                 self._forgotten.append(record.row)
             elif ended:
                 self._known[ended.id] = ended
+            if record.row.id not in self._known and not overwrite and (found := record.in_the_way()):
+                raise RequestError(f"{found}; --overwrite replaces it, and another --out leaves it there")
         self.todo = [row for row in rows if row.id not in self._known]
         self.skipped = len(rows) - len(self.todo)
 
@@ -77,7 +84,7 @@ class Driver:
             ModelError: several recordings in a row came to no end by no fault of their own.
         """
         if self._plan.many:
-            self._plan.claim(self._store, anew=self._anew)
+            self._plan.claim(self._store, overwrite=self._overwrite)
         for row in self._forgotten:
             Record(row, self._plan, self._store).forget(results=self._anew)
         self._counted.began(self.todo, self.skipped)
@@ -163,7 +170,7 @@ class Driver:
 
     def _name(self, what: str, ending: str) -> str:
         part = f".{self._shard.replace('/', '-of-')}" if self._shard else ""
-        return f"{self._plan.module}.{what}{part}.{ending}"
+        return f"_{self._plan.module}.{what}{part}.{ending}"
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.processes import cores
-from novaspeech.corpus.record import Ended
 from novaspeech.corpus.report import Events
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.worker import Worker

@@ -20,11 +20,12 @@ from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import BOOKS, Store, is_url
 from novaspeech.errors import RecordingError, RequestError, quoted
 from novaspeech.formats.files import NPY, SSI, check_formats, left_out
+from novaspeech.formats.track import Kept
 from novaspeech.hooks import Log
 from novaspeech.module.catalogue import Trainer, load_trainer, processor_class
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, chosen_outputs
-from novaspeech.result import files_for, kind_of
+from novaspeech.result import files_for, kept_of
 from novaspeech.times import milliseconds
 
 _AUDIO = "stream:Audio"  # what a trainer says of an input that is a recording
@@ -80,6 +81,11 @@ class Plan:
         """Outputs that are meant. Raises RequestError for an unknown one, or an input that none uses."""
         return chosen_outputs(self.trainer, processor_class(self.trainer).outputs, self.outputs, self.inputs)
 
+    @cached_property
+    def kept(self) -> list[Kept]:
+        """What the names of their files tell of the outputs."""
+        return kept_of(self.module, self.chosen, named=self.outputs is not None)
+
     def checked(self, log: Log) -> Plan:
         """The same plan with its model settled and its origin; all that can be wrong is found here, without the model.
 
@@ -92,14 +98,13 @@ class Plan:
             OptionError: an unknown option or format, or a wrong value.
             WeightsError: there is no such model.
         """
-        kinds = {output.id: kind_of(output) for output in self.chosen}
-        check_formats(self.formats, kinds)
+        check_formats(self.formats, self.kept)
         if self.dtype != "float32" and set(self.formats) != {NPY}:
             raise RequestError(f"--dtype {self.dtype} is for --format npy; NOVA's streams hold float32")
         self._check_inputs()
         for form in self.formats:
-            if lost := left_out(kinds, form):
-                log(f"the format {form} leaves out {', '.join(lost)}; csv, parquet, npz and ssi hold all")
+            if lost := left_out(self.kept, form):
+                log(f"the format {form} leaves out {', '.join(lost)}; parquet, npz and ssi hold all")
         pinned = replace(self, options=settled(self.parsed_options, self.options))
         return replace(pinned, origin=pinned._origin())
 
@@ -127,16 +132,16 @@ class Plan:
     def file_names(self, row: Row) -> list[str]:
         """Names of the files that a recording gives, without those of data. Raises RequestError for a too long one."""
         folder = Path(self.out if not is_url(self.out) else "", row.folder).expanduser()
-        return [file.name for file in files_for(row.name, self.chosen, folder, self.formats)]
+        return [file.name for file in files_for(row.name, self.kept, folder, self.formats)]
 
-    def claim(self, store: Store, *, anew: bool = False) -> None:
+    def claim(self, store: Store, *, overwrite: bool = False) -> None:
         """From now on only results that are made in this way are to be below `out`; raises as `check`.
 
         Args:
-            anew: whether it does not matter what is there.
+            overwrite: whether it does not matter what is there.
         """
         name = f"{BOOKS}/{self.module}.json"
-        if anew or store.read(name) is None:
+        if overwrite or store.read(name) is None:
             store.write(name, json.dumps(self.origin, indent=1).encode())
         self.check(store)  # of two that come at once, the later one's is there
 
@@ -147,11 +152,11 @@ class Plan:
         try:
             there = self.origin if content is None else json.loads(content)
         except ValueError as error:
-            raise RequestError(f"{self.out}/{name} is no JSON; take another --out, or --anew") from error
-        if differing := list(_differences(there, self.origin)):
+            raise RequestError(f"{self.out}/{name} is no JSON; take another --out, or --overwrite") from error
+        if differing := list(differences(there, self.origin)):
             raise RequestError(
                 f"{self.out} holds results of {self.module} that were made in another way, which differs in "
-                f"{'; '.join(differing)}; take another --out, the same options, or --anew to make all of them anew"
+                f"{'; '.join(differing)}; take another --out, the same options, or --overwrite to make all of them anew"
             )
 
     def groups(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -173,9 +178,10 @@ class Plan:
                     raise RequestError(f"--input {name}={place}: {error}") from error
 
 
-def _differences(there: Any, mine: Any, name: str = "") -> Iterator[str]:
+def differences(there: Any, mine: Any, name: str = "") -> Iterator[str]:
+    """What differs between two origins, in words."""
     if isinstance(there, dict) and isinstance(mine, dict):
         for key in [*there, *(key for key in mine if key not in there)]:
-            yield from _differences(there.get(key), mine.get(key), f"{name}.{key}" if name else key)
+            yield from differences(there.get(key), mine.get(key), f"{name}.{key}" if name else key)
     elif there != mine:
         yield f"{name} ({quoted(str(there))} there, {quoted(str(mine))} here)"

@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.plan import Plan
-from novaspeech.corpus.record import Ended, Record
+from novaspeech.corpus.record import Record
 from novaspeech.corpus.report import Events
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import Store

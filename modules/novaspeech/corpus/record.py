@@ -1,26 +1,30 @@
-"""Records of recordings: `NAME.MODULE.json` beside the results is the only truth, whoever dies.
+"""Records of recordings: `.NAME.MODULE.json` beside the results is the only truth, whoever dies.
 
 It says what made the results, so that a second run knows what it can skip; how often the recording was tried without
-an end; and why it failed. It is written before the recording is tried, and last of its files.
+an end; and why it failed. It is written before the recording is tried, and last of its files. Its name begins with a
+dot: those who read a folder of Parquet files as one data set pass over such files.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import os
 import posixpath
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from novaspeech.corpus.plan import Plan
+from novaspeech.corpus.ended import Ended
+from novaspeech.corpus.plan import Plan, differences
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import DATA, Size, Store, is_url
+from novaspeech.errors import RequestError
+from novaspeech.formats.files import is_shared
+from novaspeech.formats.track import belongs_to
 from novaspeech.module.catalogue import load_trainer, module_names, processor_class
 from novaspeech.result import Result
 
@@ -29,46 +33,8 @@ _NUMBERS = ("rate", "seconds", "took", "attempts")
 _NO_RESULTS: dict[str, Any] = {"made": {}, "from": {}}
 
 
-@dataclass(frozen=True)
-class Ended:
-    """The end of a recording: done or failed, and how.
-
-    Attributes:
-        id, place: the row's.
-        status: "done" or "failed"; in a report "not begun", too.
-        reason: of a failure, one line.
-        files: names of its results in the store.
-        shapes: id of each output → its shape; of segments how many there are.
-        rate: windows per second.
-        seconds: of the recording.
-        took: seconds that the work took.
-        attempts: how often it was tried.
-        again: whether the same command tries it again: its failure was no fault of its own.
-        trace: of a failure, where in the code it arose; not for files.
-    """
-
-    id: str
-    place: str
-    status: str = "failed"
-    reason: str = ""
-    files: tuple[str, ...] = ()
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    rate: float = 0.0
-    seconds: float = 0.0
-    took: float = 0.0
-    attempts: int = 0
-    again: bool = False
-    trace: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON takes them."""
-        content = dataclasses.asdict(self)
-        del content["trace"]
-        return content
-
-
 class Record:
-    """The file `NAME.MODULE.json` of a recording.
+    """The file `.NAME.MODULE.json` of a recording.
 
     Args:
         size: of a file in the store, if many are asked for.
@@ -79,9 +45,15 @@ class Record:
 
     def __init__(self, row: Row, plan: Plan, store: Store, size: Size | None = None) -> None:
         self.row, self._plan, self._store = row, plan, store
-        self._file, self._size = f"{row.id}.{plan.module}.json", size or store.size
+        self._file, self._size = self._in_folder(_file_of(row.name, plan.module)), size or store.size
         there = size is None or size(self._file) is not None
         self._content = _parsed(store.read(self._file)) if there else {}
+
+    @property
+    def _made(self) -> dict[str, Any]:
+        """Name → bytes of the results; none in somebody else's JSON."""
+        made = self._content.get("made")
+        return made if isinstance(made, dict) else {}
 
     @property
     def tried(self) -> list[dict[str, Any]]:
@@ -97,10 +69,46 @@ class Record:
                 known, made = self._content, self._content["made"]
                 names = self._plan.file_names(self.row)
                 names += [data for name in names if (data := f"{name}{DATA}") in made]
-                if all(made[name] == self._size(self._in_folder(name)) is not None for name in names):
+                sizes = {name: self._size(self._in_folder(name)) for name in names}
+                if all(size is not None and (size == made[name] or is_shared(name)) for name, size in sizes.items()):
                     shapes = {output.id: tuple(known["shapes"][output.id]) for output in self._plan.chosen}
                     return self._done(names, shapes, {name: known[name] for name in _NUMBERS})
         return None
+
+    def in_the_way(self) -> str:
+        """What the results would replace that did not come of the same command, and why; "" if there is nothing.
+
+        Raises:
+            RequestError: a file that modules share cannot be read.
+        """
+        if self.tried:  # by a process that was killed, perhaps while it wrote
+            return ""
+        for name in self._foreign():
+            if is_shared(name):
+                tiers, own = self._store.tiers(self._in_folder(name)), [output.id for output in self._plan.kept]
+                if not any(belongs_to(tier, own) for tier in tiers):
+                    continue
+            return f"{posixpath.join(self._plan.out, self._in_folder(name))} is there, and {self._whose(name)}"
+        return ""
+
+    def _foreign(self) -> Iterator[str]:
+        """Names of files that are there and are not as this command has made them."""
+        known = self._made if self._is_same_way() else {}
+        with suppress(RequestError):  # of a name that is too long for any file
+            for name in self._plan.file_names(self.row):
+                sizes = {one: self._size(self._in_folder(one)) for one in (name, f"{name}{DATA}")}
+                as_made = all(size in (None, known.get(one)) for one, size in sizes.items())
+                ours = as_made or (is_shared(name) and name in known) or name in self._content.get("left", [])
+                if any(sizes.values()) and not ours:
+                    yield name
+
+    def _whose(self, name: str) -> str:
+        if name not in self._made:
+            return "another program or a person made it"
+        if self._is_same_way():
+            return "somebody has changed it"
+        there = {key: value for key, value in self._content["from"].items() if key != "recording"}
+        return f"was made in another way, which differs in {'; '.join(differences(there, self._plan.origin))}"
 
     def begin(self) -> None:
         """Writes down an attempt."""
@@ -130,18 +138,22 @@ class Record:
     def fail(self, reason: str, *, took: float = 0.0, trace: str = "") -> Ended:
         """Writes down that the recording has failed, and gives that."""
         ended = replace(self._failed(reason), took=took, trace=trace)
-        self._write({"tried": [], "failed": ended.as_dict()})
+        self._write({"tried": [], "failed": ended.as_dict(), "left": self._left()})
         return ended
 
     def take_back(self) -> None:
         """Does not count an attempt of this run that came to no end without a fault: somebody stopped it."""
         tried = self.tried
         if tried and tried[-1]["run"] == self._plan.run and "reason" not in tried[-1]:
-            self._write({"tried": tried[:-1]})
+            self._write({"tried": tried[:-1], "left": self._left()})
 
     def forget(self, *, results: bool = False) -> None:
         """Makes the recording as if nobody had tried it, or even as if it had no results."""
-        self._write({"tried": [], "failed": None, **(_NO_RESULTS if results else {})})
+        self._write({"tried": [], "failed": None, "left": self._left(), **(_NO_RESULTS if results else {})})
+
+    def _left(self) -> list[str]:
+        """Names of files that an attempt which came to no end has left: the next one may replace them."""
+        return [*self._content.get("left", []), *(self._foreign() if self.tried else [])]
 
     def save(self, result: Result, took: float, threshold: float | None) -> Ended:
         """Saves results. Meanwhile no record tells of older ones: a kill must not leave it beside other files.
@@ -160,10 +172,13 @@ class Record:
         numbers = {"rate": result.rate, "seconds": result.seconds, "took": took, "attempts": len(self.tried)}
         if self._content.get("made"):
             self._write(_NO_RESULTS)
-        sizes = self._store.save(self.row.folder, lambda folder: result.save(folder, plan.formats, plan.dtype))
+        shared = [name for name in plan.file_names(self.row) if is_shared(name)]
+        sizes = self._store.save(
+            self.row.folder, shared, lambda folder: result.save(folder, plan.formats, plan.dtype, overwrite=True)
+        )
         self._content = {
             "from": {"recording": self._stamp(), **plan.origin},
-            "made": {**before.get("made", {}), **sizes},
+            "made": {**(self._made if before else {}), **sizes},
             "at": _now(),
             "recording": self.row.place,
             "threshold": threshold,
@@ -184,12 +199,16 @@ class Record:
         return posixpath.join(self.row.folder, name)
 
     def _is_ours(self) -> bool:
-        """Whether it tells of results that were made in the same way, be it of other outputs and formats."""
-        made_from, mine = self._content.get("from"), self._stamp()
-        if isinstance(made_from, dict) and isinstance(made_from.get("recording"), dict):
-            theirs = {name: made_from["recording"].get(name) for name in mine}
-            return {**made_from, "recording": theirs} == {"recording": mine, **self._plan.origin}
-        return False
+        """Whether it tells of results made in the same way of the same recording, be it of other outputs or formats."""
+        mine = self._stamp()
+        return self._is_same_way() and {name: self._content["from"]["recording"].get(name) for name in mine} == mine
+
+    def _is_same_way(self) -> bool:
+        """Whether it tells of results made in the same way, be it of what had the recording's name then."""
+        made_from = self._content.get("from")
+        if not isinstance(made_from, dict) or not isinstance(made_from.get("recording"), dict):
+            return False
+        return {**made_from, "recording": None} == {"recording": None, **self._plan.origin}
 
     def _stamp(self) -> dict[str, Any]:
         """Identity of the recording, whatever has its name later, if it lies on this machine."""
@@ -202,7 +221,7 @@ class Record:
 
     def _write(self, changed: Mapping[str, Any]) -> None:
         self._content = {name: value for name, value in {**self._content, **changed}.items() if value not in ([], None)}
-        if any(self._content.get(name) for name in ("made", "tried", "failed")):
+        if any(self._content.get(name) for name in ("made", "tried", "failed", "left")):
             text = json.dumps({"threshold": None, **self._content}, indent=1, ensure_ascii=False) + "\n"
             self._store.write(self._file, text.encode("utf-8", "surrogateescape"))
         else:
@@ -218,7 +237,7 @@ def remembered(folder: Path, name: str) -> tuple[Path | None, dict[str, float]]:
     recording: Path | None = None
     thresholds: dict[str, float] = {}
     for module in module_names():
-        file = folder / f"{name}.{module}.json"
+        file = folder / _file_of(name, module)
         known = _parsed(file.read_bytes() if file.is_file() else None)
         place = Path(str(known.get("recording", "")))
         recording = place if place.is_absolute() and place.is_file() else recording
@@ -227,6 +246,10 @@ def remembered(folder: Path, name: str) -> tuple[Path | None, dict[str, float]]:
             outputs = processor_class(load_trainer(module)).outputs
             thresholds |= {one.id: float(threshold) for one in outputs if one.subtype == "continuous"}
     return recording, thresholds
+
+
+def _file_of(name: str, module: str) -> str:
+    return f".{name}.{module}.json"
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from novaspeech.corpus.record import Ended
+from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.rows import Row
 
 STATUSES = ("done", "failed", "not begun")

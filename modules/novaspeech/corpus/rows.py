@@ -53,7 +53,7 @@ def read_rows(entries: Sequence[str], log: Log, *, beside: bool = False) -> list
     Args:
         entries: files; folders, which are searched with all folders in them; patterns with `*`, `?`, `[…]` or `**`;
             URLs of these that fsspec knows; manifests, as `listed_in` takes them; `@FILE` for a text file with an entry
-            a line.
+            a line, but for comments, which begin with "#".
         log: takes a line for each folder: what was left out in it.
         beside: whether results go beside each recording, and not into a tree like the one that it was found in.
 
@@ -61,24 +61,29 @@ def read_rows(entries: Sequence[str], log: Log, *, beside: bool = False) -> list
         RequestError: an entry or a row of a manifest is of no use, or two recordings would give the same files.
         PackageError: a package for the URL's kind or for Parquet is missing.
     """
-    by_id: dict[str, Row] = {}
-    places: set[str] = set()
+    rows: dict[str, Row] = {}
     for entry in entries:
         for row in _of_entry(entry, log):
-            if row.place in places:
-                if entry.lower().endswith(MANIFESTS):
-                    raise RequestError(f"{row.place} is named twice; a manifest with a row a recording is needed")
-                continue
-            places.add(row.place)
-            if beside:
-                row = replace(row, id=_beside(row.place))
-            other = by_id.setdefault(row.id, row)
-            if other is not row:
-                raise RequestError(
-                    f"{other.place} and {row.place} would both write {row.id}.*; rename one, name ids in a manifest, "
-                    f"or run them apart"
-                )
-    return sorted(by_id.values(), key=lambda row: (-row.size, row.id))
+            if row.place not in rows:
+                rows[row.place] = replace(row, id=_beside(row.place)) if beside else row
+            elif entry.lower().endswith(MANIFESTS):
+                raise RequestError(f"{row.place} is named twice; a manifest with a row a recording is needed")
+    return sorted(_told_apart(list(rows.values())), key=lambda row: (-row.size, row.id))
+
+
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Rows with an id each: the endings of a.flac and a.mp3 go into both names, `a_flac` and `a_mp3`."""
+    count = Counter(row.id for row in rows)
+    by_id: dict[str, Row] = {}
+    for row in rows:
+        ending = posixpath.splitext(Path(row.place).as_posix())[1]
+        one = replace(row, id=f"{row.id}_{ending[1:]}") if count[row.id] > 1 and ending else row
+        if (other := by_id.setdefault(one.id, one)) is not one:
+            raise RequestError(
+                f"{other.place} and {one.place} would both write {row.id}.*; rename one, name ids in a manifest, or "
+                f"run them apart"
+            )
+    return list(by_id.values())
 
 
 def part_of(rows: Sequence[Row], shard: str) -> list[Row]:
@@ -114,7 +119,7 @@ def _lines(file: str) -> list[str]:
         text = Path(file).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"the list {file} cannot be read ({error}); a text file in UTF-8 is needed") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _found(entry: str, files: Any, root: str, log: Log) -> Iterator[tuple[str, str, float]]:

@@ -8,7 +8,7 @@ import posixpath
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import fsspec
 from filelock import FileLock, Timeout
 
 from novaspeech.errors import PackageError, RequestError, first_line
+from novaspeech.formats.files import tiers_in
 from novaspeech.saving import whole
 
 BOOKS = ".corpus"  # the folder of what is no result
@@ -133,11 +134,25 @@ class Store:
         with whole(file) as partial_file:
             partial_file.write_bytes(content)
 
-    def save(self, folder: str, write: Write) -> dict[str, int]:
-        """Puts results into a folder, a header after its data, an older header removed before; gives name → bytes."""
+    def tiers(self, name: str) -> list[str]:
+        """Names of the tiers in a file that modules share. Raises RequestError if it cannot be read."""
+        if self._here:
+            return tiers_in(Path(self._place(name)))
+        with scratch() as files:
+            return tiers_in(self._fetched(name, files))
+
+    def save(self, folder: str, shared: Iterable[str], write: Write) -> dict[str, int]:
+        """Puts results into a folder, a header after its data, an older header removed before; gives name → bytes.
+
+        Args:
+            shared: names of files to which they add tiers, if they are there.
+        """
         if self._here:
             return _sizes(write(Path(self._place(folder))))
         with scratch() as files:
+            for name in shared:
+                with _if_there():
+                    self._fetched(posixpath.join(folder, name), files)
             sizes = _sizes(write(files))
             for name in sizes:
                 if f"{name}{DATA}" in sizes:
@@ -145,6 +160,11 @@ class Store:
             for name in sorted(sizes, key=lambda name: (not name.endswith(DATA), name)):
                 self._upload(posixpath.join(folder, name), partial(self._files.put_file, str(files / name)))
         return sizes
+
+    def _fetched(self, name: str, folder: Path) -> Path:
+        file = folder / posixpath.basename(name)
+        self._files.get_file(self._place(name), str(file))
+        return file
 
     def _place(self, name: str) -> str:
         return Path(self._root, name).as_posix() if self._here else posixpath.join(self._root, name)

@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from novaspeech.api import Model
+from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.plan import Plan
-from novaspeech.corpus.record import Ended, Record
+from novaspeech.corpus.record import Record
 from novaspeech.corpus.report import Events
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import Store, is_url, opened, scratch

@@ -4,43 +4,69 @@ from __future__ import annotations
 
 import datetime
 import mimetypes
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from novaspeech.colours import COLOURS
-from novaspeech.errors import require
-from novaspeech.formats.track import Track, Tracks, lanes
+from novaspeech.errors import RequestError, first_line, require
+from novaspeech.formats.track import Track, Tracks, belongs_to, lanes
 from novaspeech.segments import Segment
 
 _CONFIDENCE = "confidence"
 _READER = "mpi.eudico.client.annotator.timeseries.csv.CSVServiceProvider"
 
 
-def write_eaf(tracks: Tracks, file: Path, linked: Sequence[Path]) -> None:
+def write_eaf(tracks: Tracks, file: Path, place: Path, linked: Sequence[Path]) -> None:
     """Writes a tier for each track of segments, more where they overlap, and a tier of their confidences below it.
 
     A segment without length becomes a millisecond long: ELAN has none that is shorter.
 
     Args:
+        place: where it will be moved to; other tiers and links of an earlier one there stay.
         linked: further files that ELAN opens with this one; they will lie beside it.
     """
-    with require("ELAN's files need pympi-ling", "novaspeech[formats]"):
-        from pympi import Eaf
-    eaf = Eaf(author="novaspeech")
-    eaf.remove_tier("default")
-    eaf.add_linguistic_type(_CONFIDENCE, "Symbolic_Association", timealignable=False)
-    if tracks.audio is not None:
+    eaf, own = _opened(place if place.is_file() else None), [tracks.tier(track) for track in tracks.of_kind("segments")]
+    for tier in [name for name in eaf.get_tier_names() if belongs_to(name, own)]:
+        eaf.remove_tier(tier)
+    if _CONFIDENCE not in eaf.get_linguistic_type_names():
+        eaf.add_linguistic_type(_CONFIDENCE, "Symbolic_Association", timealignable=False)
+    if tracks.audio is not None and not eaf.get_linked_files():
         kind = mimetypes.guess_type(tracks.audio.name)[0] or "audio/x-wav"
-        eaf.add_linked_file(tracks.audio.absolute().as_uri(), f"./{tracks.audio.name}", kind)
+        eaf.add_linked_file(tracks.audio.absolute().as_uri(), _relative(tracks.audio, place), kind)
+    known = {link["RELATIVE_LINK_URL"] for link in eaf.get_secondary_linked_files()}
     for other in linked:
-        kind = "text/xml" if other.suffix == ".xml" else "text/csv"
-        eaf.add_secondary_linked_file(other.absolute().as_uri(), f"./{other.name}", kind)
+        if f"./{other.name}" not in known:
+            kind = "text/xml" if other.suffix == ".xml" else "text/csv"
+            eaf.add_secondary_linked_file(other.absolute().as_uri(), f"./{other.name}", kind)
     for track in tracks.of_kind("segments"):
         for number, lane in enumerate(lanes(track.segments, shortest_ms=1), 1):
-            _add_tier(eaf, track.id if number == 1 else f"{track.id} {number}", lane)
+            _add_tier(eaf, tracks.tier(track) if number == 1 else f"{tracks.tier(track)} {number}", lane)
     eaf.to_file(str(file))
+
+
+def tiers_of_eaf(file: Path) -> list[str]:
+    """Names of an EAF's tiers. Raises RequestError if it cannot be read."""
+    return list(_opened(file).get_tier_names())
+
+
+def _opened(file: Path | None) -> Any:
+    """An EAF by pympi: that of a file, or one without tiers."""
+    with require("ELAN's files need pympi-ling", "novaspeech[formats]"):
+        from pympi import Eaf
+    if file is None:
+        eaf = Eaf(author="novaspeech")
+        eaf.remove_tier("default")
+        return eaf
+    try:
+        return Eaf(str(file))
+    except Exception as error:  # pympi lets any through
+        raise RequestError(
+            f"{file} is no EAF that can be read ({first_line(error)}): no tiers can be added; move it away"
+        ) from error
 
 
 def _add_tier(eaf: Any, name: str, segments: Iterable[Segment]) -> None:
@@ -55,30 +81,45 @@ def _add_tier(eaf: Any, name: str, segments: Iterable[Segment]) -> None:
         eaf.tiers[below][1][own] = (above, f"{segment.confidence:.4g}", None, None)
 
 
-def write_series(tracks: Iterable[Track], file: Path, scores: Path) -> None:
-    """Writes a description of a CSV file, so that ELAN draws its columns over time.
+def write_series(tracks: Mapping[Path, Sequence[Track]], file: Path, there: Path) -> None:
+    """Writes a description of tables of scores, so that ELAN draws their columns over time.
 
     Args:
-        tracks: tracks of scores in the order of the columns; the first column is the time.
+        tracks: a CSV file, as `tables.write_csv` makes it → its tracks in the order of its columns.
+        there: an earlier description, if it is there; what it says of other files stays.
     """
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     root = ElementTree.Element("timeseries", date=now, version="1.0")
-    source = ElementTree.SubElement(
-        root,
-        "tracksource",
-        {"sample-type": "Discontinuous Rate", "source-url": scores.absolute().as_uri(), "time-column": "0"},
-    )
-    ElementTree.SubElement(source, "property", key="provider", value=_READER)
-    for number, track in enumerate(tracks):
-        one = ElementTree.SubElement(source, "track", derivative="0", name=track.id)
-        ElementTree.SubElement(one, "property", key="detect-range", value="false")
-        place = ElementTree.SubElement(one, "sample-position")
-        ElementTree.SubElement(place, "pos", col=str(number + 1), row="0")
-        ElementTree.SubElement(one, "description")
-        ElementTree.SubElement(one, "units")
-        ElementTree.SubElement(one, "range", max=str(float(track.high)), min=str(float(track.low)))
-        ElementTree.SubElement(one, "color").text = ",".join(
-            map(str, bytes.fromhex(COLOURS[number % len(COLOURS)][1:]))
-        )
+    urls = {scores.absolute().as_uri() for scores in tracks}
+    if there.is_file():
+        with suppress(ElementTree.ParseError):
+            root.extend(one for one in ElementTree.parse(there).getroot() if one.get("source-url") not in urls)  # noqa: S314
+    for scores, columns in tracks.items():
+        about = {"sample-type": "Discontinuous Rate", "source-url": scores.absolute().as_uri(), "time-column": "1"}
+        source = ElementTree.SubElement(root, "tracksource", about)
+        ElementTree.SubElement(source, "property", key="provider", value=_READER)
+        for number, track in enumerate(columns):
+            _add_series(source, track, number)
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(file, encoding="UTF-8", xml_declaration=True)
+
+
+def _add_series(source: ElementTree.Element, track: Track, number: int) -> None:
+    """Adds a column, behind file, start and end."""
+    one = ElementTree.SubElement(source, "track", derivative="0", name=track.id)
+    ElementTree.SubElement(one, "property", key="detect-range", value="false")
+    place = ElementTree.SubElement(one, "sample-position")
+    ElementTree.SubElement(place, "pos", col=str(number + 3), row="0")
+    ElementTree.SubElement(one, "description")
+    ElementTree.SubElement(one, "units")
+    ElementTree.SubElement(one, "range", max=str(float(track.high)), min=str(float(track.low)))
+    ElementTree.SubElement(one, "color").text = ",".join(map(str, bytes.fromhex(COLOURS[number % len(COLOURS)][1:])))
+
+
+def _relative(audio: Path, file: Path) -> str:
+    """Path to a recording as seen from an EAF, as ELAN writes it."""
+    try:
+        path = os.path.relpath(audio.absolute(), file.absolute().parent)
+    except ValueError:  # on another drive of Windows
+        return audio.absolute().as_uri()
+    return Path(path).as_posix() if path.startswith("..") else f"./{Path(path).as_posix()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from novaspeech.audio.recording import ENDINGS, Recording
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
+from novaspeech.module.catalogue import module_names
 from novaspeech.server import host
 
 OUTPUTS = (".stream", ".annotation")
@@ -69,7 +71,7 @@ def group(outputs: Sequence[Path]) -> dict[tuple[Path, str], tuple[Path | None, 
 def read_tracks(name: str, audio: Path | None, files: Sequence[Path]) -> Tracks:
     """The content of a recording's output files.
 
-    An id is the part of a file's name between the recording's name and the ending, else the scheme's name.
+    Module and id stand between the recording's name and the ending; an id that does not is the scheme's name.
 
     Args:
         audio: the recording; if it is None, the last output's end is the recording's.
@@ -80,10 +82,13 @@ def read_tracks(name: str, audio: Path | None, files: Sequence[Path]) -> Tracks:
     """
     tracks: dict[str, Track] = {}
     for file in files:
-        track = _track(file, file.stem.removeprefix(name).strip("."))
-        if track.id in tracks:
-            raise RequestError(f"{file} and another file would both be {name}.{track.id}.*; rename one")
-        tracks[track.id] = track
+        module, _, own = file.stem.removeprefix(name).strip(".").partition(".")
+        if module not in module_names():  # as of a server's file
+            module, own = "", f"{module}.{own}".strip(".")
+        track = replace(_track(file, own), module=module)
+        if track.kept.key in tracks:
+            raise RequestError(f"{file} and another file would both be {name}.{track.kept.key}.*; rename one")
+        tracks[track.kept.key] = track
     recording = None if audio is None else Recording.open(audio)
     duration = max((track.times.max(initial=0) for track in tracks.values()), default=0.0)
     if recording:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 
 from pysubs2 import SSAEvent, SSAFile
@@ -10,14 +11,14 @@ from pysubs2 import SSAEvent, SSAFile
 from novaspeech.formats.track import Track, Tracks
 
 
-def write_srt(tracks: Tracks, track: Track, file: Path) -> None:
+def write_srt(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
     """Writes a track of segments as SubRip, which has no escapes: names stand in it as they are."""
-    _write(track, [segment.name for segment in track.segments], file)
+    _write(group[0], [segment.name for segment in group[0].segments], file)
 
 
-def write_vtt(tracks: Tracks, track: Track, file: Path) -> None:
+def write_vtt(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
     """Writes a track of segments as WebVTT, names escaped: text in angle brackets would be taken for a tag."""
-    _write(track, [html.escape(segment.name, quote=False) for segment in track.segments], file)
+    _write(group[0], [html.escape(segment.name, quote=False) for segment in group[0].segments], file)
 
 
 def _write(track: Track, texts: list[str], file: Path) -> None:

@@ -1,8 +1,9 @@
-"""Tables and arrays: CSV, Parquet and npz, a file for each output."""
+"""Tables and arrays: CSV, Parquet, npz and npy."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,37 +16,67 @@ from novaspeech.formats.track import Track, Tracks
 if TYPE_CHECKING:
     import pandas as pd
 
+Columns = dict[str, npt.NDArray[Any]]
 
-def table(track: Track, file: str) -> pd.DataFrame:
-    """A track as a table whose index is (file, start, end), as in audformat; see `Result.to_frame`."""
-    pandas = _pandas()
+
+def table(tracks: Sequence[Track], file: str, unit: str = "") -> pd.DataFrame:
+    """Tracks as a table: see `Result.to_frame`."""
+    with require("tables need pandas", "novaspeech[frames]"):
+        import pandas
+    times, columns = beside(tracks)
+    files = pandas.Index([file] * len(times), dtype=object)
+    if unit:
+        return pandas.DataFrame({"file": files, "start": times[:, 0], "end": times[:, 1], **columns})
     # Whole milliseconds keep 0.28 s from becoming 0.279999999 s.
     starts, ends = (
-        pandas.to_timedelta(np.rint(1000 * column).astype("int64"), unit="ms").as_unit("ns") for column in track.times.T
+        pandas.to_timedelta(np.rint(1000 * column).astype("int64"), unit="ms").as_unit("ns") for column in times.T
     )
-    files = pandas.Index([file] * len(track.times), dtype=object)
     index = pandas.MultiIndex.from_arrays([files, starts, ends], names=["file", "start", "end"])
-    found: pd.DataFrame = pandas.DataFrame(_columns(track), index=index)
-    return found
+    return pandas.DataFrame(columns, index=index)
 
 
-def write_csv(tracks: Tracks, track: Track, file: Path) -> None:
-    """Writes a track as audformat writes tables: times as "0 days 00:00:01.040000", numbers in full."""
-    columns = _columns(track)
-    with file.open("w", encoding="utf-8", newline="") as opened:
+def beside(tracks: Sequence[Track]) -> tuple[npt.NDArray[np.float64], Columns]:
+    """Times (n, 2) in seconds, and columns of tracks of scores beside each other, or of one track of another kind.
+
+    Scores at other times than the first ones' are NaN there, as if they had none.
+    """
+    first = tracks[0]
+    if first.kind == "segments":
+        return first.times, {"label": np.array(first.names, object), "confidence": first.values}
+    if first.kind == "vectors":
+        return first.times, {f"{first.id}-{number}": column for number, column in enumerate(first.values.T)}
+    if all(np.array_equal(track.times, first.times) for track in tracks):
+        return first.times, {track.id: track.values for track in tracks}
+    rounded = [np.rint(1000 * track.times).astype(np.int64) for track in tracks]
+    times, rows = np.unique(np.concatenate(rounded), axis=0, return_inverse=True)
+    columns, begin = {}, 0
+    for track in tracks:
+        columns[track.id] = np.full(len(times), np.nan, np.float32)
+        columns[track.id][rows.ravel()[begin : begin + len(track.times)]] = track.values
+        begin += len(track.times)
+    return times / 1000, columns
+
+
+def write_csv(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
+    """Writes a table: times in seconds with three decimals, numbers in full, an empty cell for no score."""
+    times, columns = beside(group)
+    starts, ends = ([f"{second:.3f}" for second in column.tolist()] for column in times.T)
+    _write_rows(tracks.file, starts, ends, columns, file)
+
+
+def write_audformat(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
+    """Writes a table as audformat does: times as "0 days 00:00:01.040000"."""
+    times, columns = beside(group)
+    starts, ends = map(_durations, times.T)
+    _write_rows(tracks.file, starts, ends, columns, file)
+
+
+def _write_rows(recording: str, starts: Sequence[str], ends: Sequence[str], columns: Columns, file: Path) -> None:
+    with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
         writer = csv.writer(opened, lineterminator="\n")
         writer.writerow(["file", "start", "end", *columns])
-        for start, end, *cells in zip(*map(_durations, track.times.T), *columns.values(), strict=True):
-            writer.writerow([tracks.file, start, end, *("" if cell != cell else str(cell) for cell in cells)])
-
-
-def _columns(track: Track) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a track's table beside its times."""
-    if track.kind == "segments":
-        return {track.id: np.array(track.names, object), "confidence": track.values}
-    if track.kind == "vectors":
-        return {f"{track.id}-{number}": column for number, column in enumerate(track.values.T)}
-    return {track.id: track.values}
+        for start, end, *cells in zip(starts, ends, *columns.values(), strict=True):
+            writer.writerow([recording, start, end, *("" if cell != cell else str(cell) for cell in cells)])
 
 
 def _durations(seconds: npt.NDArray[np.float64]) -> list[str]:
@@ -59,15 +90,27 @@ def _durations(seconds: npt.NDArray[np.float64]) -> list[str]:
     return [f"{day} days {clock}{more}" for day, clock in zip(days.astype(int), clocks, strict=True)]
 
 
-def write_parquet(tracks: Tracks, track: Track, file: Path) -> None:
-    """Writes a track's table as Parquet, in the form of audformat's tables."""
+def write_parquet(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
+    """Writes the table of `write_csv` as Parquet. Its types do not depend on what was found."""
     with require("Parquet needs pyarrow", "novaspeech[formats]"):
-        import pyarrow  # noqa: F401
-    table(track, tracks.file).reset_index().to_parquet(file, engine="pyarrow", index=False)
+        import pyarrow
+        from pyarrow import parquet
+    times, columns = beside(group)
+    recording = tracks.file.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    arrays = {
+        "file": pyarrow.array([recording] * len(times), pyarrow.string()),
+        "start": pyarrow.array(times[:, 0]),
+        "end": pyarrow.array(times[:, 1]),
+    }
+    for name, column in columns.items():
+        kind = pyarrow.string() if name == "label" else pyarrow.float32()
+        arrays[name] = pyarrow.array(column, kind, from_pandas=True)  # NaN becomes null
+    parquet.write_table(pyarrow.table(arrays), file)
 
 
-def write_npz(tracks: Tracks, track: Track, file: Path) -> None:
+def write_npz(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
     """Writes arrays for NumPy: times (n, 2) in seconds, and values; of segments names and confidences."""
+    [track] = group
     arrays = {"times": track.times, "values": track.values}
     if track.kind == "segments":
         arrays = {"times": track.times, "names": np.array(track.names, str), "confidences": track.values}
@@ -75,25 +118,7 @@ def write_npz(tracks: Tracks, track: Track, file: Path) -> None:
         np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
 
 
-def write_npy(tracks: Tracks, track: Track, file: Path) -> None:
+def write_npy(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
     """Writes the values alone, (n,) or (n, D), for readers that know their rate."""
     with file.open("wb") as opened:
-        np.save(opened, track.values)
-
-
-def write_scores(tracks: Tracks, file: Path) -> None:
-    """Writes all scores of a recording beside each other: a row a time in seconds, an empty cell for no score."""
-    pandas = _pandas()
-    columns = {
-        track.id: pandas.Series(track.values, index=np.rint(1000 * track.times[:, 0]).astype("int64"))
-        for track in tracks.of_kind("scores")
-    }
-    wide = pandas.DataFrame(columns).sort_index()
-    wide.insert(0, "time", [f"{milliseconds / 1000:.3f}" for milliseconds in wide.index])
-    wide.to_csv(file, index=False, lineterminator="\n")
-
-
-def _pandas() -> Any:
-    with require("tables need pandas", "novaspeech[frames]"):
-        import pandas
-    return pandas
+        np.save(opened, group[0].values)

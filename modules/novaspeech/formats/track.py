@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,25 @@ from novaspeech.segments import Segment
 Kind = Literal["scores", "vectors", "segments"]
 
 
+class Kept(NamedTuple):
+    """An output as the names of its files tell of it.
+
+    Attributes:
+        module: whose output it is; "" if nobody knows, as of files that a server wrote.
+        named: whether somebody asked for it by its name; a CSV file takes no vectors else.
+    """
+
+    id: str
+    kind: Kind
+    module: str = ""
+    named: bool = True
+
+    @property
+    def key(self) -> str:
+        """Its id, after the module's name."""
+        return f"{self.module}.{self.id}" if self.module else self.id
+
+
 @dataclass(frozen=True)
 class Track:
     """An output over time.
@@ -28,6 +47,7 @@ class Track:
         values: (n,) float32 scores, NaN where there is none; (n, D) vectors; or (n,) confidences of segments.
         low, high: range of scores.
         classes: names that segments may have, if they are not free.
+        module, named: see `Kept`.
     """
 
     id: str
@@ -38,14 +58,23 @@ class Track:
     low: float = 0.0
     high: float = 1.0
     classes: tuple[str, ...] = ()
+    module: str = ""
+    named: bool = True
 
     @classmethod
-    def of_segments(cls, name: str, segments: Sequence[Segment], classes: Sequence[str] = ()) -> Track:
+    def of_segments(
+        cls, name: str, segments: Sequence[Segment], classes: Sequence[str] = (), module: str = ""
+    ) -> Track:
         """Segments as a track."""
         times = np.array([(segment.start_ms, segment.end_ms) for segment in segments], float).reshape(-1, 2) / 1000
         confidences = np.array([segment.confidence for segment in segments], np.float32)
         names = tuple(segment.name for segment in segments)
-        return cls(name, "segments", times, confidences, names, classes=tuple(classes))
+        return cls(name, "segments", times, confidences, names, classes=tuple(classes), module=module)
+
+    @property
+    def kept(self) -> Kept:
+        """What the names of its files tell."""
+        return Kept(self.id, self.kind, self.module, self.named)
 
     def within(self, start: float, end: float) -> Track:
         """The rows that overlap a span of time, in seconds."""
@@ -72,6 +101,7 @@ class Tracks:
         name: the recording's name without folder and ending; the files' names begin with it.
         audio: the recording, if it is a file that can be linked to.
         opened: the recording's sound, if somebody has opened it.
+        file: the recording as tables name it; left out, its path, else its name.
     """
 
     name: str
@@ -79,11 +109,11 @@ class Tracks:
     duration: float
     tracks: tuple[Track, ...]
     opened: Recording | None = None
+    file: str = ""
 
-    @property
-    def file(self) -> str:
-        """The recording as tables name it: its file, else its name."""
-        return str(self.audio or self.name)
+    def __post_init__(self) -> None:
+        if not self.file:
+            object.__setattr__(self, "file", str(self.audio or self.name))
 
     @property
     def recording(self) -> Recording | None:
@@ -102,9 +132,13 @@ class Tracks:
         return list(ranges.values())
 
     @property
-    def kinds(self) -> dict[str, Kind]:
-        """Id of each track → its kind."""
-        return {track.id: track.kind for track in self.tracks}
+    def kept(self) -> list[Kept]:
+        """What the names of the tracks' files tell."""
+        return [track.kept for track in self.tracks]
+
+    def tier(self, track: Track) -> str:
+        """Name of a track's tier: its id; after its module's name if another track has the same."""
+        return track.id if sum(one.id == track.id for one in self.tracks) == 1 else track.kept.key
 
     def rounded(self, dtype: str) -> Tracks:
         """The tracks with scores and vectors in another number format.
@@ -131,6 +165,13 @@ def _rounded(track: Track, dtype: str) -> FloatArray:
         largest = np.nanmax(np.abs(track.values))
         raise RequestError(f"{track.id} has numbers as large as {largest:g}, more than {dtype} holds; use float32")
     return values
+
+
+def belongs_to(tier: str, own: Collection[str]) -> bool:
+    """Whether a tier is one of our own, or goes with one: "words 2", "words (points)", "words confidence"."""
+    name = tier.removesuffix(" confidence").removesuffix(" (points)")
+    base, _, number = name.rpartition(" ")
+    return name in own or (base in own and number.isdecimal())
 
 
 def lanes(segments: Iterable[Segment], shortest_ms: int = 0) -> list[list[Segment]]:

@@ -66,7 +66,7 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         metavar="FORMAT",
         dest="formats",
-        help="ssi (default), csv, parquet, npz, npy, textgrid, eaf, srt, vtt",
+        help="ssi (default), csv, parquet, audformat, npz, npy, textgrid, eaf, srt, vtt",
     )
     add("--dtype", choices=["float32", "float16"], default="float32", help="of the numbers in npy (float32)")
     add(
@@ -108,5 +108,7 @@ def pairs(flag: str, entries: Sequence[str], form: str) -> dict[str, str]:
         name, equals, value = entry.partition("=")
         if not equals:
             raise RequestError(f"{flag} {entry!r} must be {form}")
+        if flag == "--input" and found.get(name, value) != value:  # of options the last one holds
+            raise RequestError(f"{flag} {name}= is given twice, {found[name]!r} and {value!r}; give one")
         found[name] = value
     return found

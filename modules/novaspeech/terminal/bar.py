@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from novaspeech.corpus.record import Ended
+from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.report import Counted
 from novaspeech.corpus.rows import Row
 from novaspeech.hooks import Progress

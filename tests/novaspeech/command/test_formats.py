@@ -1,11 +1,10 @@
 """`novaspeech run --format` and `novaspeech convert`."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
-import audformat
 import numpy as np
+import pandas
 import parselmouth
 import pytest
 from discover_utils.data.annotation import (
@@ -39,18 +38,17 @@ def test_run_writes_the_formats_asked_for(
     run = ["run", "emow2v", str(audio), "--set", emotion, "--out", str(out)]
     assert main([*run, "--output", "arousal", "--format", "csv", "--format", "eaf", "--format", "ssi"]) == 0
     assert sorted(file.name for file in out.iterdir()) == [
-        "talk.arousal.annotation", "talk.arousal.annotation~", "talk.arousal.csv", "talk.eaf", "talk.emow2v.json",
-        "talk.scores.csv", "talk_tsconf.xml",
+        ".talk.emow2v.json", "talk.eaf", "talk.emow2v.arousal.annotation", "talk.emow2v.arousal.annotation~",
+        "talk.emow2v.scores.csv", "talk_tsconf.xml",
     ]  # fmt: skip
-    scores = audformat.utils.read_csv(out / "talk.arousal.csv")
-    rounded = FileHandler().load(out / "talk.arousal.annotation").data["score"]
-    assert np.abs(scores - rounded).max() <= 0.00501
-    assert len({f"{score:.4f}" for score in scores}) > len({f"{score:.4f}" for score in rounded})
-    with (out / "talk.scores.csv").open() as opened:
-        assert [row["time"] for row in csv.DictReader(opened)] == [f"{0.04 * number:.3f}" for number in range(50)]
+    scores = pandas.read_csv(out / "talk.emow2v.scores.csv")
+    assert scores["start"].tolist() == [round(0.04 * number, 3) for number in range(50)]
+    rounded = FileHandler().load(out / "talk.emow2v.arousal.annotation").data["score"]
+    assert np.abs(scores["arousal"] - rounded).max() <= 0.00501
+    assert len({f"{score:.4f}" for score in scores["arousal"]}) > len({f"{score:.4f}" for score in rounded})
     capsys.readouterr()
     assert main([*run, "--output", "arousal", "--output", "embedding", "--format", "textgrid"]) == 0
-    assert "the format textgrid leaves out embedding; csv, parquet, npz and ssi hold all" in capsys.readouterr().err
+    assert "the format textgrid leaves out embedding; parquet, npz and ssi hold all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -128,8 +126,10 @@ def test_convert_puts_the_outputs_of_a_recording_together(
     assert [ask(grid, "Get tier name", number) for number in (1, 2)] == ["words", "keywords"]
     assert ask(grid, "Get label of interval", 2, 2) == "time"
     assert ask(grid, "Get start time of interval", 2, 2) == 0.5
-    table = audformat.utils.read_csv(made[1])
-    assert set(table.index.get_level_values("file")) == {str(written / "a.wav")}
+    assert set(pandas.read_csv(made[1])["file"]) == {str(written / "a.wav")}
+    assert main(["convert", str(files[0]), "--to", "csv"]) == 1
+    assert capsys.readouterr().err == f"novaspeech: {made[1]} is there already; --overwrite replaces it\n"
+    assert main(["convert", str(files[0]), "--to", "csv", "--overwrite"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_run_with_windows_options_and_a_folder(novaspeech: Callable[..., int], s
     recording, out = speech("odd {name}.wav"), tmp_path / "new" / "{out}"
     windows = ["--frame", "40ms", "--left", "1.0s", "--right", "20ms", "--stride", "100ms", "--end", "1.5s"]
     assert novaspeech("run", "w2v_bert_2", recording, "--out", out, *windows, "--set", "batch_size=3") == 0
-    stream = FileHandler().load(out / "odd {name}.embeddings.stream")
+    stream = FileHandler().load(out / "odd {name}.w2v_bert_2.embeddings.stream")
     assert (stream.data.shape, stream.meta_data.sample_rate) == ((15, 64), 10)
 
 
@@ -60,7 +60,10 @@ def test_a_name_too_long_for_its_outputs_is_said_before_the_work(
         (["run", "w2v_bert_2", "a.wav", "--set", "speed"], "--set 'speed' must be OPTION=VALUE"),
         (["run", "w2v_bert_2", "a.wav", "--frame", "fast"], "frame is 'fast'; it must be a time"),
         (["run", "w2v_bert_2", "x/a.wav", "y/a.wav", "--out", "."], "/y/a.wav would both write a.*; rename one, "),
-        (["run", "w2v_bert_2", "a.wav", "a.mp3"], "/a.mp3 would both write "),
+        (
+            ["run", "wav2vec2_sv", "a.wav", "--input", "reference=b.wav", "--input", "reference=c.wav"],
+            "--input reference= is given twice, 'b.wav' and 'c.wav'; give one",
+        ),
     ],
 )
 def test_wrong_commands_get_one_line(
@@ -84,9 +87,9 @@ def test_further_inputs_and_stretches(speech: Speech, tmp_path: Path, capsys: py
     assert main([*common, "--input", f"refrence={recording}"]) == 1
     assert "wav2vec2_sv has no further input 'refrence'; it has reference" in capsys.readouterr().err
     assert main([*common, "--input", f"reference={recording}"]) == 0
-    assert [tuple(row)[:3] for row in FileHandler().load(tmp_path / "a {b}.same_speaker.annotation").data] == [
-        (0, 8000, 0)
-    ]
+    assert [
+        tuple(row)[:3] for row in FileHandler().load(tmp_path / "a {b}.wav2vec2_sv.same_speaker.annotation").data
+    ] == [(0, 8000, 0)]
     assert main(["plot", str(tmp_path)]) == 0
     assert imread(tmp_path / "a {b}.png").shape[0] > 500
 
@@ -113,7 +116,7 @@ def test_times_left_out_are_the_trainers_and_zero_is_zero(
     recording, written = speech("a.wav"), {}
     for name, arguments in {"default": [], "frame": ["--frame", "40ms"], "zero": ["--left", "0"]}.items():
         novaspeech("run", "w2v_bert_2", recording, "--out", tmp_path / name, *arguments)
-        written[name] = (tmp_path / name / "a.embeddings.stream~").read_bytes()
+        written[name] = (tmp_path / name / "a.w2v_bert_2.embeddings.stream~").read_bytes()
     assert written["default"] == written["frame"] != written["zero"]
 
 

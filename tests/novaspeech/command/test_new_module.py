@@ -49,7 +49,7 @@ def test_it_does_what_a_module_must(copy: Path) -> None:
 
 def test_it_runs(copy: Path, tmp_path: Path) -> None:
     python(copy, "-m", "novaspeech", "run", "own_model", str(SPEECH), "--set", "device=cpu", "--out", str(tmp_path))
-    assert load_output(tmp_path / "recording.embeddings.stream").data.shape == (350, 8)
+    assert load_output(tmp_path / "recording.own_model.embeddings.stream").data.shape == (350, 8)
     assert "works" in python(copy, "-m", "novaspeech", "doctor", "own_model")
 
 

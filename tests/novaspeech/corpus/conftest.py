@@ -44,25 +44,24 @@ def content(folder: Path | str = "out") -> dict[str, bytes]:
     """What is in a tree, by its place in it, but for records, status, report, claim, and what a kill left hidden."""
     files = [file for file in Path(folder).rglob("*") if file.is_file() and ".novaspeech-" not in str(file)]
     names = {file.relative_to(folder).as_posix(): file for file in files}
-    ours = (".emow2v.json", ".jsonl", ".corpus/emow2v.json")
     return {
-        name: file.read_bytes() for name, file in names.items() if not name.endswith(ours) and ".status" not in name
+        name: file.read_bytes() for name, file in names.items() if file.name[0] not in "._" and "/." not in f"/{name}"
     }
 
 
 def done(folder: str = "out") -> int:
     """How many recordings are done so far."""
-    return sum(b'"made"' in file.read_bytes() for file in Path(folder).glob("*.emow2v.json"))
+    return sum(b'"made"' in file.read_bytes() for file in Path(folder).glob(".*.emow2v.json"))
 
 
-def report(file: str = "out/emow2v.report.jsonl") -> dict[str, dict[str, Any]]:
+def report(file: str = "out/_emow2v.report.jsonl") -> dict[str, dict[str, Any]]:
     """What the report says of each id, which stands there once."""
     rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
     assert len({row["id"] for row in rows}) == len(rows)
     return {row["id"]: row for row in rows}
 
 
-def statuses(file: str = "out/emow2v.report.jsonl") -> dict[str, str]:
+def statuses(file: str = "out/_emow2v.report.jsonl") -> dict[str, str]:
     return {row_id: row["status"] for row_id, row in report(file).items()}
 
 

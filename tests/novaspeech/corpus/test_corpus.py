@@ -35,7 +35,7 @@ def test_the_results_are_those_of_python_and_the_report_tells_of_each(
         loaded(talks / name, ["arousal", "embedding"]).save(Path("plain", name).parent)
     plain = content("plain")
     assert content() == plain
-    assert Path("reports/r.jsonl").read_bytes() == Path("out/emow2v.report.jsonl").read_bytes()
+    assert Path("reports/r.jsonl").read_bytes() == Path("out/_emow2v.report.jsonl").read_bytes()
     told = report()
     assert {row_id: row["status"] for row_id, row in told.items()} == DONE | {"missing": "failed"}
     assert sorted(name for row in told.values() for name in row["files"]) == sorted(plain)
@@ -43,7 +43,7 @@ def test_the_results_are_those_of_python_and_the_report_tells_of_each(
     assert told["a"]["shapes"]["embedding"][0] == told["a"]["shapes"]["arousal"][0] == round(told["a"]["seconds"] * 25)
     assert (told["a"]["rate"], told["a"]["attempts"], told["a"]["place"]) == (25, 1, str(talks / "a.wav"))
     assert told["cut"]["reason"].startswith(f"cut: {talks}/cut.flac is damaged")
-    status = json.loads(Path("out/emow2v.status.json").read_text())
+    status = json.loads(Path("out/_emow2v.status.json").read_text())
     assert {key: status[key] for key in ("state", "recordings", "done", "failed", "ended_before")} == {
         "state": "ended", "recordings": 7, "done": 5, "failed": 2, "ended_before": 0,
     }  # fmt: skip
@@ -93,7 +93,7 @@ def test_another_way_at_the_same_place_is_refused_with_what_differs(
     assert line.startswith("novaspeech: out holds results of emow2v that were made in another way, which differs in ")
     assert said in line
     assert content() == before
-    assert run("--anew", *more) == 1
+    assert run("--overwrite", *more) == 1
     assert statuses() == DONE
     assert content() != before
 
@@ -104,8 +104,9 @@ def test_other_outputs_formats_and_modules_are_added_to_what_is_there(run: Run) 
     assert main(["run", "wav2vec2_kws", *TWO, "--out", "out", "--set", f"model={SPELLER}", "--output", "words"]) == 0
     names = {name.removesuffix("~") for name in content() if name.startswith("a.")}
     assert names == {
-        "a.arousal.annotation", "a.arousal.npy", "a.embedding.npy", "a.embedding.stream", "a.valence.annotation",
-        "a.wav2vec2_kws.json", "a.words.annotation",
+        "a.emow2v.arousal.annotation", "a.emow2v.arousal.npy", "a.emow2v.embedding.npy", "a.emow2v.embedding.stream",
+        "a.emow2v.valence.annotation",
+        "a.wav2vec2_kws.words.annotation",
     }  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def test_shards_share_the_work(run: Run) -> None:
     assert run("--shard", "1/2") in (0, 1)
     assert run("--shard", "2/2") in (0, 1)
     assert content() == content("whole")
-    parts = [statuses(f"out/emow2v.report.{part}-of-2.jsonl") for part in (1, 2)]
+    parts = [statuses(f"out/_emow2v.report.{part}-of-2.jsonl") for part in (1, 2)]
     assert [len(part) for part in parts] == [3, 3]
     assert parts[0] | parts[1] == DONE
     assert run() == 1
@@ -163,18 +164,21 @@ def test_numbers_for_numpy_in_half(run: Run) -> None:
         assert (half.dtype, full.dtype, half.shape) == (np.float16, np.float32, full.shape)
         np.testing.assert_allclose(half, full, rtol=1e-3, atol=1e-6)
     assert sorted(content()) == sorted(content("whole"))
-    assert set(report()["a"]["files"]) == {"a.arousal.npy", "a.embedding.npy"}
+    assert set(report()["a"]["files"]) == {"a.emow2v.arousal.npy", "a.emow2v.embedding.npy"}
 
 
 def test_manifests_name_the_results(run: Run, talks: Path) -> None:
     Path("m.jsonl").write_text('{"id": "anna/7", "audio_filepath": "talks/a.wav", "duration": 2}\n')
     assert run(inputs=["m.jsonl"]) == 0
     assert sorted(content()) == [
-        "anna/7.arousal.annotation", "anna/7.arousal.annotation~",
-        "anna/7.embedding.stream", "anna/7.embedding.stream~",
+        "anna/7.emow2v.arousal.annotation", "anna/7.emow2v.arousal.annotation~",
+        "anna/7.emow2v.embedding.stream", "anna/7.emow2v.embedding.stream~",
     ]  # fmt: skip
     assert run(inputs=["talks/a.wav"], out="plain") == 0
-    assert Path("out/anna/7.embedding.stream~").read_bytes() == Path("plain/a.embedding.stream~").read_bytes()
+    assert (
+        Path("out/anna/7.emow2v.embedding.stream~").read_bytes()
+        == Path("plain/a.emow2v.embedding.stream~").read_bytes()
+    )
 
 
 @pytest.fixture
@@ -224,7 +228,7 @@ def test_three_in_a_row_end_the_run(
     assert said.startswith("novaspeech: 3 recordings in a row came to no end, which is no fault of theirs; mend ")
     assert said.endswith("OSError: [Errno 28] No space left on device")
     assert sorted(statuses().values()) == ["failed"] * 3 + ["not begun"] * 3
-    assert json.loads(Path("out/emow2v.status.json").read_text())["state"] == "stopped"
+    assert json.loads(Path("out/_emow2v.status.json").read_text())["state"] == "stopped"
 
 
 def test_short_recordings_share_passes_and_one_that_is_at_fault_costs_the_others_nothing(
@@ -239,7 +243,7 @@ def test_short_recordings_share_passes_and_one_that_is_at_fault_costs_the_others
     capsys.readouterr()
     assert run("--together", "4", "--format", "npy", out="other") == 1
     assert "RuntimeError: CUDA error" in capsys.readouterr().err
-    assert statuses("other/emow2v.report.jsonl") == DONE | {"a": "failed"}
+    assert statuses("other/_emow2v.report.jsonl") == DONE | {"a": "failed"}
 
 
 def test_ctrl_c_is_no_attempt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,10 +93,15 @@ def test_what_names_nothing_is_refused(talks: Path, entry: str, said: str) -> No
 
 
 @pytest.mark.parametrize("beside", [False, True])
-def test_two_that_would_write_the_same_files_are_refused(talks: Path, beside: bool) -> None:
+def test_the_endings_of_two_of_one_name_go_into_both_names(talks: Path, beside: bool) -> None:
     (talks / "b.mp3").touch()
-    with pytest.raises(RequestError, match=r"talks/b\.mp3 and .*talks/b\.wav would both write .*b\.\*; rename one, "):
-        found("talks", beside=beside)
+    ids = {Path(place).name: Path(row_id).name for row_id, place in found("talks", beside=beside)[0].items()}
+    assert ids == {"a.FLAC": "a", "b.mp3": "b_mp3", "b.wav": "b_wav", "c.mp3": "c", "d.wav": "d"}
+
+
+def test_a_list_may_have_comments(talks: Path) -> None:
+    Path("list.txt").write_text("# the first day\ntalks/a.wav\n\n  # talks/b.wav\n")
+    assert found("@list.txt")[0] == {"a": "talks/a.wav"}
 
 
 def test_without_out_a_recording_at_a_url_has_no_place(talks: Path) -> None:

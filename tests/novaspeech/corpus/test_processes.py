@@ -29,7 +29,7 @@ def test_processes_write_the_same_bytes(
     capsys.readouterr()
     assert run("--jobs", "2") == 1
     assert content() == content("alone")
-    alone, told = report("alone/emow2v.report.jsonl"), report()
+    alone, told = report("alone/_emow2v.report.jsonl"), report()
     assert {row_id: {**row, "took": 0} for row_id, row in told.items()} == {
         row_id: {**row, "took": 0} for row_id, row in alone.items()
     }
@@ -53,7 +53,7 @@ def test_a_recording_that_kills_its_process_costs_the_others_nothing(run: Run, m
     }  # fmt: skip
     assert told["a.wav"]["reason"].startswith("given up: 3 processes ended over it, the last one on ")
     assert told["a.wav"]["reason"].endswith(": a process ended with -9, maybe for lack of memory,")
-    assert not Path("talks/a.emow2v.json").exists()
+    assert not Path("talks/.a.emow2v.json").exists()
 
 
 def test_a_process_that_cannot_have_the_model_says_why(talks: Path) -> None:
@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_nothing_half_done_and_says_how_to_go_on(talks: Path, mode
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     try:
-        until(lambda: Path("out/long/2.embedding.stream").exists())
+        until(lambda: Path("out/long/2.emow2v.embedding.stream").exists())
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
@@ -117,7 +117,7 @@ def test_ctrl_c_leaves_nothing_half_done_and_says_how_to_go_on(talks: Path, mode
         "novaspeech: stopped with 1 of 3 recordings done, and nothing half done; the same command goes on"
     )
     assert {Path(name).name.partition(".")[0] for name in content() if name.startswith("long")} == {"2"}
-    assert sorted(file.name for file in Path("out/long").glob("*.json")) == ["2.emow2v.json"]
+    assert sorted(file.name for file in Path("out/long").glob("*.json")) == [".2.emow2v.json"]
     assert sorted(statuses().values()) == ["done", "not begun", "not begun"]
 
 

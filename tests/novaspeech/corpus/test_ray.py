@@ -16,9 +16,9 @@ import psutil
 import pytest
 import soundfile
 
+from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.on_ray import _Actor, _share_of_a_worker
 from novaspeech.corpus.plan import Plan
-from novaspeech.corpus.record import Ended
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.worker import Worker
 from tests.conftest import ROOT
@@ -43,10 +43,11 @@ def driver(model: Path, *more: str, inputs: Sequence[str] = ("talks",)) -> Itera
 def workers() -> dict[str, int]:
     """Id of each recording in hand → the process that has it."""
     found = {}
-    for file in [*OUT.glob("*.emow2v.json"), *OUT.glob("sub/*.emow2v.json")]:
+    for file in [*OUT.glob(".*.emow2v.json"), *OUT.glob("sub/.*.emow2v.json")]:
         with suppress(OSError, ValueError):
             for attempt in json.loads(file.read_text(encoding="utf-8")).get("tried", [])[-1:]:
-                found[file.relative_to(OUT).as_posix().removesuffix(".emow2v.json")] = attempt["process"]
+                row = file.with_name(file.name.removeprefix(".").removesuffix(".emow2v.json"))
+                found[row.relative_to(OUT).as_posix()] = attempt["process"]
     return found
 
 

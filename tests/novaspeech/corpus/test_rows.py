@@ -112,7 +112,10 @@ def test_urls(talks: Path) -> None:
         ('{"audio_filepath": "a.wav", "id": "../a"}', "has the id '../a'; a relative path is needed"),
         ('{"audio_filepath": "a.wav", "id": "/etc/a"}', "has the id '/etc/a'"),
         ('{"audio_filepath": "a.wav"}\n{"audio_filepath": "a.wav", "offset": 3}', "a.wav is named twice"),
-        ('{"audio_filepath": "a.wav"}\n{"audio_filepath": "a.mp3"}', "a.wav and .*a.mp3 would both write a[.]"),
+        (
+            '{"audio_filepath": "a.wav", "id": "a"}\n{"audio_filepath": "b.wav", "id": "a"}',
+            "a.wav and .*b.wav would both write a[.]",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_manifest_is_said_at_once(talks: Path, text: str, said: str) -> None:

@@ -28,9 +28,9 @@ def test_one_recording_leaves_its_results_and_what_made_them_and_is_not_made_aga
     run: Run, talks: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(inputs=ONE, out="") == 0
-    names = ["a.arousal.annotation", "a.embedding.stream"]
-    made = sorted([*names, *(f"{name}~" for name in names), "a.emow2v.json", "a.wav"])
-    assert sorted(file.name for file in talks.glob("a.*")) == made
+    names = ["a.emow2v.arousal.annotation", "a.emow2v.embedding.stream"]
+    made = {*names, *(f"{name}~" for name in names), ".a.emow2v.json", "a.wav"}
+    assert {file.name for file in talks.glob("*a.*")} == made
     before = stamps("talks")
     capsys.readouterr()
     assert run(inputs=ONE, out="") == 0
@@ -40,20 +40,19 @@ def test_one_recording_leaves_its_results_and_what_made_them_and_is_not_made_aga
     assert stamps("talks") != before
     (talks / "no.wav").write_text("no audio")
     assert run(inputs=["talks/no.wav"], out="") == 1
-    assert not list(talks.glob("no.*.json"))
-    assert not list(Path.cwd().rglob(".*")), "nothing hidden is left"
+    assert [file.name for file in Path.cwd().rglob(".*")] == [".a.emow2v.json"], "nothing else that is hidden is left"
 
 
 def forget(talks: Path) -> None:
-    Path("out/b.emow2v.json").unlink()
+    Path("out/.b.emow2v.json").unlink()
 
 
 def spoil(talks: Path) -> None:
-    Path("out/b.arousal.annotation~").write_bytes(b"1;1\n")
+    Path("out/b.emow2v.arousal.annotation~").write_bytes(b"1;1\n")
 
 
 def lose(talks: Path) -> None:
-    Path("out/b.arousal.annotation~").unlink()
+    Path("out/b.emow2v.arousal.annotation~").unlink()
 
 
 def change(talks: Path) -> None:
@@ -62,20 +61,36 @@ def change(talks: Path) -> None:
 
 
 def garble(talks: Path) -> None:
-    Path("out/b.emow2v.json").write_text('{"made": 3, "from": []}')
+    Path("out/.b.emow2v.json").write_text('{"made": 3, "from": []}')
 
 
-@pytest.mark.parametrize("harm", [forget, spoil, lose, change, garble])
-def test_what_is_not_whole_or_not_of_this_recording_is_made_again(
-    run: Run, talks: Path, harm: Callable[[Path], None]
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lose, ""),
+        (change, ""),
+        (spoil, "out/b.emow2v.arousal.annotation is there, and somebody has changed it"),
+        (forget, "out/b.emow2v.arousal.annotation is there, and another program or a person made it"),
+        (garble, "out/b.emow2v.arousal.annotation is there, and another program or a person made it"),
+    ],
+)
+def test_what_is_not_whole_or_not_of_this_recording_is_made_again_and_nobody_elses_is_replaced(
+    run: Run, talks: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], None], said: str
 ) -> None:
     both = ["talks/e.wav", "talks/b.flac"]
     assert run(inputs=both) == 0
     before = stamps()
     harm(talks)
-    assert run(inputs=both) == 0
+    if said:
+        before = stamps()
+        capsys.readouterr()
+        assert run(inputs=both) == 1
+        line = f"novaspeech: {said}; --overwrite replaces it, and another --out leaves it there\n"
+        assert capsys.readouterr().err == line
+        assert stamps() == before
+    assert run(*(["--overwrite"] if said else []), inputs=both) == 0
     changed = {name for name, stamp in stamps().items() if stamp != before.get(name)}
-    assert changed == {"b.arousal.annotation~", "b.embedding.stream~"}
+    assert changed == {"b.emow2v.arousal.annotation~", "b.emow2v.embedding.stream~"}
 
 
 @pytest.mark.parametrize(
@@ -89,8 +104,10 @@ def test_another_way_computes_anew_and_tells_of_nothing_older(run: Run, more: tu
     before = stamps()
     assert run(*more, *arousal, inputs=ONE) == 0
     assert {name: stamps()[name] for name in before} == before
-    assert run(*more, *valence, inputs=ONE) == 0
-    assert stamps()["a.valence.annotation~"] != before["a.valence.annotation~"]
+    assert run(*more, *valence, inputs=ONE) == 1, "other options made it"
+    assert {name: stamps()[name] for name in before} == before
+    assert run(*more, *valence, "--overwrite", inputs=ONE) == 0
+    assert stamps()["a.emow2v.valence.annotation~"] != before["a.emow2v.valence.annotation~"]
 
 
 def test_a_keyword_that_is_a_folder_here_is_a_keyword(talks: Path) -> None:
@@ -111,7 +128,7 @@ def test_another_model_at_the_same_place_computes_anew(run: Run, tmp_path: Path,
     for change in (False, False, True):
         if change:
             os.utime(own / "model.safetensors", (1, 1))
-        assert run("--set", f"model={own}", inputs=ONE) == 0
+        assert run("--set", f"model={own}", *(["--overwrite"] if change else []), inputs=ONE) == 0
         made.append(stamps())
     assert made[0] == made[1] != made[2]
 
@@ -119,8 +136,9 @@ def test_another_model_at_the_same_place_computes_anew(run: Run, tmp_path: Path,
 def test_several_beside_each_other_are_done_without_a_report_or_what_is_hidden(run: Run, talks: Path) -> None:
     assert run("--report", "r.jsonl", out="") == 1
     assert sorted(statuses("r.jsonl").values()) == ["done"] * 5 + ["failed"]
-    assert len(list(talks.rglob("*.emow2v.json"))) == 5
-    assert not [file for file in talks.rglob("*") if file.name.startswith(".") or "report" in file.name]
+    assert len(list(talks.rglob(".*.emow2v.json"))) == 5
+    assert {file.name[-12:] for file in talks.rglob(".*")} == {".emow2v.json"}
+    assert not list(talks.rglob("*report*"))
     before = stamps("talks")
     assert run("--report", "r.jsonl", out="") == 1
     assert stamps("talks") == before
@@ -139,7 +157,9 @@ def test_a_full_disk_leaves_no_output_in_part(talks: Path, model: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
     )
     assert ended.returncode == 1
-    assert "a.embedding.stream cannot be written (only a part of it fitted): make room on the disk" in ended.stderr
+    assert (
+        "a.emow2v.embedding.stream cannot be written (only a part of it fitted): make room on the disk" in ended.stderr
+    )
     assert not list(Path("out").rglob("*.stream*"))
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import re
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -14,15 +15,18 @@ from xml.etree import ElementTree
 import audformat
 import fastparquet
 import numpy as np
+import pandas as pd
 import parselmouth
+import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 import soundfile
 import webvtt
 from speach import elan
 
 from novaspeech.errors import OptionError, RequestError
-from novaspeech.formats.files import FORMATS, SSI, check_formats, file_names, left_out
-from novaspeech.formats.track import Track, Tracks, lanes
+from novaspeech.formats.files import FORMATS, SSI, check_formats, file_names, is_shared, left_out, tiers_in
+from novaspeech.formats.track import Kept, Track, Tracks, lanes
 from novaspeech.result import save_tracks
 from novaspeech.segments import Segment
 
@@ -65,7 +69,7 @@ def saved(tracks: Tracks, form: str, folder: Path) -> dict[str, Path]:
     folder = folder / "out"
     folder.mkdir()
     save_tracks(tracks, form, folder)
-    names = file_names(tracks.name, tracks.kinds, form)
+    names = file_names(tracks.name, tracks.kept, form)
     assert sorted(file.name for file in folder.iterdir()) == sorted(names)
     return {name.removeprefix(tracks.name): folder / name for name in names}
 
@@ -74,21 +78,21 @@ def milliseconds(column: Any) -> list[int]:
     return [round(seconds * 1000) for seconds in column.total_seconds()]
 
 
-def test_csv_is_a_table_of_audformat(tracks: Tracks, tmp_path: Path) -> None:
-    files = saved(tracks, "csv", tmp_path)
+def test_audformat_reads_its_tables(tracks: Tracks, tmp_path: Path) -> None:
+    files = saved(tracks, "audformat", tmp_path)
     for name, expected in (("arousal", SCORES), ("valence", SCORES[::-1])):
-        found = audformat.utils.read_csv(files[f".{name}.csv"])
+        found = audformat.utils.read_csv(files[f".{name}.audformat.csv"])
         check_index(found.index, tracks.file, 1000 * TIMES)
         assert found.name == name
         assert found.astype("float32").to_numpy().tobytes() == expected.tobytes()
-    found = audformat.utils.read_csv(files[".embeddings.csv"])
+    found = audformat.utils.read_csv(files[".embeddings.audformat.csv"])
     assert found.astype("float32").to_numpy().tobytes() == VECTORS.tobytes()
     for name, segments in (("words", WORDS), ("keywords", PLACES)):
-        found = audformat.utils.read_csv(files[f".{name}.csv"])
+        found = audformat.utils.read_csv(files[f".{name}.audformat.csv"])
         check_index(found.index, tracks.file, np.array([(one.start_ms, one.end_ms) for one in segments]))
-        assert found[name].tolist() == [one.name for one in segments]
+        assert found["label"].tolist() == [one.name for one in segments]
         assert found["confidence"].astype("float32").tolist() == [one.confidence for one in segments]
-    assert files[".nothing.csv"].read_text(encoding="utf-8") == "file,start,end,nothing,confidence\n"
+    assert files[".nothing.audformat.csv"].read_text(encoding="utf-8") == "file,start,end,label,confidence\n"
 
 
 def check_index(index: Any, file: str, expected_ms: np.ndarray[Any, Any]) -> None:
@@ -98,16 +102,28 @@ def check_index(index: Any, file: str, expected_ms: np.ndarray[Any, Any]) -> Non
         assert milliseconds(index.get_level_values(level)) == column.tolist()
 
 
+def test_csv_is_read_by_pandas(tracks: Tracks, tmp_path: Path) -> None:
+    files = saved(tracks, "csv", tmp_path)
+    assert sorted(files) == [".embeddings.csv", ".keywords.csv", ".nothing.csv", ".scores.csv", ".words.csv"]
+    check_scores(files[".scores.csv"], tracks.file)
+    words = pd.read_csv(files[".words.csv"])
+    assert words.columns.tolist() == ["file", "start", "end", "label", "confidence"]
+    assert words["label"].tolist() == [one.name for one in WORDS]
+    assert words["end"].tolist() == [one.end_ms / 1000 for one in WORDS]
+
+
 def test_parquet(tracks: Tracks, tmp_path: Path) -> None:
     files = saved(tracks, "parquet", tmp_path)
-    scores = fastparquet.ParquetFile(files[".arousal.parquet"]).to_pandas()
+    scores = fastparquet.ParquetFile(files[".scores.parquet"]).to_pandas()
     assert set(scores["file"]) == {tracks.file}
     assert scores["arousal"].to_numpy().tobytes() == SCORES.tobytes()
     words = fastparquet.ParquetFile(files[".words.parquet"]).to_pandas()
-    assert words["words"].tolist() == [one.name for one in WORDS]
-    # Parquet has no durations: what others read are the nanoseconds that pyarrow takes them from.
-    for column, expected in (("start", [one.start_ms for one in WORDS]), ("end", [one.end_ms for one in WORDS])):
-        assert (words[column].astype("int64") // 1_000_000).tolist() == expected
+    assert words["label"].tolist() == [one.name for one in WORDS]
+    assert words["start"].tolist() == [one.start_ms / 1000 for one in WORDS]
+    # Of nothing found, too, the types are the same: one data set holds all.
+    together = pyarrow.dataset.dataset([files[".words.parquet"], files[".nothing.parquet"], files[".keywords.parquet"]])
+    assert together.to_table().num_rows == len(WORDS) + len(PLACES)
+    assert pyarrow.parquet.read_schema(files[".nothing.parquet"]).field("label").type == pyarrow.string()
 
 
 def test_npz(tracks: Tracks, tmp_path: Path) -> None:
@@ -150,7 +166,7 @@ def test_praat_reads_the_textgrid(tracks: Tracks, tmp_path: Path) -> None:
     assert found["nothing"] == []
     assert ask(grid, "Get number of points", 2) == 1
     assert (ask(grid, "Get time of point", 2, 1), ask(grid, "Get label of point", 2, 1)) == (0.301, "uh")
-    check_scores(files[".scores.csv"])
+    check_scores(files[".scores.csv"], tracks.file)
 
 
 def intervals(grid: Any, tier: int) -> list[tuple[int, int, str]]:
@@ -165,15 +181,15 @@ def intervals(grid: Any, tier: int) -> list[tuple[int, int, str]]:
     return found
 
 
-def check_scores(file: Path) -> None:
+def check_scores(file: Path, recording: str) -> None:
     with file.open(encoding="utf-8", newline="") as opened:
         head, *rows = csv.reader(opened)
-    assert head == ["time", "arousal", "valence"]
-    assert [row[0] for row in rows] == [f"{0.04 * number:.3f}" for number in range(25)]
-    for number, expected in ((1, SCORES), (2, SCORES[::-1])):
+    assert head == ["file", "start", "end", "arousal", "valence"]
+    assert [row[:3] for row in rows] == [[recording, f"{n / 25:.3f}", f"{(n + 1) / 25:.3f}"] for n in range(25)]
+    for number, expected in ((3, SCORES), (4, SCORES[::-1])):
         column = np.array([float(row[number] or "nan") for row in rows], np.float32)
         assert column.tobytes() == expected.tobytes()
-    assert rows[7][1] == ""
+    assert rows[7][3] == ""
 
 
 def test_elan(tracks: Tracks, tmp_path: Path) -> None:
@@ -196,7 +212,7 @@ def test_elan(tracks: Tracks, tmp_path: Path) -> None:
     assert media == [tracks.audio]
     others = [linked(one.attrib["LINK_URL"]) for one in root.iter("LINKED_FILE_DESCRIPTOR")]
     assert others == [files[".scores.csv"], files["_tsconf.xml"]]
-    check_scores(files[".scores.csv"])
+    check_scores(files[".scores.csv"], tracks.file)
     check_series(files["_tsconf.xml"], files[".scores.csv"])
 
 
@@ -217,7 +233,7 @@ def check_series(file: Path, scores: Path) -> None:
     """As ELAN 6 writes and reads it; ELAN itself cannot be run here."""
     [source] = parsed(file)
     assert linked(source.attrib["source-url"]) == scores
-    assert (source.attrib["time-column"], source.attrib["sample-type"]) == ("0", "Discontinuous Rate")
+    assert (source.attrib["time-column"], source.attrib["sample-type"]) == ("1", "Discontinuous Rate")
     head = scores.read_text(encoding="utf-8").splitlines()[0].split(",")
     for one in source.findall("track"):
         assert head[int(one.find("sample-position/pos").attrib["col"])] == one.attrib["name"]  # type: ignore[union-attr]
@@ -246,30 +262,78 @@ def test_subtitles(tracks: Tracks, tmp_path: Path, form: str) -> None:
     assert "Grüße – 日本" in text
 
 
+AROUSAL = Kept("arousal", "scores", "emow2v")
+EMBEDDINGS = Kept("embeddings", "vectors", "byols")
+
+
 def test_formats_hold_what_they_can() -> None:
-    kinds = {"arousal": "scores", "embeddings": "vectors", "words": "segments"}
-    assert {form: left_out(kinds, form) for form in FORMATS} == {  # type: ignore[arg-type]
-        **{form: [] for form in (SSI, "csv", "parquet", "npz")},
+    outputs = [AROUSAL, EMBEDDINGS, Kept("words", "segments")]
+    assert {form: left_out(outputs, form) for form in FORMATS} == {
+        **{form: [] for form in (SSI, "csv", "parquet", "audformat", "npz")},
         "npy": ["words"],
         **{form: ["arousal", "embeddings"] for form in ("srt", "vtt")},
         **{form: ["embeddings"] for form in ("textgrid", "eaf")},
     }
-    assert file_names("a", {"arousal": "scores"}, "textgrid") == ["a.scores.csv"]
-    assert file_names("a", {"arousal": "scores"}, "eaf") == ["a.eaf", "a.scores.csv", "a_tsconf.xml"]
-    with pytest.raises(
-        RequestError, match=r"^the format srt holds segments; of the outputs none is: arousal \(a conti"
-    ):
-        check_formats(["csv", "srt"], {"arousal": "scores"})
-    with pytest.raises(
-        RequestError, match="^the format eaf holds segments and a continuous annotation; of the outputs"
-    ):
-        check_formats(["eaf"], {"embeddings": "vectors"})
-    with pytest.raises(
-        OptionError, match="^there is no format 'xml'; there are: ssi, csv, parquet, npz, npy, srt, vtt"
-    ):
-        check_formats(["xml"], {"embeddings": "vectors"})
-    with pytest.raises(OptionError, match="^no format is named; there are: ssi, csv"):
-        check_formats([], {"embeddings": "vectors"})
+    assert left_out([EMBEDDINGS._replace(named=False)], "csv") == ["embeddings"]
+    assert file_names("a", outputs, SSI) == [
+        "a.emow2v.arousal.annotation",
+        "a.byols.embeddings.stream",
+        "a.words.annotation",
+    ]
+    assert file_names("a", [AROUSAL], "textgrid") == ["a.emow2v.scores.csv"]
+    assert file_names("a", [AROUSAL], "eaf") == ["a.eaf", "a.emow2v.scores.csv", "a_tsconf.xml"]
+
+
+@pytest.mark.parametrize(
+    ("formats", "output", "said"),
+    [
+        (["csv", "srt"], AROUSAL, "the format srt holds segments; of the outputs none is: arousal (a continuous"),
+        (["eaf"], EMBEDDINGS, "the format eaf holds segments and a continuous annotation; of the outputs"),
+        (
+            ["csv"],
+            EMBEDDINGS._replace(named=False),
+            "a CSV file of embeddings is large: name it (--output embeddings), or",
+        ),
+        (["xml"], EMBEDDINGS, "there is no format 'xml'; there are: ssi, csv, parquet, audformat, npz, npy, srt, vtt"),
+        ([], EMBEDDINGS, "no format is named; there are: ssi, csv"),
+    ],
+)
+def test_formats_that_cannot_be(formats: list[str], output: Kept, said: str) -> None:
+    with pytest.raises((RequestError, OptionError), match=f"^{re.escape(said)}"):
+        check_formats(formats, [output])
+
+
+@pytest.mark.parametrize("form", ["textgrid", "eaf"])
+def test_a_second_module_adds_its_tiers_and_replaces_its_own(tracks: Tracks, tmp_path: Path, form: str) -> None:
+    def written(*found: Track) -> list[str]:
+        save_tracks(replace(tracks, tracks=found), form, tmp_path)
+        [file] = [tmp_path / name for name in file_names(tracks.name, [found[0].kept], form) if is_shared(name)][:1]
+        return [tier for tier in tiers_in(file) if "confidence" not in tier]
+
+    words = Track.of_segments("words", WORDS, module="wav2vec2_kws")
+    turns = Track.of_segments("turns", PLACES, module="another")
+    assert written(words) == (["words", "words (points)"] if form == "textgrid" else ["words"])
+    assert written(turns)[-2:] == ["turns", "turns 2"]
+    assert written(replace(words, times=words.times[:2], values=words.values[:2], names=words.names[:2])) == [
+        "turns", "turns 2", "words",
+    ]  # fmt: skip
+    if form == "textgrid":
+        grid = parselmouth.read(str(tmp_path / f"{tracks.name}.TextGrid"))
+        assert intervals(grid, 1) == [(500, 1500, "yes"), (1600, 1700, "yes")]
+        assert intervals(grid, 3) == [(0, 300, "HELLO"), (300, 301, 'say "hi"')]
+    else:
+        document = elan.read_eaf(str(tmp_path / f"{tracks.name}.eaf"))
+        assert [(*span(one), one.value) for one in document["turns 2"].annotations] == [(1000, 1200, "no")]
+        assert len(document["words"].annotations) == 2
+
+
+@pytest.mark.parametrize("form", ["textgrid", "eaf"])
+def test_what_a_person_wrote_there_stays_or_is_refused(tracks: Tracks, tmp_path: Path, form: str) -> None:
+    file = tmp_path / f"{tracks.name}.{'TextGrid' if form == 'textgrid' else 'eaf'}"
+    file.write_text("my notes")
+    with pytest.raises(RequestError, match="can be read .*: no tiers can be added; move it away"):
+        save_tracks(replace(tracks, tracks=tracks.tracks[3:4]), form, tmp_path)
+    assert file.read_text() == "my notes"
 
 
 def test_npy_is_the_values_alone_and_half_has_an_end(tracks: Tracks, tmp_path: Path) -> None:

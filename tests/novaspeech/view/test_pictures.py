@@ -196,7 +196,10 @@ def test_plot_with_the_recording_elsewhere(outputs: Path, speech: Speech, tmp_pa
         (["out", "--out", "a.png"], "these are outputs of 2 recordings; --out and --audio are for one"),
         (["out/a.words.annotation", "--out", "a.bmp"], "a.bmp must end with .png, .svg, .pdf"),
         (["out/a.words.annotation", "--from", "9:59"], "there is nothing from 599 to 0.5 s; a has 0.5 s"),
-        (["out/a.words.annotation", "--from", "soon"], "--from is 'soon'; it must be a time"),
+        (
+            ["out/a.words.annotation", "--from", "soon"],
+            "--from is 'soon'; it must be a time, as 1.5 or 1.5s, 40ms or 1:05",
+        ),
         (["out/sub"], "out/sub holds no .stream or .annotation files; `novaspeech run` writes some"),
     ],
 )
