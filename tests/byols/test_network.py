@@ -8,6 +8,7 @@ import byols
 from byols.base import CHUNK_FRAMES, MELS, SAMPLE_RATE, Network
 from byols.encoder import BYOLSEncoder
 from byols.network import NETWORKS, build
+from byols.options import BYOLSOptions
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import ModelError, RecordingError
 from novaspeech.models.compute import Compute
@@ -54,6 +55,10 @@ def test_a_scene_in_pieces_is_that_of_the_whole(checkpoints: dict[str, Path], na
         whole = network(spectrogram[None, None])[0].numpy()
         assert_close(network.scene(spectrogram.split(500, dim=1)).numpy(), whole, 1e-5)
         assert_close(network.scene(iter([spectrogram])).numpy(), whole, 1e-5)
+
+
+def test_the_option_names_the_networks() -> None:
+    assert BYOLSOptions.fields()["encoder"].metadata["choices"] == tuple(NETWORKS)
 
 
 def test_a_scene_of_too_few_frames(checkpoints: dict[str, Path]) -> None:

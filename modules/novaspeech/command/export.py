@@ -30,10 +30,10 @@ def _export(given: argparse.Namespace) -> int:
     from novaspeech.inference.encoder import Encoder
     from novaspeech.inference.export import export, made_with
     from novaspeech.module.backend_options import BackendOptions
-    from novaspeech.module.catalogue import load_processor, load_trainer, processor_class
+    from novaspeech.module.catalogue import load_processor, load_trainer, options_of
 
     trainer = load_trainer(given.module)
-    if not issubclass(processor_class(trainer).options_class, BackendOptions):
+    if not issubclass(options_of(trainer.name), BackendOptions):
         raise RequestError(f"module {given.module!r} has no export to ONNX")
     packages = made_with()
     options = {"device": "cpu", "precision": "float32"} | ({"model": given.model} if given.model else {})

@@ -12,6 +12,7 @@ from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
 
 if TYPE_CHECKING:
+    from novaspeech.module.options import Options
     from novaspeech.module.processor import SpeechProcessor
     from novaspeech.module.standin import StandIn, Weights
 
@@ -54,11 +55,11 @@ def module_names() -> list[str]:
 
 def load_trainer(name: str) -> Trainer:
     """The trainer of one module; RequestError if there is no such module."""
-    from novaspeech.server import host  # takes a second to import, which `novaspeech --help` has no use for
+    from novaspeech.server.package import module  # imports NumPy, which `novaspeech --help` has no use for
 
     if name not in module_names():
         raise RequestError(f"there is no module {name!r}; there are: {', '.join(module_names())}")
-    content = host.module("utils.ssi_xml_utils").Trainer()
+    content = module("utils.ssi_xml_utils").Trainer()
     content.load_from_file(MODULES / name / f"{name}.trainer")
     return Trainer(name, content)
 
@@ -72,6 +73,12 @@ def processor_class(trainer: Trainer) -> type[SpeechProcessor]:
     """Class of a module's processor, which the server makes."""
     script = importlib.import_module(f"{trainer.name}.{Path(trainer.content.model_script_path).stem}")
     found: type[SpeechProcessor] = getattr(script, trainer.content.model_create)
+    return found
+
+
+def options_of(module: str) -> type[Options]:
+    """Class of a module's options, which its `options.py` names: read without the model that they are for."""
+    found: type[Options] = importlib.import_module(f"{module}.options").OPTIONS
     return found
 
 

@@ -8,13 +8,15 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
 from novaspeech.errors import OptionError, quoted
-from novaspeech.inference.engine import Inference
-from novaspeech.models.compute import Compute
+
+if TYPE_CHECKING:  # a module's options are read often, and often without what computes
+    from novaspeech.inference.engine import Inference
+    from novaspeech.models.compute import Compute
 
 
 class Channel:
@@ -131,6 +133,8 @@ class ComputeOptions(Options):
     @property
     def compute(self) -> Compute:
         """Device and number format, see `Compute.of`."""
+        from novaspeech.models.compute import Compute
+
         return Compute.of(self.device, self.precision)
 
     def applied(self, inference: Inference) -> Inference:
