@@ -11,7 +11,7 @@ import novaspeech  # noqa: F401  before torch, whose threads read what it sets
 from byols.checkpoint import load_model
 from byols.encoder import BYOLSEncoder
 from byols.options import BYOLSOptions
-from novaspeech.errors import OptionError
+from novaspeech.errors import OptionError, naming
 from novaspeech.models.downloads import fetch
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
@@ -32,7 +32,8 @@ class BYOLS(SpeechProcessor):
     def process(self, session: Session) -> Results:
         results: Results = {}
         if "scene" in session.asked:  # first, since it may be refused
-            results["scene"] = self.encoder.scene(session.recording, session.log)
+            with naming("output 'scene'", f"; {session.inputs.wording.without('scene')}"):
+                results["scene"] = self.encoder.scene(session.recording, session.log)
         return results | session.encode(session.asked - {"scene"})
 
     def _checkpoint(self) -> str | Path:

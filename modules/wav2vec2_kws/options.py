@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from novaspeech.errors import OptionError
 from novaspeech.module.backend_options import BackendOptions
-from novaspeech.module.options import option
+from novaspeech.module.options import Need, option
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,14 @@ class Wav2Vec2KWSOptions(BackendOptions):
             raise OptionError(f"option 'example' is for method=example, which is {method!r} here")
         if method == "example" and "," in keywords:
             raise OptionError(f"option 'keywords' is {keywords!r}; of method=example it is the one keyword's name")
+
+    def needs(self, output: str) -> Need | None:
+        if output == "alignment":
+            return Need("transcript", "said.txt", "transcript")
+        if output not in ("keywords", "score") or self.method == "classifier":
+            return None
+        by_example = self.method == "example"
+        return Need("example", "hello.wav", "keyword") if by_example else Need("keywords", "hello, thank you")
 
 
 OPTIONS = Wav2Vec2KWSOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from novaspeech.module.backend_options import BackendOptions
-from novaspeech.module.options import option
+from novaspeech.module.options import Need, option
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Wav2Vec2SVOptions(BackendOptions):
     model: str = option(
         "anton-l/wav2vec2-base-superb-sv", text="Hub id or folder of a wav2vec 2.0 with an x-vector head", file=True
     )
+
+    def needs(self, output: str) -> Need | None:
+        return Need("reference", "teacher.wav", "reference") if output in ("similarity", "same_speaker") else None
 
 
 OPTIONS = Wav2Vec2SVOptions

@@ -26,7 +26,7 @@ ROOMS = (
     "terminal",
     "command",
 )
-FOUNDATION = {"errors", "arrays", "colours", "hooks", "saving", "segments"}
+FOUNDATION = {"errors", "arrays", "colours", "hooks", "saving", "segments", "wording"}
 # Of a module: what knows a model and no server.
 KNOWS_NO_SERVER = ("encoder.py", "network.py")
 COMMAND = "from novaspeech.command.main import main; main"

@@ -16,6 +16,7 @@ from typing import Any
 
 from novaspeech.errors import NovaspeechError, first_line
 from novaspeech.terminal.arguments import new_command
+from novaspeech.wording import COMMAND
 
 _PACKAGES = (
     *("novaspeech", "torch", "transformers", "onnxruntime", "numpy", "soundfile", "soxr", "librosa", "safetensors"),
@@ -143,7 +144,7 @@ def _tested(name: str, device: str) -> tuple[bool, str]:
                     with no_progress_bar():
                         standin.make(place, torch.from_numpy(sound))
                 options["model"] = str(place)
-            model = Model(name, options, {}, lambda line: None)
+            model = Model(name, options, {}, lambda line: None, COMMAND)
             loaded = time.monotonic()
             result = model((sound, _RATE))
             counts = ", ".join(f"{len(values)} {output}" for output, values in result.items())

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import WeightsError, first_line, quoted
+from novaspeech.errors import UnfetchedError, WeightsError, first_line, quoted, shortened
 from novaspeech.hooks import Log
 from novaspeech.models.folder import is_complete
 
@@ -103,12 +103,15 @@ def _fetching(model: str) -> Iterator[None]:
         yield
     except WeightsError:
         raise
-    except Exception as error:
-        cache = hub_cache()
-        raise WeightsError(
-            f"model {quoted(model)} is not in {cache} and cannot be fetched ({first_line(error)}); copy the model's "
-            f"folder to this machine and name it in the option 'model', or copy a cache that has it to {cache}"
-        ) from error
+    except Exception as error:  # noqa: BLE001 - the Hub's client and what it is built on have dozens
+        from huggingface_hub import constants
+
+        cache, address = hub_cache(), f"{constants.ENDPOINT}/{shortened(split_revision(model)[0])}"
+        raise UnfetchedError(
+            f"model {quoted(model)} is not in {cache} and cannot be fetched from {address} ({first_line(error)}); copy "
+            f"the model's folder to this machine and name it in the option 'model', or copy a cache that has it to "
+            f"{cache}"
+        ) from None  # pages of the network's own calls
 
 
 def gigabytes(size: int) -> str:

@@ -50,6 +50,21 @@ def option(
 
 
 @dataclass(frozen=True)
+class Need:
+    """Something that an output cannot do without: an option's value, or in its place a further input.
+
+    Attributes:
+        option: the option's name.
+        example: a value of it, for messages.
+        input: id of the input; "" if none does.
+    """
+
+    option: str
+    example: str
+    input: str = ""
+
+
+@dataclass(frozen=True)
 class Options:
     """Options of every module; a module's own class adds fields made with `option`, or defines one anew.
 
@@ -72,6 +87,10 @@ class Options:
         written = [inspect.get_annotations(part) for part in cls.__mro__ if issubclass(part, Options)]
         names = itertools.chain.from_iterable(written)
         return {name: fields[name] for name in names if name in fields and name not in cls.without}
+
+    def needs(self, output: str) -> Need | None:
+        """What an output needs besides the recording, with these options; None if nothing."""
+        return None
 
     def applied(self, inference: Inference) -> Inference:
         """An inference as the options want it."""

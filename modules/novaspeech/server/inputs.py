@@ -14,6 +14,7 @@ from novaspeech.errors import OptionError, RequestError, naming
 from novaspeech.segments import Segment, plain_name
 from novaspeech.server import host
 from novaspeech.server.request import Request
+from novaspeech.wording import NOVA, Wording
 
 FILES = "NOVASPEECH_FILES"  # environment variable: which files a request may name in its options
 
@@ -36,6 +37,7 @@ class RequestInputs:
     request: Request
     open_audio: Opener
     recording: Recording | None
+    wording: Wording = NOVA
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
         """Sound that a job needs besides a session's recording; `place` is one of `_FORMS`.

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import RequestError
+from novaspeech.wording import COMMAND
 
 if TYPE_CHECKING:
     from novaspeech.api import Model
@@ -94,9 +95,9 @@ def plan_of(given: argparse.Namespace) -> Plan:
 
 def load_model(module: str, **options: Any) -> Model:
     """A module for a command of its own. Log lines of loading go to standard error, later ones nowhere."""
-    from novaspeech.api import load
+    from novaspeech.api import Model
 
-    model = load(module, log=partial(print, file=sys.stderr), **options)
+    model = Model(module, options, {}, partial(print, file=sys.stderr), COMMAND)
     model.processor.log = lambda line: None  # lines about each recording would stand between the command's own
     return model
 
