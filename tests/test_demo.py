@@ -61,7 +61,9 @@ def test_with_standins(tmp_path: Path) -> None:
     assert lines[-3:-1] == ["", "a recording of yours:"]
     typed = [str(out / "results") if word == "results" else word for word in shlex.split(lines[-1])]
     typed[typed.index("RECORDING")] = str(RECORDING)
-    subprocess.run(typed, cwd=ROOT, env={**os.environ, **empty}, check=True)
+    assert (ROOT / typed[0]).is_file()
+    words = ["-m", "novaspeech", *typed[typed.index("run") :]]
+    subprocess.run([sys.executable, *words], cwd=ROOT, env={**os.environ, **empty}, check=True)
     assert list((out / "results").glob("recording.*.annotation"))
     for trainer in map(load_trainer, module_names()):
         for entry in trainer.outputs:

@@ -154,7 +154,9 @@ def advising(module: str, model: str, wording: Wording) -> Iterator[None]:
     try:
         yield
     except UnfetchedError as error:
-        other = "" if model in ("", options_of(module).fields()["model"].default) else f" --set model={shortened(model)}"
+        other = (
+            "" if model in ("", options_of(module).fields()["model"].default) else f" --set model={shortened(model)}"
+        )
         said = f"{error}, which `novaspeech download {module}{other}` fills where there is a network (HF_HOME moves it)"
         stand_in = weights_of(module).stand_in
         if stand_in and stand_in.small:
