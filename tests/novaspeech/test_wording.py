@@ -95,6 +95,15 @@ def test_what_an_output_needs_is_said_to_python(
         assert str(caught.value) == message
 
 
+def test_a_place_on_a_server_is_no_file(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--output", "similarity", "--set", "reference=label=anna", "--set", f"model={models['wav2vec2_sv']}"]
+    assert main(["run", "wav2vec2_sv", str(SPEECH), "--out", str(tmp_path), *words]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "option 'reference' is 'label=anna'; sessions and labels are a server's; name a file here" in said
+
+
 def test_the_modules_are_described_in_words_that_all_know(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["modules"]) == 0
     said = capsys.readouterr().out

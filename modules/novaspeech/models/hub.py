@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import UnfetchedError, WeightsError, first_line, quoted, shortened
+from novaspeech.errors import UnfetchedError, WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models.folder import is_complete
 
@@ -91,7 +91,6 @@ def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
     if cached:
         return cached
     _refuse_if_not_allowed(model)
-    log(f"{model} is not in {hub_cache()}, or not whole: fetching it from the Hub")
     with _fetching(model):
         return _fetch(model, check, log)
 
@@ -106,9 +105,9 @@ def _fetching(model: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - the Hub's client and what it is built on have dozens
         from huggingface_hub import constants
 
-        cache, address = hub_cache(), f"{constants.ENDPOINT}/{shortened(split_revision(model)[0])}"
+        cache = hub_cache()
         raise UnfetchedError(
-            f"model {quoted(model)} is not in {cache} and cannot be fetched from {address} ({first_line(error)}); copy "
+            f"model {quoted(model)} is not in {cache} and cannot be fetched from {constants.ENDPOINT} ({first_line(error)}); copy "
             f"the model's folder to this machine and name it in the option 'model', or copy a cache that has it to "
             f"{cache}"
         ) from None  # pages of the network's own calls
@@ -138,6 +137,7 @@ def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
     name, revision = split_revision(model)
     place: dict[str, Any] = {"revision": revision, "cache_dir": hub_cache()}
     sizes = {file.rfilename: file.size or 0 for file in _about(model).siblings or []}  # a mirror may state none
+    log(f"{model} is not in {hub_cache()}, or not whole: fetching it from the Hub")
 
     def get(patterns: list[str]) -> Path:
         size = sum(sizes[file] for file in _matching(sizes, patterns))

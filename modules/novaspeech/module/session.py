@@ -18,7 +18,7 @@ from novaspeech.inference.engine import Inference, Windows
 from novaspeech.inference.shared import Shared
 from novaspeech.module.output import OutputRequest
 from novaspeech.segments import Segment
-from novaspeech.server.inputs import parse_place
+from novaspeech.server.inputs import is_file
 from novaspeech.wording import Wording
 
 # Values of an output over windows, of a recording as a whole (D,), of a discrete or free annotation.
@@ -114,7 +114,7 @@ class GivenInputs:
     wording: Wording
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
-        if place and parse_place(option, place) is not None:
+        if not is_file(place):
             raise OptionError(f"option {option!r} is {place!r}; sessions and labels are a server's; name a file here")
         if not place and input_id not in self.further:
             raise RequestError(f"the input {input_id!r} is needed: {self.wording.input(input_id, 'FILE')}")

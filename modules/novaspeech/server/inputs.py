@@ -156,9 +156,14 @@ class RequestInputs:
         return path
 
 
+def is_file(place: str) -> bool:
+    """Whether an option that says where something is to be heard names a file, not fields as label=…, session=…."""
+    return not re.match(rf"\s*{_KEY}", place)
+
+
 def parse_place(option: str, place: str) -> dict[str, str] | None:
     """The fields of an option that says where something is to be heard, None if it is a file; else OptionError."""
-    if not re.match(rf"\s*{_KEY}", place):
+    if is_file(place):
         return None
     fields: dict[str, str] = {}
     for part in re.split(rf",\s*(?={_KEY})", place):

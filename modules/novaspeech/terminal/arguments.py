@@ -60,7 +60,12 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
         add(f"--{name}", metavar="TIME", help=f"{text}, as 40ms or 1.5s")
     add("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
     add("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
-    add("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
+    add(
+        "--output",
+        action="append",
+        metavar="ID",
+        help="an output (default: those that `novaspeech modules` does not call off)",
+    )
     add("--out", default="", metavar="DIR|URL", help="where results go (default: beside each recording)")
     add(
         "--format",

@@ -33,7 +33,7 @@ def test_nothing_else_stands_on_standard_error(home: Path, tmp_path: Path, monke
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout) == (1, "")
     [line] = answer.stderr.splitlines()
-    said = f"novaspeech: model '{PUBLISHED}' is not in {home}/hub and cannot be fetched from {hub}/{PUBLISHED} ("
+    said = f"novaspeech: model '{PUBLISHED}' is not in {home}/hub and cannot be fetched from {hub} ("
     assert line.startswith(said)
 
 
@@ -58,6 +58,12 @@ def test_what_else_to_do(
     fetching = f", or {copy}, which `{download}` fills where there is a network (HF_HOME moves it)"
     small = f"; or add --set model=small, which is {module}'s own small model"
     assert line.endswith(fetching + (small if standins()[module].small else ""))
+
+
+def test_other_commands_say_one_line_too(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", "hello", str(SPEECH)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "add --set model=small" in line
 
 
 def test_in_python_and_on_a_server(home: Path, run_module: Callable[..., Job]) -> None:
