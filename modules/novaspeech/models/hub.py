@@ -107,9 +107,9 @@ def _fetching(model: str) -> Iterator[None]:
 
         cache = hub_cache()
         raise UnfetchedError(
-            f"model {quoted(model)} is not in {cache} and cannot be fetched from {constants.ENDPOINT} ({first_line(error)}); copy "
-            f"the model's folder to this machine and name it in the option 'model', or copy a cache that has it to "
-            f"{cache}"
+            f"model {quoted(model)} is not in {cache} and cannot be fetched from {constants.ENDPOINT} "
+            f"({first_line(error)}); copy the model's folder to this machine and name it in the option 'model', or "
+            f"copy a cache that has it to {cache}"
         ) from None  # pages of the network's own calls
 
 
