@@ -130,8 +130,10 @@ SLOW = ("torch", "transformers", "scipy", "pandas", "matplotlib")  # seconds, or
         (f"{COMMAND}(['--help'])", (*SLOW, "numpy", "discover_utils")),
         (f"{COMMAND}(['modules'])", SLOW),
         (f"{COMMAND}(['modules', '--json'])", SLOW),
+        (f"{COMMAND}(['run', 'w2v', 'a.wav'])", SLOW),
+        (f"{COMMAND}(['run', 'emow2v', 'a.wav', '--set', 'speed=2'])", SLOW),
     ],
-    ids=["import", "help", "modules", "modules-json"],
+    ids=["import", "help", "modules", "modules-json", "no-such-module", "no-such-option"],
 )
 def test_what_starts_often_starts_without_what_is_slow(code: str, slow: tuple[str, ...]) -> None:
     ask = f"import sys; print([name for name in {slow} if name in sys.modules])"

@@ -93,6 +93,11 @@ def chosen_outputs(
             users = ", ".join(output.id for output in known if name in output.inputs)
             asked = ", ".join(output.id for output in chosen)
             raise RequestError(f"the input {name!r} is for the outputs {users}, and only {asked} is asked for")
+    _check_needs(chosen, inputs, options, wording)
+    return chosen
+
+
+def _check_needs(chosen: Iterable[Output], inputs: Collection[str], options: Options, wording: Wording) -> None:
     for output in chosen:
         need = options.needs(output.id)
         if need and not (getattr(options, need.option) or need.input in inputs):
@@ -101,7 +106,6 @@ def chosen_outputs(
             raise RequestError(
                 f"output {output.id!r} needs the {what}: {way(name, need.example)}, or {wording.without(output.id)}"
             )
-    return chosen
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ _TIMES = {
     "end": "time at which to stop (default: the recording's end)",
 }
 
+_SET = "OPTION=VALUE, for example --set batch_size=100"
+
 
 def new_command(
     commands: Any,
@@ -80,13 +82,20 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def check_module(given: argparse.Namespace) -> None:
+    """Raises RequestError or OptionError for a wrong module or option, in less time than what computes is imported."""
+    from novaspeech.module.catalogue import load_trainer, options_of
+
+    options_of(load_trainer(given.module).name).parse(pairs("--set", given.options, _SET))
+
+
 def plan_of(given: argparse.Namespace) -> Plan:
     """The plan that the arguments of `add_plan_arguments` ask for."""
     from novaspeech.corpus.plan import Plan
 
     return Plan(
         given.module,
-        options=pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100"),
+        options=pairs("--set", given.options, _SET),
         windows={name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
         outputs=given.output,
         inputs=pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
