@@ -29,6 +29,8 @@ PROGRAMS = {
     "espeak-ng": ("espeak-ng", "tests training benchmarks"),
     "git": ("git", "tests benchmarks"),
     "bash": ("bash", "tests"),
+    "fish": ("fish", "tests:may"),
+    "zsh": ("zsh", "tests:may"),
     "mount": ("mount", "tests:may"),
     "umount": ("mount", "tests:may"),
     "chromium": ("chromium", "browser"),

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -106,6 +107,16 @@ def print_table(rows: Sequence[tuple[str, int, float, list[Path]]], out: Path) -
     print("\nopen in a browser, to see and hear:")
     for *_, files in rows:
         print(f"  {files[-1].as_uri()}")
+    module = next(name for name, standin in standins().items() if standin.small)
+    small = "" if published_is_here(module) else " --set model=small"
+    print(f"\na recording of yours:\n  {command()} run {module} RECORDING --out results{small}")
+
+
+def command() -> str:
+    """The command `novaspeech` of this environment, as it is typed here."""
+    script = Path(sys.executable).with_name("novaspeech.exe" if os.name == "nt" else "novaspeech")
+    python = shlex.quote(os.path.relpath(sys.executable))
+    return shlex.quote(os.path.relpath(script)) if script.is_file() else f"{python} -m novaspeech"
 
 
 def inputs_of(trainer: Trainer) -> dict[str, Path]:

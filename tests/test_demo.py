@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,15 @@ def test_with_standins(tmp_path: Path) -> None:
     assert "ones: make demo MODEL=facebook/w2v-bert-2.0" in answer.stdout
     assert min(imread(out / f"{module}.png").shape[0] for module in module_names()) > 300
     pages = [(out / f"{module}.html").as_uri() for module in module_names()]
-    assert [line.strip() for line in answer.stdout.splitlines()[-len(pages) :]] == pages
+    lines = [line.strip() for line in answer.stdout.splitlines()]
+    assert lines[-len(pages) - 3 : -3] == pages
+    assert lines[-3:-1] == ["", "a recording of yours:"]
+    typed = [str(out / "results") if word == "results" else word for word in shlex.split(lines[-1])]
+    typed[typed.index("RECORDING")] = str(RECORDING)
+    assert (ROOT / typed[0]).is_file()
+    words = ["-m", "novaspeech", *typed[typed.index("run") :]]
+    subprocess.run([sys.executable, *words], cwd=ROOT, env={**os.environ, **empty}, check=True)
+    assert list((out / "results").glob("recording.*.annotation"))
     for trainer in map(load_trainer, module_names()):
         for entry in trainer.outputs:
             kind = entry.io_data.split(":")[0]

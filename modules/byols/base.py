@@ -88,7 +88,7 @@ class Network(nn.Module, ABC):
         if held is None or held.shape[1] < self.min_frames:
             raise RecordingError(
                 f"{0 if held is None else 10 * held.shape[1]} ms of audio are too few for a scene embedding by this "
-                f"encoder, which needs {10 * self.min_frames} ms; untick scene"
+                f"encoder, which needs {10 * self.min_frames} ms"
             )
         return self.embed(self.summarise(state, self.rows(held[None, None])[:, lead:]))[0]
 

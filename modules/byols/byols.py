@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -11,21 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import novaspeech  # noqa: F401  before torch, whose threads read what it sets
 from byols.checkpoint import load_model
 from byols.encoder import BYOLSEncoder
-from byols.network import NETWORKS
-from novaspeech.errors import OptionError
+from byols.options import BYOLSOptions
+from novaspeech.errors import OptionError, naming
 from novaspeech.models.downloads import fetch
-from novaspeech.module.options import ComputeOptions, option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
-
-
-@dataclass(frozen=True)
-class BYOLSOptions(ComputeOptions):
-    """The options of the module."""
-
-    encoder: str = option("default", text="the network: default is AudioNTT", choices=tuple(NETWORKS))
-    model: str = option("", text="a checkpoint file of the encoder; left empty, the published one", file=True)
 
 
 class BYOLS(SpeechProcessor):
@@ -42,7 +32,8 @@ class BYOLS(SpeechProcessor):
     def process(self, session: Session) -> Results:
         results: Results = {}
         if "scene" in session.asked:  # first, since it may be refused
-            results["scene"] = self.encoder.scene(session.recording, session.log)
+            with naming("output 'scene'", f"; {session.inputs.wording.without('scene')}"):
+                results["scene"] = self.encoder.scene(session.recording, session.log)
         return results | session.encode(session.asked - {"scene"})
 
     def _checkpoint(self) -> str | Path:

@@ -71,7 +71,7 @@ class BYOLSEncoder(Encoder):
         if self.network.margin is None and recording.duration_ms > LONGEST_ATTENTION_MS:
             raise RequestError(
                 f"the scene of a recording of {recording.duration_ms / 60000:.1f} min would need attention over all of "
-                f"it; with this encoder at most {LONGEST_ATTENTION_MS / 60000:g} min; untick scene, or take another one"
+                f"it; with this encoder at most {LONGEST_ATTENTION_MS / 60000:g} min, or take another one"
             )
         with self.compute.active():
             pieces = (self._normalised(piece, statistics) for piece in self._spectrogram(recording))

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import novaspeech  # noqa: F401  before torch, whose threads read what it sets
 from emow2v.encoder import EmoW2VEncoder
-from emow2v.network import PUBLISHED, SCORES
+from emow2v.network import SCORES
+from emow2v.options import PUBLISHED, EmoW2VOptions
 from emow2v.windows_encoder import WindowsEncoder, onnx_file
 from novaspeech.errors import OptionError
 from novaspeech.inference.encoder import Encoder
 from novaspeech.models import weights
 from novaspeech.models.folder import is_export
-from novaspeech.module.backend_options import FrameOptions
-from novaspeech.module.options import option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
-
-
-@dataclass(frozen=True)
-class EmoW2VOptions(FrameOptions):
-    """The options of the module."""
-
-    model: str = option(PUBLISHED, text="Hub id or folder of the model; for onnx a folder or an .onnx file", file=True)
 
 
 class EmoW2V(SpeechProcessor):

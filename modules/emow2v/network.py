@@ -14,7 +14,6 @@ from novaspeech.models import weights
 from novaspeech.models.compute import CPU_FLOAT32, Compute
 from novaspeech.models.wav2vec2 import load_wav2vec2
 
-PUBLISHED = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 # Scores of the head, in its order; roughly 0 to 1.
 SCORES = ("arousal", "dominance", "valence")
 
@@ -54,6 +53,6 @@ def load_emotion_model(folder: Path, compute: Compute = CPU_FLOAT32) -> Any:
     if labels != list(SCORES):
         raise WeightsError(
             f"{folder} has the labels {', '.join(labels)}; a model whose config.json names {', '.join(SCORES)} in this "
-            f"order is needed, such as {PUBLISHED}"
+            f"order is needed, as the published model's does"
         )
     return load_wav2vec2(EmotionModel, folder, compute)

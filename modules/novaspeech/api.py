@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
 from novaspeech.audio.excerpt import Audio
-from novaspeech.errors import NovaspeechError, naming
+from novaspeech.errors import NovaspeechError, RequestError, naming
 from novaspeech.hooks import Log, Progress, ignore
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.shared import Shared
@@ -20,6 +20,7 @@ from novaspeech.module.session import GivenInputs, Session
 from novaspeech.result import Result
 from novaspeech.server.request import Times
 from novaspeech.times import Time, milliseconds
+from novaspeech.wording import PYTHON, Wording
 
 T = TypeVar("T")
 
@@ -68,18 +69,26 @@ class Model:
 
     Args:
         module, log: see `load`.
+        wording: of messages.
 
     Attributes:
         outputs: id of each output → what it is.
         processor: what a server would call.
     """
 
-    def __init__(self, module: str, options: Mapping[str, object], times: Mapping[str, Time], log: Log) -> None:
-        self._trainer = load_trainer(module)
+    def __init__(
+        self,
+        module: str,
+        options: Mapping[str, object],
+        times: Mapping[str, Time],
+        log: Log,
+        wording: Wording = PYTHON,
+    ) -> None:
+        self._trainer, self._wording = load_trainer(module), wording
         self._times = Times(**window_times(self._trainer, times))
         self._lock = threading.Lock()
         self.module = module
-        self.processor = load_processor(self._trainer, options, log)
+        self.processor = load_processor(self._trainer, options, log, wording)
         self.outputs = {output.id: output for output in self.processor.outputs}
         self._requests = {name: OutputRequest.of_file(output) for name, output in self.outputs.items()}
 
@@ -91,6 +100,7 @@ class Model:
     def __repr__(self) -> str:
         return f"<novaspeech {self.module}: {', '.join(self.outputs)}; {self.encoder}>"
 
+    @overload
     def __call__(
         self,
         recording: Audio,
@@ -101,14 +111,36 @@ class Model:
         name: str | None = None,
         progress: Progress = ignore,
         reading: Progress = ignore,
-    ) -> Result:
-        """Runs the model over a recording.
+    ) -> Result: ...
+
+    @overload
+    def __call__(
+        self,
+        recording: list[Any],
+        outputs: Collection[str] | None = None,
+        *,
+        inputs: Mapping[str, Audio] | None = None,
+        end: Time | None = None,
+    ) -> list[Result | NovaspeechError]: ...
+
+    def __call__(
+        self,
+        recording: Audio | list[Any],
+        outputs: Collection[str] | None = None,
+        *,
+        inputs: Mapping[str, Audio] | None = None,
+        end: Time | None = None,
+        name: str | None = None,
+        progress: Progress = ignore,
+        reading: Progress = ignore,
+    ) -> Result | list[Result | NovaspeechError]:
+        """Runs the model over a recording, or over those of a list as `many` does.
 
         >>> result = model("lesson.mp4", outputs=["similarity"], inputs={"reference": "teacher.wav"})
 
         Args:
             recording: a file that libsndfile or ffmpeg reads, or samples (n,) or (n, channels) and their rate in Hz.
-            outputs: ids of those wanted; None takes those that the module's trainer ticks.
+            outputs: ids of those wanted, or one; None takes those that are on by default.
             inputs: further inputs by id.
             end: time at which to stop, in seconds or as text; None or 0 is the recording's end, as for the servers.
             name: what files are called after; None takes the recording's own, without its ending.
@@ -119,6 +151,10 @@ class Model:
             RequestError: no such output or input, or windows that cannot be.
             RecordingError, ModelError: a recording cannot be read, or intact audio gave NaN or infinite values.
         """
+        if isinstance(recording, list):
+            if (name, progress, reading) != (None, ignore, ignore):
+                raise RequestError("name, progress and reading are for one recording; many(…, names=…) names several")
+            return self.many(recording, outputs, inputs=inputs, end=end)
         name = _name_of(recording) if name is None else name
         asked = self._asked(outputs, inputs, end)
         with self._lock, naming(name):
@@ -166,7 +202,8 @@ class Model:
             ]
 
     def _asked(self, outputs: Collection[str] | None, inputs: Mapping[str, Audio] | None, end: Time | None) -> _Asked:
-        chosen = chosen_outputs(self._trainer, self.outputs.values(), outputs, inputs or {})
+        known, options = self.outputs.values(), self.processor.options
+        chosen = chosen_outputs(self._trainer, known, outputs, inputs or {}, options, self._wording)
         end_ms = milliseconds(end or 0, "end")
         return _Asked([self._requests[output.id] for output in chosen], outputs is not None, inputs or {}, end_ms)
 
@@ -182,7 +219,7 @@ class Model:
         recording = processor.open_audio(
             audio, "the recording", processor.options.channel, processor.log_of(name), reading
         )
-        inputs = GivenInputs(asked.inputs, processor.open_audio, self.module)
+        inputs = GivenInputs(asked.inputs, processor.open_audio, self._wording)
         return processor.session(name, recording, inputs, asked.requests, self._times, asked.end_ms, report=progress)
 
     def _result(self, asked: _Asked, session: Session) -> Result:

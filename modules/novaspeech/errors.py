@@ -29,6 +29,10 @@ class WeightsError(NovaspeechError, OSError):
     """A model's files cannot be had, or are those of another model."""
 
 
+class UnfetchedError(WeightsError):
+    """A model's files are not on this machine, and cannot be fetched now; what is said ends with the cache's folder."""
+
+
 class ModelError(NovaspeechError, RuntimeError):
     """A model computed something that cannot be used."""
 

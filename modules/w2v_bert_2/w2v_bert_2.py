@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -11,17 +10,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from novaspeech.inference.encoder import FrameEncoder
 from novaspeech.models import weights
 from novaspeech.models.wav2vec2_bert import load_wav2vec2_bert
-from novaspeech.module.backend_options import FrameOptions
-from novaspeech.module.options import option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
-
-
-@dataclass(frozen=True)
-class W2VBert2Options(FrameOptions):
-    """The options of the module."""
-
-    model: str = option("facebook/w2v-bert-2.0", text="Hub id or folder of a w2v-BERT 2.0 model", file=True)
+from w2v_bert_2.options import W2VBert2Options
 
 
 class W2VBert2(SpeechProcessor):

@@ -27,7 +27,6 @@ from novaspeech.models.wav2vec2 import backbone_of, load_wav2vec2
 from wav2vec2_kws.align.trellis import SKIP_COST, Costs
 from wav2vec2_kws.vocabulary import Vocabulary
 
-PUBLISHED = "facebook/wav2vec2-base-960h"
 LETTERS = "letters"  # name of the output (F, V) of log-probabilities, beside HIDDEN
 
 

@@ -3,59 +3,23 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from novaspeech.errors import OptionError, RequestError
+from novaspeech.errors import RequestError
 from novaspeech.inference.engine import Windows
 from novaspeech.models import weights
-from novaspeech.module.backend_options import BackendOptions
-from novaspeech.module.options import option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
 from wav2vec2_kws.align.aligner import Aligner
 from wav2vec2_kws.align.transcript import read_transcript, words_of
-from wav2vec2_kws.encoder import PUBLISHED, KeywordEncoder
+from wav2vec2_kws.encoder import KeywordEncoder
+from wav2vec2_kws.options import Wav2Vec2KWSOptions
 from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search.classifier import load_classifier
-from wav2vec2_kws.search.methods import THRESHOLD, Search, by_classifier, by_example, by_spelling, split_keywords
-
-METHODS = ("words", "example", "classifier")
-
-
-@dataclass(frozen=True)
-class Wav2Vec2KWSOptions(BackendOptions):
-    """The options of the module."""
-
-    keywords: str = option("", text="what to look for, with commas between; empty takes the classes of the scheme")
-    method: str = option("words", text="how keywords are found", choices=METHODS)
-    example: str = option("", text="where to hear the keyword said, in place of the input `keyword`", file=True)
-    transcript: str = option(
-        "", text="file with what is said, for alignment, in place of the input `transcript`", file=True
-    )
-    threshold: float = option(THRESHOLD, text="lowest score of a keyword", minimum=0, maximum=1)
-    tolerance: int = option(0, text="wrong letters that a recognised word may have", minimum=0, maximum=3)
-    classifier: str = option("", text="file that `novaspeech train-keywords` wrote", file=True)
-    layer: int = option(-1, text="layer of the hidden states, from 0; -1 is the last")
-    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with a CTC head", file=True)
-    batch_size: int = option(250, text="chunks of 30 s that go through the model at once, 8 at most", minimum=1)
-
-    def __post_init__(self) -> None:
-        """Raises OptionError for options that do not belong to the method."""
-        method, keywords, classifier = self.method, self.keywords, self.classifier
-        if classifier and method != "classifier":
-            raise OptionError(f"option 'classifier' is for method=classifier, which is {method!r} here")
-        if method == "classifier" and not classifier:
-            raise OptionError("method=classifier needs the option 'classifier', a file of `novaspeech train-keywords`")
-        if method == "classifier" and keywords:
-            raise OptionError("option 'keywords' is not for method=classifier, which has those it was trained on")
-        if self.example and method != "example":
-            raise OptionError(f"option 'example' is for method=example, which is {method!r} here")
-        if method == "example" and "," in keywords:
-            raise OptionError(f"option 'keywords' is {keywords!r}; of method=example it is the one keyword's name")
+from wav2vec2_kws.search.methods import Search, by_classifier, by_example, by_spelling, split_keywords
 
 
 class Wav2Vec2KWS(SpeechProcessor):

@@ -25,7 +25,6 @@ from novaspeech.models.fast.convolutions import frame_geometry
 from novaspeech.models.frames import END, FrameModel
 from novaspeech.models.wav2vec2 import backbone_of, load_wav2vec2
 
-PUBLISHED = "anton-l/wav2vec2-base-superb-sv"
 # Cosine from which on two voices count as one, for models whose config.json has no `same_speaker_threshold`.
 THRESHOLD = 0.86
 NOT_USED = ("objective.weight", "classifier.weight", "classifier.bias")  # weights that only training uses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +15,14 @@ from novaspeech.arrays import FloatArray
 from novaspeech.hooks import ignore
 from novaspeech.inference.engine import Windows
 from novaspeech.models import weights
-from novaspeech.module.backend_options import BackendOptions
-from novaspeech.module.options import option
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
 from novaspeech.segments import Segment, find_segments
-from wav2vec2_sv.encoder import PUBLISHED, SpeakerEncoder, speaker_of, weighted_mean
+from wav2vec2_sv.encoder import SpeakerEncoder, speaker_of, weighted_mean
+from wav2vec2_sv.options import Wav2Vec2SVOptions
 
 SAME = "same_speaker"
-
-
-@dataclass(frozen=True)
-class Wav2Vec2SVOptions(BackendOptions):
-    """The options of the module."""
-
-    reference: str = option("", text="where to hear the person sought, in place of the input `reference`", file=True)
-    threshold: float | None = option(
-        None,
-        kind=float,
-        text="similarity from which on it is the same speaker; empty: the model's",
-        minimum=-1,
-        maximum=1,
-    )
-    min_gap: int = option(
-        1000, text="shorter gaps between segments of the same speaker are closed, in ms", minimum=0, unit="ms"
-    )
-    min_duration: int = option(1000, text="shorter segments are left out, in ms", minimum=0, unit="ms")
-    model: str = option(PUBLISHED, text="Hub id or folder of a wav2vec 2.0 with an x-vector head", file=True)
 
 
 class Wav2Vec2SV(SpeechProcessor):

@@ -11,8 +11,10 @@ import torch
 from discover_utils.data.handler.file_handler import FileHandler
 
 import byols
+import novaspeech
 from byols.network import NETWORKS, AudioNTT
 from novaspeech.audio.recording import Recording
+from novaspeech.command.main import main
 from novaspeech.errors import OptionError, WeightsError
 from novaspeech.models import downloads
 from novaspeech.module.catalogue import load_trainer
@@ -156,6 +158,19 @@ def test_a_scene_that_needs_attention_over_too_much(run_byols: Run, mono: Write)
     assert message in job.printed
     assert run_byols(path, "cvt", end="1s").code == 0
     assert run_byols(path, "default", outputs=("scene",)).code == 0
+
+
+def test_a_scene_of_too_little_is_refused_in_the_words_of_who_asks(
+    run_byols: Run, mono: Write, checkpoints: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, model = mono("short.wav", np.full(1280, 0.1, np.float32)), str(checkpoints["clstm"])
+    fault = "output 'scene': 90 ms of audio are too few for a scene embedding by this encoder, which needs 100 ms"
+    assert f"{fault}; untick scene" in run_byols(path, "clstm", ("scene",)).printed
+    words = ["--output", "scene", "--out", str(tmp_path / "out"), "--set", "encoder=clstm", "--set", f"model={model}"]
+    assert main(["run", "byols", str(path), *words]) == 1
+    assert f"{fault}; choose other outputs with --output\n" in capfd.readouterr().err
+    with pytest.raises(novaspeech.RecordingError, match=f"{fault}; choose other outputs$"):
+        novaspeech.load("byols", encoder="clstm", model=model)(path, "scene")
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01)])

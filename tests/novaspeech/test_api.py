@@ -43,6 +43,18 @@ def test_arrays_and_times(loaded: dict[str, novaspeech.Model]) -> None:
         result["valence"]
 
 
+def test_one_output_and_a_list_of_recordings(loaded: dict[str, novaspeech.Model], tmp_path: Path) -> None:
+    model = loaded["emow2v"]
+    assert list(model(SPEECH, "arousal", end="2s")) == ["arousal"]
+    first, missing = model([SPEECH, tmp_path / "nowhere.wav"], "arousal", end="2s")
+    assert isinstance(first, novaspeech.Result)
+    assert first["arousal"].shape == (50,)
+    assert isinstance(missing, novaspeech.RecordingError)
+    assert [one["arousal"].shape for one in model.many([SPEECH], "arousal", end="1s")] == [(25,)]
+    with pytest.raises(novaspeech.RequestError, match="name, progress and reading are for one recording; many"):
+        model([SPEECH], name="a")  # type: ignore[call-overload]
+
+
 def test_segments_and_a_vector_of_the_whole(loaded: dict[str, novaspeech.Model]) -> None:
     inputs = inputs_of(load_trainer("wav2vec2_sv"))
     result = loaded["wav2vec2_sv"](SPEECH, ["same_speaker", "speaker"], inputs={"reference": inputs["reference"]})
@@ -186,7 +198,7 @@ def test_wrong_loads(module: str, options: dict[str, object], kind: type[Excepti
 
 
 def test_an_input_that_is_missing(loaded: dict[str, novaspeech.Model]) -> None:
-    with pytest.raises(novaspeech.RequestError, match="needs an audio input with the id 'reference'; its inputs are"):
+    with pytest.raises(novaspeech.RequestError, match="needs the input 'reference': pass inputs="):
         loaded["wav2vec2_sv"](SPEECH, ["similarity"])
 
 

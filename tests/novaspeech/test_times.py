@@ -10,7 +10,7 @@ from novaspeech.command.main import main
 from novaspeech.errors import OptionError, RequestError
 from novaspeech.server import host
 from novaspeech.times import milliseconds
-from wav2vec2_sv.wav2vec2_sv import Wav2Vec2SVOptions
+from wav2vec2_sv.options import Wav2Vec2SVOptions
 
 
 @pytest.mark.parametrize(

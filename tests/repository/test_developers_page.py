@@ -14,17 +14,16 @@ from tests.conftest import ROOT
 PAGE = (ROOT / "docs" / "developers.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    [found] = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    return str(found)
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_the_module_is_short_and_runs(tmp_path: Path) -> None:
-    code, folder = block("python"), tmp_path / "my_level"
-    assert len(code.splitlines()) <= 40
+    (options, code), [trainer], folder = blocks("python"), blocks("xml"), tmp_path / "my_level"
+    assert len((options + code).splitlines()) <= 50
     folder.mkdir()
-    (folder / "my_level.py").write_text(code, encoding="utf-8")
-    (folder / "my_level.trainer").write_text(block("xml"), encoding="utf-8")
+    for name, text in (("options.py", options), ("my_level.py", code), ("my_level.trainer", trainer)):
+        (folder / name).write_text(text, encoding="utf-8")
     samples = (np.random.default_rng(0).normal(0, 0.1, 16000) * np.linspace(0, 1, 16000)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
     data = [

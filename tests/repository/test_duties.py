@@ -16,10 +16,19 @@ from typing import Any
 
 import pytest
 
-from novaspeech.module.catalogue import MODULES, has_weights, load_trainer, module_names, processor_class, weights_of
+from novaspeech.module.catalogue import (
+    MODULES,
+    has_weights,
+    load_trainer,
+    module_names,
+    options_of,
+    processor_class,
+    weights_of,
+)
 from novaspeech.module.options import Options
 from tests.conftest import ROOT
 from tests.repository.reach import BY_NAME, STATED, TESTED, Reach, read_requirements
+from tests.repository.test_rooms import SLOW
 from tests.repository.trainers import as_it_should_be
 
 NOVA = (ROOT / "docs" / "nova.md").read_text(encoding="utf-8")
@@ -79,15 +88,23 @@ def test_its_trainers_optstr_is_what_its_options_say(name: str) -> None:
     assert text == wanted
 
 
+def test_its_options_are_read_without_its_model(name: str) -> None:
+    """`novaspeech modules` and a shell's completion read them often: options.py imports nothing that computes."""
+    assert processor_class(load_trainer(name)).options_class is options_of(name)
+    code = f"import sys, {name}.options; print([slow for slow in {SLOW} if slow in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"
+
+
 def test_its_readme_explains_its_own_inputs_outputs_and_options(name: str) -> None:
     trainer, text = load_trainer(name), readme(name)
     assert rows(text, "### Input") == [entry.io_id for entry in trainer.inputs]
     assert rows(text, "### Output") == [entry.io_id for entry in trainer.outputs]
-    assert sorted(rows(text, "## Options")) == sorted(own_options(processor_class(trainer).options_class))
+    assert sorted(rows(text, "## Options")) == sorted(own_options(options_of(name)))
 
 
 def test_its_other_options_are_explained_once_for_all(name: str) -> None:
-    options = processor_class(load_trainer(name)).options_class
+    options = options_of(name)
     shared = options.fields().keys() - set(own_options(options))
     assert shared <= set(re.findall(r"^\| `(\w+)` \|", OPTIONS, re.MULTILINE))
 
@@ -101,7 +118,7 @@ def test_its_readme_has_one_request_that_it_serves(name: str) -> None:
     data = json.loads(payload["data"])
     assert {entry["id"] for entry in data if entry["type"] == "output"} <= known
     assert {entry["id"] for entry in data if entry["type"] == "input"} <= {entry.io_id for entry in trainer.inputs}
-    assert json.loads(payload.get("options", "{}")).keys() <= processor_class(trainer).options_class.fields().keys()
+    assert json.loads(payload.get("options", "{}")).keys() <= options_of(name).fields().keys()
 
 
 def request_of(block: str) -> dict[str, Any]:

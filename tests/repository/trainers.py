@@ -9,13 +9,13 @@ import argparse
 import re
 from pathlib import Path
 
-from novaspeech.module.catalogue import MODULES, load_trainer, module_names, processor_class
+from novaspeech.module.catalogue import MODULES, module_names, options_of
 
 
 def as_it_should_be(name: str) -> tuple[Path, str, str]:
     """A module's trainer file, its text, and that text with the `optstr` that the module's options mean."""
     file = MODULES / name / f"{name}.trainer"
-    text, optstr = file.read_text(encoding="utf-8"), processor_class(load_trainer(name)).options_class.optstr()
+    text, optstr = file.read_text(encoding="utf-8"), options_of(name).optstr()
     return file, text, re.sub(r'optstr="[^"]*"', lambda _: f'optstr="{optstr}"', text)
 
 

@@ -17,15 +17,20 @@ from novaspeech.audio.recording import Recording
 from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import OptionError, RequestError, WeightsError
 from novaspeech.inference.engine import Inference
-from novaspeech.inference.pooling import HIDDEN
+from novaspeech.inference.pooling import HIDDEN, POOLINGS
 from novaspeech.models.compute import Compute
 from novaspeech.models.onnx.runtime import onnx_compute
 from speech_encoder.encoder import SpeechEncoder
+from speech_encoder.options import SpeechEncoderOptions
 from tests.conftest import SPEECH, Job
 from tests.references import cut_windows, pooled
 from tests.speech_encoder.conftest import LARGE, MODELS
 
 LAYERS = ("-1", "0", "1", "3", "-2", "all")
+
+
+def test_the_option_names_the_poolings() -> None:
+    assert SpeechEncoderOptions.fields()["pooling"].metadata["choices"] == tuple(POOLINGS)
 
 
 def speech(seconds: float = 4.0) -> np.ndarray:

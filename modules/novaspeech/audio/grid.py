@@ -75,8 +75,8 @@ class WindowGrid:
     def drift_remark(self) -> str:
         """Log line about a `drift_ms` that matters."""
         return (
-            f"the server writes {self.rate:.6f} Hz (a stride of {self.stride_ms} ms) as {self.rate:.3f}: readers of "
-            f"the file drift by {self.drift_ms:.0f} ms over this session; strides of 20, 40, 50 or 100 ms do not"
+            f"files hold {self.rate:.6f} Hz (a stride of {self.stride_ms} ms) as {self.rate:.3f}: who reads "
+            f"them drifts by {self.drift_ms:.0f} ms over this session; strides of 20, 40, 50 or 100 ms do not"
         )
 
     @property

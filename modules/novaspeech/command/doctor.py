@@ -16,11 +16,44 @@ from typing import Any
 
 from novaspeech.errors import NovaspeechError, first_line
 from novaspeech.terminal.arguments import new_command
+from novaspeech.wording import COMMAND
 
-_PACKAGES = (
-    *("novaspeech", "torch", "transformers", "onnxruntime", "numpy", "soundfile", "soxr", "librosa", "safetensors"),
-    *("huggingface-hub", "hcai-discover-utils", "hcai-discover", "hcai-nova-server", "pandas", "pyarrow", "bokeh"),
-)
+# Name of each package → what it is for; of those that not everybody has, the extra that brings it before a colon.
+_PACKAGES = {
+    "novaspeech": "this",
+    "torch": "runs the models",
+    "transformers": "the models' architectures",
+    "safetensors": "their weights",
+    "huggingface-hub": "fetches them",
+    "numpy": "arrays",
+    "librosa": "filter banks",
+    "scikit-learn": "keyword classifiers",
+    "skops": "their files",
+    "rapidfuzz": "words that are nearly a keyword",
+    "soundfile": "reads WAV, FLAC, AIFF",
+    "av": "reads MP3, M4A and the sound of videos",
+    "soxr": "resamples",
+    "praatio": "TextGrids of Praat",
+    "pysubs2": "subtitles",
+    "matplotlib": "pictures",
+    "fsspec": "recordings and results at URLs",
+    "filelock": "keeps processes out of each other's way",
+    "tqdm": "bars",
+    "argcomplete": "completion in shells",
+    "typing-extensions": "types",
+    "hcai-discover-utils": "classes of the server DISCOVER",
+    "hcai-discover": "server: DISCOVER itself",
+    "hcai-nova-server": "a server of its own: NOVA-Server, in place of DISCOVER",
+    "pandas": "frames: tables in Python",
+    "pyarrow": "formats: Parquet",
+    "pympi-ling": "formats: files of ELAN",
+    "bokeh": "view: pages to see and hear",
+    "pillow": "view: pictures of videos in them",
+    "onnxruntime": "onnx: backend=onnx, on CPUs",
+    "ray": "corpus: runs on clusters",
+    "onnx": "export: writes models for onnxruntime",
+    "onnxscript": "export: the same",
+}
 _SECONDS = 5  # of sound, in a self-test
 _RATE = 16_000
 
@@ -79,11 +112,12 @@ def _packages() -> Iterator[tuple[str, str]]:
     import av
     import soundfile
 
-    for name in _PACKAGES:
+    for name, purpose in _PACKAGES.items():
         try:
-            yield name, importlib.metadata.version(name)
+            version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            yield name, "–"
+            version = "–"
+        yield name, f"{version:<12} {purpose}"
     yield "libsndfile", str(soundfile.__libsndfile_version__)
     yield "libavcodec", f"{'.'.join(map(str, av.library_versions['libavcodec']))} (PyAV {av.__version__})"
     yield "ffprobe", shutil.which("ffprobe") or "– (novaspeech needs none; the servers do)"
@@ -143,7 +177,7 @@ def _tested(name: str, device: str) -> tuple[bool, str]:
                     with no_progress_bar():
                         standin.make(place, torch.from_numpy(sound))
                 options["model"] = str(place)
-            model = Model(name, options, {}, lambda line: None)
+            model = Model(name, options, {}, lambda line: None, COMMAND)
             loaded = time.monotonic()
             result = model((sound, _RATE))
             counts = ", ".join(f"{len(values)} {output}" for output, values in result.items())

@@ -10,6 +10,7 @@ from typing import Any
 
 from novaspeech.errors import NovaspeechError
 from novaspeech.terminal.arguments import new_command, pairs
+from novaspeech.wording import COMMAND
 
 
 def add_command(commands: Any) -> None:
@@ -41,7 +42,7 @@ def _download(given: argparse.Namespace) -> int:
     for name in given.module:
         on_cpu = {"device": "cpu"} if "device" in known[name] else {}
         try:
-            model = Model(name, {**on_cpu, **options}, {}, partial(print, file=sys.stderr))
+            model = Model(name, {**on_cpu, **options}, {}, partial(print, file=sys.stderr), COMMAND)
         except NovaspeechError as error:
             print(f"novaspeech: {name}: {error}", file=sys.stderr)
             failed = True

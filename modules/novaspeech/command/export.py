@@ -9,6 +9,7 @@ from typing import Any
 
 from novaspeech.errors import RequestError
 from novaspeech.terminal.arguments import new_command
+from novaspeech.wording import COMMAND
 
 
 def add_command(commands: Any) -> None:
@@ -30,20 +31,20 @@ def _export(given: argparse.Namespace) -> int:
     from novaspeech.inference.encoder import Encoder
     from novaspeech.inference.export import export, made_with
     from novaspeech.module.backend_options import BackendOptions
-    from novaspeech.module.catalogue import load_processor, load_trainer, processor_class
+    from novaspeech.module.catalogue import load_processor, load_trainer, options_of
 
     trainer = load_trainer(given.module)
-    if not issubclass(processor_class(trainer).options_class, BackendOptions):
+    if not issubclass(options_of(trainer.name), BackendOptions):
         raise RequestError(f"module {given.module!r} has no export to ONNX")
     packages = made_with()
     options = {"device": "cpu", "precision": "float32"} | ({"model": given.model} if given.model else {})
-    processor = load_processor(trainer, options, print)
+    processor = load_processor(trainer, options, print, COMMAND)
     assert processor.encoder.model is not None
     folder = processor.encoder.model.folder
 
     def reopen(place: Path) -> Encoder:
         options = {"device": "cpu", "backend": "onnx", "model": str(place)}
-        return load_processor(trainer, options, log=lambda line: None).encoder
+        return load_processor(trainer, options, lambda line: None, COMMAND).encoder
 
     about = {
         "source": processor.options.model,

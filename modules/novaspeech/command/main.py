@@ -21,7 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without UTF-8 shows \\u0105 in place of a letter
             stream.reconfigure(errors="backslashreplace")
-    given = parser().parse_args(arguments)
+    described = parser()
+    if "_ARGCOMPLETE" in os.environ:
+        completion.answer(described)
+    given = described.parse_args(arguments)
     problem: int = getattr(given, "problem", 1)
     try:
         status = int(given.command(given))

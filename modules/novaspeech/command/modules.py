@@ -44,13 +44,13 @@ def _modules(given: argparse.Namespace) -> int:
 
 
 def _described(trainer: Any) -> dict[str, Any]:
-    from novaspeech.module.catalogue import processor_class
+    from novaspeech.module.catalogue import options_of
 
     meta = trainer.content
     options = [
         {"name": field.name, "default": field.default}
         | {key: field.metadata[key] for key in ("text", "choices", "minimum", "maximum")}
-        for field in processor_class(trainer).options_class.fields().values()
+        for field in options_of(trainer.name).fields().values()
     ]
     entries = {
         f"{kind}s": [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import RequestError
-from novaspeech.terminal.arguments import add_plan_arguments, new_command, plan_of
+from novaspeech.terminal.arguments import add_plan_arguments, check_module, new_command, plan_of
 
 if TYPE_CHECKING:
     from novaspeech.corpus.driver import Engine
@@ -59,6 +59,7 @@ def _run(given: argparse.Namespace) -> int:
         novaspeech run w2v_bert_2 manifest.jsonl --out results --shard 3/16 --format npy --dtype float16
         novaspeech run emow2v s3://bucket/talks --out s3://bucket/results --engine ray
     """
+    check_module(given)
     from novaspeech.corpus.driver import Driver
     from novaspeech.corpus.report import as_lines
     from novaspeech.corpus.rows import part_of, read_rows

@@ -22,11 +22,12 @@ from novaspeech.errors import RecordingError, RequestError, quoted
 from novaspeech.formats.files import NPY, SSI, check_formats, left_out
 from novaspeech.formats.track import Kept
 from novaspeech.hooks import Log
-from novaspeech.module.catalogue import Trainer, load_trainer, processor_class
+from novaspeech.module.catalogue import Trainer, advising, load_trainer, processor_class
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, chosen_outputs
 from novaspeech.result import files_for, kept_of
 from novaspeech.times import milliseconds
+from novaspeech.wording import COMMAND
 
 _AUDIO = "stream:Audio"  # what a trainer says of an input that is a recording
 _SHORT_S = 15.0  # recordings up to here may share passes; longer ones fill them
@@ -78,8 +79,9 @@ class Plan:
 
     @cached_property  # of each recording it is asked
     def chosen(self) -> list[Output]:
-        """Outputs that are meant. Raises RequestError for an unknown one, or an input that none uses."""
-        return chosen_outputs(self.trainer, processor_class(self.trainer).outputs, self.outputs, self.inputs)
+        """Outputs that are meant. Raises RequestError as `chosen_outputs` does."""
+        known = processor_class(self.trainer).outputs
+        return chosen_outputs(self.trainer, known, self.outputs, self.inputs, self.parsed_options, COMMAND)
 
     @cached_property
     def kept(self) -> list[Kept]:
@@ -105,7 +107,9 @@ class Plan:
         for form in self.formats:
             if lost := left_out(self.kept, form):
                 log(f"the format {form} leaves out {', '.join(lost)}; parquet, npz and ssi hold all")
-        pinned = replace(self, options=settled(self.parsed_options, self.options))
+        parsed = self.parsed_options
+        with advising(self.module, parsed.model, COMMAND):
+            pinned = replace(self, options=settled(parsed, self.options))
         return replace(pinned, origin=pinned._origin())
 
     def _origin(self) -> dict[str, Any]:
@@ -127,7 +131,7 @@ class Plan:
 
     def load(self, log: Log) -> Model:
         """The module with its model. Raises OptionError or WeightsError if it cannot be had."""
-        return Model(self.module, at_hand(self.parsed_options, self.options), self.windows, log)
+        return Model(self.module, at_hand(self.parsed_options, self.options), self.windows, log, COMMAND)
 
     def file_names(self, row: Row) -> list[str]:
         """Names of the files that a recording gives, without those of data. Raises RequestError for a too long one."""

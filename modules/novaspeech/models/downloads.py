@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from novaspeech.errors import WeightsError, first_line, quoted
+from novaspeech.errors import UnfetchedError, WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models.hub import LARGEST_GB, asset_cache, gigabytes
 from novaspeech.saving import hidden_folder, sweep
@@ -51,10 +51,10 @@ def fetch(uri: Any, log: Log = print) -> Path:
         except WeightsError:
             raise
         except _FAILURES as error:
-            raise WeightsError(
+            raise UnfetchedError(
                 f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and name it in the "
-                f"option 'model'"
-            ) from error
+                f"option 'model', or copy a cache that has it to {asset_cache()}"
+            ) from None  # pages of the network's own calls
     return target
 
 

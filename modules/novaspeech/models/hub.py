@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import WeightsError, first_line, quoted
+from novaspeech.errors import UnfetchedError, WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models.folder import is_complete
 
@@ -91,7 +91,6 @@ def snapshot(model: str, check: Callable[[Path], None], log: Log) -> Path:
     if cached:
         return cached
     _refuse_if_not_allowed(model)
-    log(f"{model} is not in {hub_cache()}, or not whole: fetching it from the Hub")
     with _fetching(model):
         return _fetch(model, check, log)
 
@@ -103,12 +102,15 @@ def _fetching(model: str) -> Iterator[None]:
         yield
     except WeightsError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the Hub's client and what it is built on have dozens
+        from huggingface_hub import constants
+
         cache = hub_cache()
-        raise WeightsError(
-            f"model {quoted(model)} is not in {cache} and cannot be fetched ({first_line(error)}); copy the model's "
-            f"folder to this machine and name it in the option 'model', or copy a cache that has it to {cache}"
-        ) from error
+        raise UnfetchedError(
+            f"model {quoted(model)} is not in {cache} and cannot be fetched from {constants.ENDPOINT} "
+            f"({first_line(error)}); copy the model's folder to this machine and name it in the option 'model', or "
+            f"copy a cache that has it to {cache}"
+        ) from None  # pages of the network's own calls
 
 
 def gigabytes(size: int) -> str:
@@ -135,6 +137,7 @@ def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
     name, revision = split_revision(model)
     place: dict[str, Any] = {"revision": revision, "cache_dir": hub_cache()}
     sizes = {file.rfilename: file.size or 0 for file in _about(model).siblings or []}  # a mirror may state none
+    log(f"{model} is not in {hub_cache()}, or not whole: fetching it from the Hub")
 
     def get(patterns: list[str]) -> Path:
         size = sum(sizes[file] for file in _matching(sizes, patterns))

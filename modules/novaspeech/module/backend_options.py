@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from novaspeech.errors import OptionError
-from novaspeech.inference.engine import Inference
-from novaspeech.models.compute import Compute
-from novaspeech.models.onnx.runtime import onnx_compute
 from novaspeech.module.options import ComputeOptions, option
+
+if TYPE_CHECKING:
+    from novaspeech.inference.engine import Inference
+    from novaspeech.models.compute import Compute
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class BackendOptions(ComputeOptions):
 
     @property
     def compute(self) -> Compute:
+        from novaspeech.models.onnx.runtime import onnx_compute
+
         return onnx_compute(self.device, self.precision) if self.exported else super().compute
 
     @property

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from novaspeech.errors import RequestError
+from novaspeech.errors import RequestError, UnfetchedError, shortened
 from novaspeech.hooks import Log
+from novaspeech.wording import Wording
 
 if TYPE_CHECKING:
+    from novaspeech.module.options import Options
     from novaspeech.module.processor import SpeechProcessor
     from novaspeech.module.standin import StandIn, Weights
 
 MODULES = Path(__file__).resolve().parents[2]
+OWN_MODEL = "small"  # the option `model` for the module's own trained checkpoint, if there is one
 
 
 @dataclass(frozen=True)
@@ -54,24 +58,31 @@ def module_names() -> list[str]:
 
 def load_trainer(name: str) -> Trainer:
     """The trainer of one module; RequestError if there is no such module."""
-    from novaspeech.server import host  # takes a second to import, which `novaspeech --help` has no use for
+    from novaspeech.server.package import module  # imports NumPy, which `novaspeech --help` has no use for
 
     if name not in module_names():
         raise RequestError(f"there is no module {name!r}; there are: {', '.join(module_names())}")
-    content = host.module("utils.ssi_xml_utils").Trainer()
+    content = module("utils.ssi_xml_utils").Trainer()
     content.load_from_file(MODULES / name / f"{name}.trainer")
     return Trainer(name, content)
 
 
-def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log) -> SpeechProcessor:
+def load_processor(trainer: Trainer, options: Mapping[str, object], log: Log, wording: Wording) -> SpeechProcessor:
     """The module's processor, as the server makes it; OptionError or WeightsError if options or model are wrong."""
-    return processor_class(trainer)(model_io=trainer.content.meta_io, opts=options, trainer=trainer.content, log=log)
+    make, content = processor_class(trainer), trainer.content
+    return make(model_io=content.meta_io, opts=options, trainer=content, log=log, wording=wording)
 
 
 def processor_class(trainer: Trainer) -> type[SpeechProcessor]:
     """Class of a module's processor, which the server makes."""
     script = importlib.import_module(f"{trainer.name}.{Path(trainer.content.model_script_path).stem}")
     found: type[SpeechProcessor] = getattr(script, trainer.content.model_create)
+    return found
+
+
+def options_of(module: str) -> type[Options]:
+    """Class of a module's options, which its `options.py` names: read without the model that they are for."""
+    found: type[Options] = importlib.import_module(f"{module}.options").OPTIONS
     return found
 
 
@@ -135,3 +146,20 @@ def published_is_here(module: str) -> bool:
     if weights_of(module).home == "hub":
         return hub.cached_folder(published_name(module)) is not None
     return published_place(module).exists()
+
+
+@contextmanager
+def advising(module: str, model: str, wording: Wording) -> Iterator[None]:
+    """Adds to what is said of a model that cannot be fetched, inside, how it or another one can be had."""
+    try:
+        yield
+    except UnfetchedError as error:
+        other = (
+            "" if model in ("", options_of(module).fields()["model"].default) else f" --set model={shortened(model)}"
+        )
+        said = f"{error}, which `novaspeech download {module}{other}` fills where there is a network (HF_HOME moves it)"
+        stand_in = weights_of(module).stand_in
+        if stand_in and stand_in.small:
+            said += f"; or {wording.option('model', OWN_MODEL)}, which is {module}'s own small model"
+        error.args = (said,)
+        raise

@@ -8,14 +8,16 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
 from novaspeech.errors import OptionError, quoted
-from novaspeech.inference.engine import Inference
-from novaspeech.models.compute import Compute
 from novaspeech.times import milliseconds
+
+if TYPE_CHECKING:  # a module's options are read often, and often without what computes
+    from novaspeech.inference.engine import Inference
+    from novaspeech.models.compute import Compute
 
 
 class Channel:
@@ -51,6 +53,21 @@ def option(
 
 
 @dataclass(frozen=True)
+class Need:
+    """Something that an output cannot do without: an option's value, or in its place a further input.
+
+    Attributes:
+        option: the option's name.
+        example: a value of it, for messages.
+        input: id of the input; "" if none does.
+    """
+
+    option: str
+    example: str
+    input: str = ""
+
+
+@dataclass(frozen=True)
 class Options:
     """Options of every module; a module's own class adds fields made with `option`, or defines one anew.
 
@@ -73,6 +90,10 @@ class Options:
         written = [inspect.get_annotations(part) for part in cls.__mro__ if issubclass(part, Options)]
         names = itertools.chain.from_iterable(written)
         return {name: fields[name] for name in names if name in fields and name not in cls.without}
+
+    def needs(self, output: str) -> Need | None:
+        """What an output needs besides the recording, with these options; None if nothing."""
+        return None
 
     def applied(self, inference: Inference) -> Inference:
         """An inference as the options want it."""
@@ -134,6 +155,8 @@ class ComputeOptions(Options):
     @property
     def compute(self) -> Compute:
         """Device and number format, see `Compute.of`."""
+        from novaspeech.models.compute import Compute
+
         return Compute.of(self.device, self.precision)
 
     def applied(self, inference: Inference) -> Inference:

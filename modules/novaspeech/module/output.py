@@ -8,8 +8,10 @@ from typing import Any
 
 from novaspeech.errors import RequestError, naming
 from novaspeech.module.catalogue import Trainer
+from novaspeech.module.options import Options
 from novaspeech.segments import plain_name
 from novaspeech.server.request import Entry
+from novaspeech.wording import Wording
 
 # Scores of a continuous annotation that one of MongoDB's documents holds, which have 16 MiB at most.
 MOST_SCORES = 400_000
@@ -60,18 +62,24 @@ class Output:
 
 
 def chosen_outputs(
-    trainer: Trainer, known: Iterable[Output], outputs: Collection[str] | None, inputs: Collection[str]
+    trainer: Trainer,
+    known: Iterable[Output],
+    outputs: Collection[str] | None,
+    inputs: Collection[str],
+    options: Options,
+    wording: Wording,
 ) -> list[Output]:
-    """Those of the `known` outputs that have these ids or aliases; None means those that the trainer ticks.
+    """Those of the `known` outputs with these ids or aliases, or this one; None means those that the trainer ticks.
 
     Raises:
-        RequestError: there is no such output or further input, or none of the outputs uses an input.
+        RequestError: there is no such output or further input, none of the outputs uses an input, or one needs what is
+            not given.
     """
     known = list(known)
     by_name = {name: output for output in known for name in (output.id, *output.aliases)}
     ticked = [entry.io_id for entry in trainer.outputs if entry.io_default_active]
     further = [entry.io_id for entry in trainer.inputs[1:]]
-    names = ticked if outputs is None else list(outputs)
+    names = ticked if outputs is None else [outputs] if isinstance(outputs, str) else list(outputs)
     for kind, wanted, there in (("output", names, by_name), ("further input", inputs, further)):
         for name in wanted:
             if name not in there:
@@ -85,7 +93,19 @@ def chosen_outputs(
             users = ", ".join(output.id for output in known if name in output.inputs)
             asked = ", ".join(output.id for output in chosen)
             raise RequestError(f"the input {name!r} is for the outputs {users}, and only {asked} is asked for")
+    _check_needs(chosen, inputs, options, wording)
     return chosen
+
+
+def _check_needs(chosen: Iterable[Output], inputs: Collection[str], options: Options, wording: Wording) -> None:
+    for output in chosen:
+        need = options.needs(output.id)
+        if need and not (getattr(options, need.option) or need.input in inputs):
+            what = f"input {need.input!r}" if need.input else f"option {need.option!r}"
+            way, name = (wording.input, need.input) if need.input else (wording.option, need.option)
+            raise RequestError(
+                f"output {output.id!r} needs the {what}: {way(name, need.example)}, or {wording.without(output.id)}"
+            )
 
 
 @dataclass(frozen=True)

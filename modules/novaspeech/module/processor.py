@@ -18,7 +18,7 @@ from novaspeech.hooks import Log, Progress, ignore
 from novaspeech.inference.encoder import Encoder
 from novaspeech.inference.engine import Inference, Windows
 from novaspeech.models import hub
-from novaspeech.module.catalogue import has_weights, weights_of
+from novaspeech.module.catalogue import OWN_MODEL, advising, has_weights, weights_of
 from novaspeech.module.checks import requested_outputs
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, OutputRequest
@@ -28,8 +28,7 @@ from novaspeech.server import host
 from novaspeech.server.inputs import RequestInputs
 from novaspeech.server.progress import LogProgress, print_line
 from novaspeech.server.request import Request, Times
-
-OWN_MODEL = "small"  # the option `model` for the module's own trained checkpoint, if there is one
+from novaspeech.wording import NOVA, Wording
 
 
 class SpeechProcessor(host.Processor):  # type: ignore[misc]
@@ -44,7 +43,9 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
     options_class: ClassVar[type[Options]] = Options
     outputs: tuple[Output, ...]
 
-    def __init__(self, model_io: Any, opts: object, trainer: Any = None, *, log: Log | None = None) -> None:
+    def __init__(
+        self, model_io: Any, opts: object, trainer: Any = None, *, log: Log | None = None, wording: Wording = NOVA
+    ) -> None:
         """Called by the server, once per job. Raises OptionError, and WeightsError if the model cannot be had."""
         if log is None:  # a server, which takes what is printed
             host.defer_loading(self)
@@ -58,7 +59,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._last: Request | None = None
         fields = self.options_class.fields()
-        with hub.publishing(str(fields["model"].default) if "model" in fields else ""):
+        published = str(fields["model"].default) if "model" in fields else ""
+        with hub.publishing(published), advising(module, self.options.model, wording):
             self.encoder = self.load_encoder()
         self.log(
             f"{self.options.model or ('published model' if has_weights(module) else 'no weights')} on {self.encoder}"

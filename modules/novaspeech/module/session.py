@@ -18,8 +18,8 @@ from novaspeech.inference.engine import Inference, Windows
 from novaspeech.inference.shared import Shared
 from novaspeech.module.output import OutputRequest
 from novaspeech.segments import Segment
-from novaspeech.server.inputs import parse_place
-from novaspeech.server.request import missing_input
+from novaspeech.server.inputs import is_file
+from novaspeech.wording import Wording
 
 # Values of an output over windows, of a recording as a whole (D,), of a discrete or free annotation.
 Value: TypeAlias = "Windows | FloatArray | list[Segment]"
@@ -31,7 +31,13 @@ class Inputs(Protocol):
 
     The methods take the name of an option that may say where it is, the option's value (empty means the
     input), and the id of the input that holds it otherwise. They raise OptionError, RequestError or RecordingError.
+
+    Attributes:
+        wording: of messages to who asks.
     """
+
+    @property
+    def wording(self) -> Wording: ...
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
         """Sound besides the recording."""
@@ -101,21 +107,21 @@ class Session:
 
 @dataclass(frozen=True)
 class GivenInputs:
-    """Inputs of a call from Python: by id, as files or samples."""
+    """Inputs of a call from Python, which the command makes, too: by id, as files or samples."""
 
     further: Mapping[str, Audio]
     open_audio: Opener
-    module: str
+    wording: Wording
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
-        if place and parse_place(option, place) is not None:
+        if not is_file(place):
             raise OptionError(f"option {option!r} is {place!r}; sessions and labels are a server's; name a file here")
         if not place and input_id not in self.further:
-            raise missing_input(input_id, ["audio", *self.further])
+            raise RequestError(f"the input {input_id!r} is needed: {self.wording.input(input_id, 'FILE')}")
         return Excerpt(self.open_audio(place or self.further[input_id], f"input {input_id!r}"))
 
     def labels(self, option: str, place: str, input_id: str) -> Path:
         file = place or self.further.get(input_id)
         if not isinstance(file, (str, Path)):
-            raise RequestError(f"{self.module} needs the input {input_id!r}, a file; or its option {option!r}")
+            raise RequestError(f"the input {input_id!r} must be a file: {self.wording.input(input_id, 'FILE')}")
         return Path(file).expanduser()

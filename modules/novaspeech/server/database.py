@@ -9,7 +9,7 @@ from typing import Any
 
 from novaspeech.errors import RequestError, first_line
 from novaspeech.segments import Segment
-from novaspeech.server import host
+from novaspeech.server import host, package
 
 
 class Database:
@@ -60,7 +60,7 @@ class Database:
     @cached_property
     def _handler(self) -> Any:
         """The host's `AnnotationHandler`, one for a session, since each connects to the database by itself."""
-        return host.module("data.handler.nova_db_handler").AnnotationHandler(**self._context)
+        return package.module("data.handler.nova_db_handler").AnnotationHandler(**self._context)
 
     @property
     def _collections(self) -> Any:

@@ -1,13 +1,7 @@
-"""The server's classes: those of discover_utils (DISCOVER) or nova_utils (NOVA-Server), whichever loaded us.
-
-Nothing else in novaspeech imports either package.
-"""
+"""The server's classes for jobs; they take half a second to import."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -19,31 +13,13 @@ import numpy as np
 from novaspeech import saving
 from novaspeech.errors import RequestError, quoted
 from novaspeech.segments import Segment
+from novaspeech.server.package import module
 from novaspeech.times import milliseconds
 
 _Data = TypeVar("_Data")
 
 # A request's entry of "data": one input or output of a session.
 Description = Mapping[str, Any]
-
-_PACKAGES = ("discover_utils", "nova_utils")
-
-
-def _find_package() -> str:
-    running = [name for name in _PACKAGES if f"{name}.scripts.process" in sys.modules]
-    installed = [name for name in _PACKAGES if importlib.util.find_spec(name)]
-    for name in running + installed:
-        return name
-    raise ImportError("neither discover_utils nor nova_utils is installed; pip install hcai-discover-utils")
-
-
-PACKAGE = _find_package()
-
-
-def module(name: str) -> Any:
-    """The host's module `name`, e.g. "data.stream"."""
-    return importlib.import_module(f"{PACKAGE}.{name}")
-
 
 # The host is not typed, hence Any.
 Processor: Any = module("interfaces.server_module").Processor

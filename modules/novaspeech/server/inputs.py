@@ -14,6 +14,7 @@ from novaspeech.errors import OptionError, RequestError, naming
 from novaspeech.segments import Segment, plain_name
 from novaspeech.server import host
 from novaspeech.server.request import Request
+from novaspeech.wording import NOVA, Wording
 
 FILES = "NOVASPEECH_FILES"  # environment variable: which files a request may name in its options
 
@@ -36,6 +37,7 @@ class RequestInputs:
     request: Request
     open_audio: Opener
     recording: Recording | None
+    wording: Wording = NOVA
 
     def excerpt(self, option: str, place: str, input_id: str) -> Excerpt:
         """Sound that a job needs besides a session's recording; `place` is one of `_FORMS`.
@@ -154,9 +156,14 @@ class RequestInputs:
         return path
 
 
+def is_file(place: str) -> bool:
+    """Whether an option that says where something is to be heard names a file, not fields as label=…, session=…."""
+    return not re.match(rf"\s*{_KEY}", place)
+
+
 def parse_place(option: str, place: str) -> dict[str, str] | None:
     """The fields of an option that says where something is to be heard, None if it is a file; else OptionError."""
-    if not re.match(rf"\s*{_KEY}", place):
+    if is_file(place):
         return None
     fields: dict[str, str] = {}
     for part in re.split(rf",\s*(?={_KEY})", place):

@@ -128,7 +128,8 @@ class Request:
         """The audio input of an id; RequestError if the request does not have it."""
         entry = self.inputs.get(input_id)
         if entry is None or entry.kind != "stream":
-            raise missing_input(input_id, self.named)
+            named = ", ".join(map(repr, self.named)) or "none"
+            raise RequestError(f"the request needs an audio input with the id {input_id!r}; its inputs are: {named}")
         return entry
 
     def refuse_replacing(self, used: Entry, path: Path | None) -> None:
@@ -190,12 +191,6 @@ def _target(entry: Entry, path: Path | None) -> tuple[str, ...]:
         keys = ("scheme", "role", "annotator") if entry.kind == "annotation" else ("name", "role")
         return (entry.kind, *(f"{key} {entry.fields[key]}" if entry.fields.get(key) else "" for key in keys))
     return ("file", str(path.resolve()) if path else "")
-
-
-def missing_input(input_id: str, there: list[str]) -> RequestError:
-    """The error of a request without an audio input that it needs."""
-    named = ", ".join(map(repr, there)) or "none"
-    return RequestError(f"the request needs an audio input with the id {input_id!r}; its inputs are: {named}")
 
 
 def replaced(output_id: str, what: str, target: tuple[str, ...]) -> RequestError:

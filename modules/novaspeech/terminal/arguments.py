@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import RequestError
+from novaspeech.wording import COMMAND
 
 if TYPE_CHECKING:
     from novaspeech.api import Model
@@ -22,6 +23,8 @@ _TIMES = {
     "right": "audio after the frame that the model also hears (default: the trainer's)",
     "end": "time at which to stop (default: the recording's end)",
 }
+
+_SET = "OPTION=VALUE, for example --set batch_size=100"
 
 
 def new_command(
@@ -59,7 +62,12 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
         add(f"--{name}", metavar="TIME", help=f"{text}, as 0.04, 40ms or 1:05")
     add("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
     add("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
-    add("--output", action="append", metavar="ID", help="an output (default: those the trainer ticks)")
+    add(
+        "--output",
+        action="append",
+        metavar="ID",
+        help="an output (default: those that `novaspeech modules` does not call off)",
+    )
     add("--out", default="", metavar="DIR|URL", help="where results go (default: beside each recording)")
     add(
         "--format",
@@ -74,13 +82,20 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def check_module(given: argparse.Namespace) -> None:
+    """Raises RequestError or OptionError for a wrong module or option, in less time than what computes is imported."""
+    from novaspeech.module.catalogue import load_trainer, options_of
+
+    options_of(load_trainer(given.module).name).parse(pairs("--set", given.options, _SET))
+
+
 def plan_of(given: argparse.Namespace) -> Plan:
     """The plan that the arguments of `add_plan_arguments` ask for."""
     from novaspeech.corpus.plan import Plan
 
     return Plan(
         given.module,
-        options=pairs("--set", given.options, "OPTION=VALUE, for example --set batch_size=100"),
+        options=pairs("--set", given.options, _SET),
         windows={name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
         outputs=given.output,
         inputs=pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
@@ -94,9 +109,9 @@ def plan_of(given: argparse.Namespace) -> Plan:
 
 def load_model(module: str, **options: Any) -> Model:
     """A module for a command of its own. Log lines of loading go to standard error, later ones nowhere."""
-    from novaspeech.api import load
+    from novaspeech.api import Model
 
-    model = load(module, log=partial(print, file=sys.stderr), **options)
+    model = Model(module, options, {}, partial(print, file=sys.stderr), COMMAND)
     model.processor.log = lambda line: None  # lines about each recording would stand between the command's own
     return model
 

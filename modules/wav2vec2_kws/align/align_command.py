@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.terminal.arguments import add_model_arguments, new_command
+from novaspeech.wording import COMMAND
 from wav2vec2_kws.table import row_writer
 
 COLUMNS = ("start", "end", "word", "confidence")
@@ -33,14 +34,14 @@ def _align(given: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from novaspeech.api import load
+    from novaspeech.api import Model
     from novaspeech.terminal.bar import progress_bar
     from wav2vec2_kws.align.transcript import read_transcript
 
     words = read_transcript(given.text)  # a bad transcript ends the command before the model is loaded
     # print would break the bar.
     log = partial(tqdm.write, file=sys.stderr)
-    model = load("wav2vec2_kws", log=log, model=given.model, device=given.device)
+    model = Model("wav2vec2_kws", {"model": given.model, "device": given.device}, {}, log, COMMAND)
     with progress_bar(given.audio.name) as progress:
         result = model(given.audio, ["alignment"], inputs={"transcript": given.text}, progress=progress)
     width = max(map(len, [*words, COLUMNS[2]]))

@@ -112,7 +112,7 @@ def _textgrid(path: Path) -> list[str]:
 
 def _annotation(path: Path) -> list[str]:
     try:
-        annotation = host.module("data.handler.file_handler").FileHandler().load(path)
+        annotation = host.FileHandler().load(path)
     except Exception as error:
         raise _unreadable(path, "an annotation", error) from error
     if not isinstance(annotation, host.FreeAnnotation):

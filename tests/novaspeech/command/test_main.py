@@ -81,7 +81,7 @@ def test_further_inputs_and_stretches(speech: Speech, tmp_path: Path, capsys: py
     common = ["run", "wav2vec2_sv", str(recording), "--set", f"model={tmp_path}/model", "--set", "threshold=-1"]
     common += ["--output", "embeddings", "--output", "same_speaker"]
     assert main(common) == 1
-    assert "needs an audio input with the id 'reference'" in capsys.readouterr().err
+    assert "output 'same_speaker' needs the input 'reference': add --input reference=" in capsys.readouterr().err
     assert main([*common, "--input", "reference"]) == 1
     assert "--input 'reference' must be ID=FILE, for example --input reference=somebody.wav" in capsys.readouterr().err
     assert main([*common, "--input", f"refrence={recording}"]) == 1
@@ -127,7 +127,7 @@ from novaspeech.command.main import main
 from novaspeech.errors import RecordingError
 
 class Model:
-    def __init__(self, module, options, windows, log):
+    def __init__(self, module, options, windows, log, wording):
         self.log = log
     def __call__(self, recording, *asked, progress, **more):
         progress(3, 10)

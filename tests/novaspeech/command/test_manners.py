@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from novaspeech.command import doctor
 from novaspeech.command.main import main, parser
 from novaspeech.module.catalogue import module_names
 from tests.conftest import ROOT, SPELLER
+from tests.repository.reach import DEPENDENCIES, EXTRAS, STATED
 
 Speech = Callable[..., Path]
 
@@ -98,11 +100,22 @@ def test_modules_for_people_and_for_programs(capsys: pytest.CaptureFixture[str])
 def test_doctor_finds_a_machine_on_which_all_works(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "emow2v", "byols"]) == 0
     said = capsys.readouterr().out
+    assert re.search(r"^  pyarrow +[\d.]+ +formats: Parquet$", said, re.MULTILINE)
     for expected in ("python ", "torch ", "cores ", "ffprobe ", "cache ", "GB free", "audeering/wav2vec2-large-robust"):
         assert expected in said
     tests = said.split("self-test: ")[1].splitlines()[1:]
     assert [line.split()[:2] for line in tests] == [["emow2v", "works"], ["byols", "works"]]
     assert "125 arousal" in tests[0]
+
+
+def test_doctor_knows_all_packages_and_the_extras_that_bring_them() -> None:
+    """But for those of developers, the extras test and dev."""
+    said = {name: purpose for name, purpose in doctor._PACKAGES.items() if name in STATED}
+    assert said.keys() >= DEPENDENCIES.keys()
+    for extra in EXTRAS.keys() - {"test", "dev"}:
+        brought = EXTRAS[extra].keys() - {"novaspeech"}
+        assert brought == {name for name, purpose in said.items() if purpose.startswith(f"{extra}: ")}
+    assert all(said.values())
 
 
 def test_doctor_says_what_does_not_work(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,14 +142,3 @@ def test_download_loads_what_it_has(
     assert [line.split(":")[1].strip() for line in problems] == ["emow2v", "w2v_bert_2"]
     assert main(["download", "emo"]) == 1
     assert "there is no module 'emo'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_shells_complete_commands_and_modules(capsys: pytest.CaptureFixture[str], shell: str) -> None:
-    assert main(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    assert all(name in script for name in module_names())
-    if shell == "bash":
-        ask = 'COMP_WORDS=(novaspeech run emo); COMP_CWORD=2; _shtab_novaspeech; echo "${COMPREPLY[@]}"'
-        answer = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, check=True)
-        assert answer.stdout.decode().split() == ["emow2v"]

@@ -12,19 +12,20 @@ from novaspeech.errors import OptionError
 from novaspeech.module import catalogue
 from novaspeech.module.options import Options
 from tests.conftest import SPEECH
-from tests.repository.test_developers_page import block
+from tests.repository.test_developers_page import blocks
 
 
 @pytest.fixture
 def my_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The module of docs/developers.md, which has neither weights nor the option `model`."""
-    folder = tmp_path / "my_level"
+    (options, code), [trainer], folder = blocks("python"), blocks("xml"), tmp_path / "my_level"
     folder.mkdir()
     for name, content in (
         ("__init__.py", ""),
-        ("my_level.py", block("python")),
+        ("options.py", options),
+        ("my_level.py", code),
         ("version.py", '__version__ = "0.1.0"'),
-        ("my_level.trainer", block("xml")),
+        ("my_level.trainer", trainer),
     ):
         (folder / name).write_text(content, encoding="utf-8")
     monkeypatch.setattr(catalogue, "MODULES", tmp_path)
@@ -37,7 +38,7 @@ def my_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_the_trainer_on_the_page_has_the_optstr_of_its_options(my_level: str) -> None:
     trainer = catalogue.load_trainer(my_level)
     optstr = catalogue.processor_class(trainer).options_class.optstr()
-    assert f'optstr="{optstr}"' in block("xml")
+    assert f'optstr="{optstr}"' in blocks("xml")[0]
 
 
 def test_nothing_is_fetched(my_level: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ def test_start_is_answered_not_silently_ignored(run_job: Run) -> None:
 
 def test_a_rate_that_the_file_cannot_state_is_told(run_job: Run) -> None:
     job = run_job(SPEECH, frame_size="300ms", left_context="700ms")
-    assert "writes 3.333333 Hz (a stride of 300 ms) as 3.333: readers of the file drift by 1 ms" in job.printed
+    assert "hold 3.333333 Hz (a stride of 300 ms) as 3.333: who reads them drifts by 1 ms" in job.printed
     assert "drift" not in run_job(SPEECH, frame_size="40ms", left_context="960ms").printed
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from novaspeech.errors import PackageError, RequestError
-from novaspeech.server import host
+from novaspeech.server import host, package
 from training.letters import VOCABULARY
 from wav2vec2_kws.align.aligner import spell_word
 from wav2vec2_kws.align.transcript import read_transcript, split_words
@@ -125,10 +125,10 @@ def test_a_free_annotation(tmp_path: Path) -> None:
 
 
 def test_a_free_annotation_that_the_host_wrote(tmp_path: Path) -> None:
-    dtype = host.module("data.annotation").LabelDType.FREE.value
+    dtype = package.module("data.annotation").LabelDType.FREE.value
     rows = np.array([(500, 1000, "hello world", 1.0), (2000, 3000, "yes", 0.5)], dtype)
     data = host.FreeAnnotation(host.FreeAnnotationScheme("text"), rows)
-    host.module("data.handler.file_handler").FileHandler().save(data, tmp_path / "talk.annotation")
+    host.FileHandler().save(data, tmp_path / "talk.annotation")
     assert read_transcript(tmp_path / "talk.annotation") == ["hello", "world", "yes"]
 
 
