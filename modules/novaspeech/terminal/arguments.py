@@ -118,7 +118,7 @@ def load_model(module: str, **options: Any) -> Model:
 
 def pairs(flag: str, entries: Sequence[str], form: str) -> dict[str, str]:
     """Name → value of each entry `NAME=VALUE`; RequestError for one without "="."""
-    found = {}
+    found: dict[str, str] = {}
     for entry in entries:
         name, equals, value = entry.partition("=")
         if not equals:

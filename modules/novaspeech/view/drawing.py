@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from novaspeech.colours import COLOURS
+from novaspeech.colours import COLOURS, FAINTEST, STRONGEST
 from novaspeech.formats.track import Track
 from novaspeech.view.data import components, gaps, neighbour_means, segment_rows
 from novaspeech.view.sound import RATE, Sound
@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from novaspeech.arrays import FloatArray
 
 COLUMNS = 2000  # columns of a picture; longer recordings are averaged
 MAP_COLUMNS = 800  # columns, and rows, of a speaker map
-FAINTEST, STRONGEST = 0.25, 0.9  # opacity of segments with confidence 0 and 1
-MOST_EDGES = 400  # largest number of segments in view that get edges
+LONG = 120.0  # seconds from which on each curve has a panel of its own, and is smoothed
+_POINTS = 400  # largest number of means of a smoothed curve
+_MOST_EDGES = 150  # largest number of segments in view that get edges
+_ABOVE: Any = {  # place of a legend: in one row above the panel, on the right
+    "loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2, "ncols": 6, "frameon": False,
+}  # fmt: skip
+_BAND = "lowest to highest"
 _SIZES = (8.0, 7.0, 6.0)  # sizes of names, in points
 _PADDING = 4  # pixels beside a text
 _THINNEST = 2.5  # pixels of the thinnest letter
@@ -47,50 +53,58 @@ def draw_spectrogram(sound: Sound, start: float, axis: Axes) -> None:
     axis.set_ylabel("kHz")
 
 
-def draw_scores(tracks: Sequence[Track], thresholds: Mapping[str, float], axis: Axes) -> None:
-    """Draws scores of one range as curves. The panel is hatched where scores are missing; a threshold is dashed."""
-    for track, colour in zip(tracks, cycle(COLOURS)):
-        times, means = (neighbour_means(part, COLUMNS) for part in (track.times.mean(axis=1), track.values))
-        axis.plot(times, means, color=colour, lw=1.5, label=track.id)
+def draw_scores(curves: Sequence[tuple[Track, str]], thresholds: Mapping[str, float], smooth: bool, axis: Axes) -> None:
+    """Draws scores of one range as curves. The panel is hatched where scores are missing; a threshold is dashed.
+
+    Args:
+        curves: scores and their colours.
+        smooth: draw means of neighbouring scores, and behind them a band from the lowest to the highest of them.
+    """
+    for track, colour in curves:
+        name, times = track.id, track.times.mean(axis=1)
+        points = _POINTS if smooth else COLUMNS
+        if smooth and len(times) > points:
+            starts = np.arange(0, len(times), -(-len(times) // points))
+            low, high = (part.reduceat(track.values, starts) for part in (np.fmin, np.fmax))
+            axis.fill_between(times[starts], low, high, step="post", color=colour, alpha=0.25, lw=0, label=_BAND)
+            name += f", mean of {np.ptp(times[starts[:2]]):.2g} s"
+        axis.plot(*(neighbour_means(part, points) for part in (times, track.values)), color=colour, lw=1.5, label=name)
         if track.id in thresholds:
             axis.axhline(thresholds[track.id], color=colour, lw=1, ls="--", label=f"threshold of {track.id}")
         for begin, end in gaps(track):
             axis.axvspan(begin, end, facecolor="none", edgecolor="#aaaaaa", hatch="////", lw=0)
-    axis.set_ylim(tracks[0].low, tracks[0].high)
+    axis.set_ylim(curves[0][0].low, curves[0][0].high)
     axis.set_ylabel("score")
-    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False, borderaxespad=0)
+    axis.legend(**_ABOVE)
 
 
 def draw_segments(track: Track, axis: Axes) -> None:
     """Draws segments in rows, fainter ones less confident. `write_names` adds names."""
     labels, columns = segment_rows(track)
     rows, starts, ends = (np.array(columns[name], float) for name in ("row", "start", "end"))
-    opacity = FAINTEST + (STRONGEST - FAINTEST) * np.clip(np.array(columns["confidence"], float), 0, 1)
-    edges = 0.8 if len(rows) <= MOST_EDGES else 0.0  # more edges would hide all else
+    opacity = _opacity(np.array(columns["confidence"], float))
+    edges = 0.6 if len(rows) <= _MOST_EDGES else 0.0  # more edges would hide all else
+    colours = [COLOURS[max(colour, 0) % len(COLOURS)] for colour in columns["colour"]]
     for row in range(len(labels)):
         here = np.flatnonzero(rows == row)
         bars = [(start / 1000, (end - start) / 1000) for start, end in zip(starts[here], ends[here], strict=True)]
-        colours = [(COLOURS[max(columns["colour"][one], 0) % len(COLOURS)], 0.5 * opacity[one]) for one in here]
-        black = [("#000000", opacity[one]) for one in here]
-        axis.broken_barh(bars, (row - 0.45, 0.9), facecolors=colours, edgecolors=black, linewidths=edges)
+        faces = [(colours[one], float(opacity[one])) for one in here]
+        axis.broken_barh(
+            bars, (row - 0.45, 0.9), facecolors=faces, edgecolors=[colours[one] for one in here], linewidths=edges
+        )
     axis.set_yticks(range(len(labels)), labels)
     axis.set_ylim(max(1, len(labels)) - 0.4, -0.6)
-    shown = sorted({round(float(np.clip(one, 0, 1)), 2) for one in columns["confidence"]})
-    if len(shown) > 1:
-        _explain_opacity(shown[0], shown[-1], axis)
+    if not len(rows):
+        axis.text(0.5, 0.5, "none", transform=axis.transAxes, ha="center", va="center", color="#666666", fontsize=8)
+    elif len({round(one, 2) for one in columns["confidence"]}) > 1:
+        colour = colours[0] if len(set(colours)) == 1 else "#000000"
+        patches = [Patch(facecolor=(colour, float(_opacity(np.array(value)))), ec=colour) for value in (0, 0.5, 1)]
+        axis.legend(patches, ["confidence 0", "0.5", "1"], fontsize=7, **_ABOVE)
 
 
-def _explain_opacity(least: float, most: float, axis: Axes) -> None:
-    """Draws a legend of confidences and opacities."""
-    values = (least, (least + most) / 2, most)
-    patches = [
-        Patch(facecolor=("#000000", 0.5 * (FAINTEST + (STRONGEST - FAINTEST) * value)), label=f"{value:.2f}")
-        for value in values
-    ]
-    axis.legend(
-        handles=patches, title="confidence", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False,
-        fontsize=7, title_fontsize=7,
-    )  # fmt: skip
+def _opacity(confidence: np.ndarray) -> np.ndarray:
+    """Opacities of confidences: the same in all pictures, so that they can be compared."""
+    return np.asarray(FAINTEST + (STRONGEST - FAINTEST) * np.clip(confidence, 0, 1))
 
 
 def write_names(track: Track, axis: Axes) -> tuple[int, int]:
@@ -158,8 +172,24 @@ def draw_speaker_map(track: Track, axis: Axes) -> None:
     extent = (0, track.times[-1, 1], 0, track.times[-1, 1])
     drawn = axis.imshow(unit @ unit.T, origin="lower", aspect="auto", extent=extent, vmin=-1, vmax=1, cmap="RdBu_r")
     axis.set_title(f"{track.id}: red squares off the diagonal are the same voice again")
-    axis.set_ylabel("time (s)")
-    axis.figure.colorbar(drawn, ax=axis, label="cosine", pad=0.01)
+    axis.set_ylabel("time (min:s)")
+    mark_times(axis.yaxis, track.times[-1, 1])
+    beside = axis.inset_axes((1.01, 0, 0.01, 1))  # so that the panel is as wide as the others
+    axis.figure.colorbar(drawn, cax=beside, label="cosine")
+
+
+def mark_times(axis: Axis, duration: float) -> None:
+    """Marks an axis of `duration` seconds where a clock has its marks, 12 at most, in minutes and seconds."""
+    steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if duration <= 12 * step), 3600 * -(-duration // (12 * 3600)))
+    digits = 2 if step < 0.1 else 1 if step < 1 else 0
+
+    def clock(seconds: float, _: int | None) -> str:
+        minutes, rest = divmod(round(seconds, digits), 60)
+        return f"{minutes:.0f}:{rest:0{digits + 3 if digits else 2}.{digits}f}"
+
+    axis.set_major_locator(MultipleLocator(step))
+    axis.set_major_formatter(FuncFormatter(clock))
 
 
 def are_unit_vectors(values: FloatArray) -> bool:

@@ -17,9 +17,12 @@ from bokeh.models import (
     FixedTicker,
     HoverTool,
     LassoSelectTool,
+    PanTool,
     Range1d,
     RangeTool,
+    ResetTool,
     Span,
+    WheelZoomTool,
 )
 from bokeh.plotting import figure
 
@@ -28,8 +31,9 @@ from novaspeech.formats.track import Track, Tracks
 from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows, tiles
 from novaspeech.view.sound import RATE, Sound
 
-_LEFT, _RIGHT = 110, 20  # pixels beside each panel, so that all lie under each other
+_LEFT, _RIGHT = 150, 12  # pixels beside each panel, so that all lie under each other; the script writes names left
 _FIRST_SECONDS = 60.0  # seconds of a longer recording that are shown at first
+_BEFORE = 5.0  # seconds before the first hit that are shown
 
 
 class Panels:
@@ -37,88 +41,100 @@ class Panels:
 
     Args:
         duration: of the recording, in seconds.
+        first: begin of the first hit, in seconds; a long recording is opened there.
     """
 
-    def __init__(self, duration: float) -> None:
+    def __init__(self, duration: float, first: float = 0.0) -> None:
         self.time: list[Any] = []
         self.maps: list[Any] = []
-        self.data: dict[str, Any] = {"curves": [], "segments": [], "maps": [], "duration": duration}
-        end = min(duration, _FIRST_SECONDS)
-        self.range = Range1d(0, end, bounds=(0, duration), min_interval=0.02, name="time")
+        self.explained: list[str] = []  # what the legend explains
+        shown = min(duration, _FIRST_SECONDS)
+        start = max(0.0, min(first - _BEFORE, duration - shown))
+        self.data: dict[str, Any] = {
+            "panels": [], "curves": [], "segments": [], "maps": [], "duration": duration,
+            "first": first if duration > shown else 0.0,
+        }  # fmt: skip
+        self.range = Range1d(start, start + shown, bounds=(0, duration), min_interval=0.02, name="time")
 
     def add_sound(self, sound: Sound) -> None:
         """Adds the waveform of the whole recording, and waveform and spectrogram of the part in view."""
         self.data["wave"] = {"step": sound.step, "low": packed(sound.low), "high": packed(sound.high)}
-        whole = self._panel("whole recording", 56, (-127, 127), shared=False)
+        whole = self._panel("whole recording", 52, (-127, 127), shared=False)
         whole.add_tools(RangeTool(x_range=self.range, start_gesture="pan"))
         self._wave(whole, "whole")
-        self._wave(self._panel("waveform", 90, (-127, 127)), "wave")
-        spectrogram = self._panel("Hz", 130, (0, RATE / 2))
+        self._wave(self._panel("waveform", 64, (-127, 127)), "wave")
+        spectrogram = self._panel("spectrogram", 104, (0, RATE / 2), [_named("kHz")])
         spectrogram.yaxis.visible = True
         spectrogram.yaxis.ticker = FixedTicker(ticks=[0, 2000, 4000, 6000, 8000])
+        spectrogram.yaxis.formatter = CustomJSTickFormatter(code="return tick / 1000")
         place = {"x": "x", "y": RATE / 2, "w": "w", "h": RATE / 2, "anchor": "top_left"}
         spectrogram.image_url("url", source=ColumnDataSource(tiles(sound)), **place)
+        self.explained.append("levels")
 
     def add_scores(self, tracks: Sequence[Track], thresholds: dict[str, float]) -> None:
         """Adds scores of one range as curves, with their gaps, and the thresholds of outputs that have one."""
         low, high = tracks[0].low, tracks[0].high
         margin = (high - low) / 40
-        panel = self._panel("score", 170, (low - margin, high + margin))
+        panel = self._panel(", ".join(track.id for track in tracks), 128, (low - margin, high + margin), [])
         panel.yaxis.visible = True
         missing = [gap for track in tracks for gap in gaps(track)]
         panel.vstrip(
             x0=[begin for begin, _ in missing], x1=[end for _, end in missing], fill_color="#999999", fill_alpha=0.15,
             hatch_pattern="/", hatch_color="#999999", hatch_alpha=0.6, line_color=None, name="gap",
         )  # fmt: skip
+        names = self.data["panels"][-1]["names"]
         for track, colour in zip(tracks, cycle(COLOURS)):
-            self._curve(panel, track.id, curve(track.values, track.times, low, high), colour)
+            line = self._curve(panel, track.id, curve(track.values, track.times, low, high), colour)
+            names.append(_named(track.id, colour=colour, line=line.id))
             if track.id in thresholds:
-                panel.add_layout(
-                    Span(location=thresholds[track.id], dimension="width", line_dash="dashed", line_color=colour)
-                )
-        _legend(panel)
+                at = thresholds[track.id]
+                span = Span(location=at, dimension="width", line_dash="dashed", line_color=colour)
+                panel.add_layout(span)
+                names.append(_named(f"threshold {at:.3g}", f"threshold of {track.id}", colour, span.id, dashed=True))
+        self.explained += ["threshold"] * (not thresholds.keys().isdisjoint(track.id for track in tracks))
+        self.explained += ["gap"] * bool(missing)
 
     def add_segments(self, track: Track) -> None:
-        """Adds segments as boxes, with their names where these have room."""
+        """Adds segments as boxes, with their names as far as they have room."""
         labels, columns = segment_rows(track)
         count = max(1, len(labels))
-        panel = self._panel(track.id, 26 + 24 * count, (count - 0.4, -0.6))
-        panel.yaxis.visible = True
-        panel.yaxis.ticker = FixedTicker(ticks=list(range(count)))
-        panel.yaxis.axis_label = _short(track.id) if track.classes else None  # else the first row's label
-        panel.yaxis.major_label_overrides = {row: _short(label) for row, label in enumerate(labels)}
+        panel = self._panel(track.id, 10 + 22 * count, (count - 0.4, -0.6), [_named(label) for label in labels])
+        self.data["panels"][-1]["rows"] = True
         panel.ygrid.visible = False
-        fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label")
+        fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label", "at")
         source = ColumnDataSource({name: [] for name in fields})
         boxes = panel.quad(
             "left", "right", "top", "bottom", source=source, color="colour", fill_alpha="alpha", line_alpha=1
         )
         font = {"text_font": value("helvetica, arial, sans-serif"), "text_font_size": "12px"}
         look = {"text_baseline": "top", "x_offset": 3, "y_offset": 2, **font}
-        panel.text("left", "bottom", "label", source=source, name="label", **look)
+        panel.text("at", "bottom", "label", source=source, name="label", **look)
         times = [("from", "@left{custom}"), ("to", "@right{custom}")]
         tooltips = [("", "@name"), *times, ("confidence", "@confidence{0.00}")]
         panel.add_tools(_hover([boxes], tooltips, "@left", "@right"))
         self.data["segments"].append({"id": track.id, "source": source.id, "panel": panel.id, **columns})
+        self.explained.append("confidence")
 
-    def add_vectors(self, track: Track) -> None:
-        """Adds the first three principal components as curves, and the first two as a map."""
+    def add_vectors(self, track: Track, *, folded: bool) -> None:
+        """Adds the first three principal components as curves, and the first two as a map, which may be folded."""
         projected, shares = components(track)
         if not shares:
             return
-        panel = self._panel(track.id, 130, (-1.02, 1.02))
+        panel = self._panel(f"{track.id}: components", 112, (-1.02, 1.02), [])
+        panel.visible = not folded
         marks = ColumnDataSource({"left": [], "right": []})
         panel.vstrip("left", "right", source=marks, color=COLOURS[4], alpha=0.35)
         largest = float(abs(projected[:, 0]).max(initial=1e-9, where=projected[:, 0] == projected[:, 0]))
         for number, share in enumerate(shares):
             name = f"component {number + 1} ({share:.0%})"
-            self._curve(panel, name, curve(projected[:, number] / largest, track.times, -1, 1), COLOURS[number])
-        _legend(panel)
+            numbers = curve(projected[:, number] / largest, track.times, -1, 1)
+            line = self._curve(panel, name, numbers, COLOURS[number])
+            self.data["panels"][-1]["names"].append(_named(name, colour=COLOURS[number], line=line.id))
         points, half = map_points(projected, track.times)
         count = len(points["x"])
         source = ColumnDataSource({**points, "colour": ["#888888"] * count, "alpha": [0.8] * count})
         drawn = figure(
-            height=480, width=760, tools="pan,wheel_zoom,reset", active_scroll="wheel_zoom",
+            height=480, width=760, tools=[PanTool(), WheelZoomTool(modifiers="ctrl"), ResetTool()],
             toolbar_location="right", match_aspect=True, min_border_left=_LEFT, min_border_right=_RIGHT,
             title=f"{track.id}: each dot is a moment; near means similar ({sum(shares[:2]):.0%} of the variance)",
         )  # fmt: skip
@@ -133,21 +149,42 @@ class Panels:
             {"id": track.id, "source": source.id, "now": now.id, "marks": marks.id, "panel": drawn.id, "half": half}
         )
 
-    def _panel(self, label: str, height: int, y_range: tuple[float, float], *, shared: bool = True) -> Any:
+    def add_axis(self) -> None:
+        """Adds the time axis, under all panels."""
+        axis = self._figure("axis", 22, self.range, Range1d(0, 1))
+        axis.outline_line_alpha = 0
+        axis.grid.visible = False
+        axis.line([], [])  # Bokeh warns of figures without any
+        self.time.append(axis)
+
+    def _panel(
+        self,
+        name: str,
+        height: int,
+        y_range: tuple[float, float],
+        names: list[dict[str, Any]] | None = None,
+        *,
+        shared: bool = True,
+    ) -> Any:
+        """A panel with names on its left: its own, or those of its curves or rows."""
         times = self.range if shared else Range1d(0, self.data["duration"])
-        panel = figure(
-            height=height, sizing_mode="stretch_width", x_range=times, y_range=Range1d(*y_range), toolbar_location=None,
-            tools="xpan,xwheel_zoom" if shared else "", active_scroll="xwheel_zoom" if shared else None,
-            min_border_left=_LEFT, min_border_right=_RIGHT, min_border_top=2, min_border_bottom=2,
-            name="panel" if shared else "overview",
-        )  # fmt: skip
-        panel.yaxis.visible = False
-        panel.yaxis.axis_label = _short(label)
-        panel.yaxis.axis_label_text_font_style = "normal"
-        panel.yaxis.axis_label_orientation = "horizontal" if len(label) < 4 else "vertical"
-        panel.xaxis.ticker, panel.xaxis.formatter = _clock_ticks()
+        panel = self._figure("panel" if shared else "overview", height, times, Range1d(*y_range))
+        if shared:
+            panel.add_tools(PanTool(dimensions="width"), WheelZoomTool(dimensions="width", modifiers="ctrl"))
+        panel.xaxis.visible = not shared
         self.time.append(panel)
+        named = [_named(name)] if names is None else names
+        self.data["panels"].append({"id": panel.id, "name": name, "height": height, "names": named})
         return panel
+
+    def _figure(self, name: str, height: int, times: Range1d, values: Range1d) -> Any:
+        drawn = figure(
+            name=name, height=height, sizing_mode="stretch_width", x_range=times, y_range=values, toolbar_location=None,
+            tools="", min_border_left=_LEFT, min_border_right=_RIGHT, min_border_top=2, min_border_bottom=2,
+        )  # fmt: skip
+        drawn.yaxis.visible = False
+        drawn.xaxis.ticker, drawn.xaxis.formatter = _clock_ticks()
+        return drawn
 
     def _wave(self, panel: Any, kind: str) -> None:
         source = ColumnDataSource({"t": [], "low": [], "high": []}, name=kind)
@@ -155,25 +192,44 @@ class Panels:
         self.data[f"{kind}_source"] = source.id
         panel.ygrid.visible = False
 
-    def _curve(self, panel: Any, name: str, numbers: dict[str, Any], colour: str) -> None:
+    def _curve(self, panel: Any, name: str, numbers: dict[str, Any], colour: str) -> Any:
         source = ColumnDataSource({"t": [], "y": []})
-        line = panel.line("t", "y", source=source, line_color=colour, line_width=1.8, legend_label=name)
+        line = panel.line("t", "y", source=source, line_color=colour, line_width=1.8)
         panel.add_tools(_hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
         self.data["curves"].append({"id": name, "source": source.id, **numbers})
+        return line
 
 
 def build(tracks: Tracks, sound: Sound | None, thresholds: dict[str, float]) -> Panels:
     """The panels of a recording."""
-    panels = Panels(max(tracks.end, 0.02))
+    hits = _hits(tracks)
+    panels = Panels(max(tracks.end, 0.02), float(hits.times[:, 0].min()) if hits else 0.0)
     if sound:
         panels.add_sound(sound)
     for group in tracks.scores_by_range():
         panels.add_scores(group, thresholds)
     for track in tracks.of_kind("segments"):
         panels.add_segments(track)
+    folded = bool(panels.data["curves"] or panels.data["segments"])
     for track in tracks.of_kind("vectors"):
-        panels.add_vectors(track)
+        panels.add_vectors(track, folded=folded)
+    if panels.time:
+        panels.add_axis()
+    panels.data |= {"folded": folded, "hits": hits.id if hits else None}
     return panels
+
+
+def _hits(tracks: Tracks) -> Track | None:
+    """The track that is checked first: segments of classes before free names; None if there are no segments."""
+    found = [track for track in tracks.of_kind("segments") if track.names]
+    return min(found, key=lambda track: not track.classes, default=None)
+
+
+def _named(
+    text: str, title: str | None = None, colour: str | None = None, line: str | None = None, *, dashed: bool = False
+) -> dict[str, Any]:
+    """A name beside a panel: its text, its whole meaning, and the line that a click on it hides."""
+    return {"text": text, "title": text if title is None else title, "colour": colour, "line": line, "dashed": dashed}
 
 
 def _clock_ticks() -> tuple[CompositeTicker, CustomJSTickFormatter]:
@@ -191,18 +247,3 @@ def _hover(renderers: Sequence[Any], tooltips: Sequence[tuple[str, str]], *times
     shown: Any = {time: CustomJSHover(code="return novaspeech.clock(value)") for time in times}
     return HoverTool(renderers=list(renderers), tooltips=list(tooltips), formatters=shown, point_policy="follow_mouse")
 
-
-def _legend(panel: Any) -> None:
-    """Puts a panel's legend above it; a click on a name hides its curve."""
-    panel.add_layout(panel.legend[0], "above")
-    panel.legend.orientation = "horizontal"
-    panel.legend.click_policy = "hide"
-    panel.legend.padding = panel.legend.margin = 2
-    panel.legend.spacing = 14
-    panel.legend.location = "left"
-    panel.legend.label_text_font_size = "12px"
-
-
-def _short(label: str) -> str:
-    """A label that fits beside a panel."""
-    return label if len(label) <= 14 else f"{label[:13]}…"

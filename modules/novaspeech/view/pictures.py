@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from novaspeech.colours import COLOURS
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.saving import whole
 from novaspeech.view.data import segment_rows
 from novaspeech.view.drawing import (
+    LONG,
     are_unit_vectors,
     draw_colours,
     draw_scores,
@@ -23,6 +25,7 @@ from novaspeech.view.drawing import (
     draw_speaker_map,
     draw_spectrogram,
     draw_waveform,
+    mark_times,
     write_names,
 )
 from novaspeech.view.sound import Sound
@@ -88,8 +91,7 @@ def _drawn(panels: list[Panel], span: tuple[float, float], title: str) -> Figure
         panel.draw(axis)
     axes[-1].set_xlim(*span)
     axes[-1].set_xlabel("time (min:s)")
-    axes[-1].xaxis.set_major_locator(MultipleLocator(_tick_seconds(span[1] - span[0])))
-    axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
+    mark_times(axes[-1].xaxis, span[1] - span[0])
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # names are measured where the panels are now
     for axis, panel in zip(axes, panels, strict=True):
@@ -97,7 +99,7 @@ def _drawn(panels: list[Panel], span: tuple[float, float], title: str) -> Figure
             shown, written = write_names(panel.named, axis)
             if written < shown:
                 said = f"{written} of {shown} names have room; draw less of it with --from and --to"
-                axis.set_title(said, fontsize=7, color="#666666", loc="right", pad=2)
+                axis.set_title(said, fontsize=7, color="#666666", pad=2)
     return figure
 
 
@@ -112,8 +114,11 @@ def _panels(tracks: Tracks, start: float, end: float, thresholds: Mapping[str, f
             Panel(0.8, partial(draw_waveform, sound, start)),
             Panel(1.1, partial(draw_spectrogram, sound, start)),
         ]
+    smooth = end - start >= LONG
     for group in tracks.scores_by_range():
-        panels.append(Panel(1.9, partial(draw_scores, [track.within(start, end) for track in group], thresholds)))
+        curves = [(track.within(start, end), colour) for track, colour in zip(group, cycle(COLOURS))]
+        for drawn in ([one] for one in curves) if smooth else [curves]:
+            panels.append(Panel(1.1 if smooth else 1.9, partial(draw_scores, drawn, thresholds, smooth)))
     for track in (track.within(start, end) for track in tracks.of_kind("segments")):
         height = 0.35 + 0.25 * len(segment_rows(track)[0])
         named = None if track.classes else track  # rows of classes are labelled with their names
@@ -124,15 +129,3 @@ def _panels(tracks: Tracks, start: float, end: float, thresholds: Mapping[str, f
         else:
             panels.append(Panel(0.6, partial(draw_colours, track, start, end)))
     return panels
-
-
-def _clock(seconds: float) -> str:
-    """Minutes and seconds, with decimals only where they are not zero: 75.5 → "1:15.5"."""
-    minutes, rest = divmod(round(seconds, 3), 60)
-    return f"{minutes:.0f}:{rest:06.3f}".rstrip("0").rstrip(".") if rest % 1 else f"{minutes:.0f}:{rest:02.0f}"
-
-
-def _tick_seconds(duration: float) -> float:
-    """Seconds from tick to tick on a time axis: a step that a clock has, for 12 ticks at most."""
-    steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-    return next((step for step in steps if duration <= 12 * step), 3600 * -(-duration // (12 * 3600)))

@@ -120,7 +120,7 @@ class Page:
         left, top, wide = self(
             "const p = Bokeh.documents.flatMap((d) => [...d.all_models]).find((m) => m.name === 'panel');"
             "const box = document.getElementById('times').getBoundingClientRect();"
-            "return [box.left + p.outer_width - p.inner_width - p.min_border_right, box.top + 56 + 45, p.inner_width]"
+            "return [box.left + p.outer_width - p.inner_width - p.min_border_right, box.top + 52 + 32, p.inner_width]"
         )
         return round(left + wide * (seconds - start) / (end - start)), round(top)
 

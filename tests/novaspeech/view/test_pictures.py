@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def texts(figure: Figure) -> list[Any]:
             low, high = sorted(one.get_view_interval())
             ticks += [tick.label1 for tick in one.get_major_ticks() if low <= tick.get_loc() <= high]
         legend = axis.get_legend()
-        found += [*axis.texts, *ticks, axis.title, axis._right_title, axis.xaxis.label, axis.yaxis.label]
+        found += [*axis.texts, *ticks, axis._left_title, axis._right_title, axis.xaxis.label, axis.yaxis.label]
         found += [*legend.get_texts(), legend.get_title()] if legend else []
     return [text for text in [*figure.texts, *found] if text.get_visible() and text.get_text().strip()]
 
@@ -129,11 +129,11 @@ def test_names_stand_where_they_have_room(tracks: Tracks, tmp_path: Path, drawn:
         else:
             assert len(names) >= len(shown) - 2, "but for those that the edges cut"
         if len(names) < len(shown):
-            assert axis._right_title.get_text().startswith(f"{len(names)} of {len(shown)} names have room; ")
+            assert axis.get_title(loc="left").startswith(f"{len(names)} of {len(shown)} names have room; ")
 
 
 def test_panels_gaps_and_thresholds(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
-    draw_picture(tracks, tmp_path / "talk.png", thresholds={"similarity": 0.3})
+    draw_picture(tracks, tmp_path / "talk.png", span=(0.0, 119.0), thresholds={"similarity": 0.3})
     [figure] = drawn
     assert figure.get_suptitle() == "talk"
     both, similarity, _words, places, colours, speaker = figure.axes[2:8]
@@ -144,15 +144,79 @@ def test_panels_gaps_and_thresholds(tracks: Tracks, tmp_path: Path, drawn: list[
     times, values = both.lines[0].get_data()
     missing = np.asarray(times)[np.isnan(np.asarray(values, float))]
     assert (missing.min(), missing.max()) == (pytest.approx(20, abs=0.2), pytest.approx(30, abs=0.2))
-    hatched = [
-        patch.get_extents().transformed(both.transData.inverted()) for patch in both.patches if patch.get_hatch()
-    ]
-    assert [(round(box.x0, 2), round(box.x1, 2)) for box in hatched] == [(20, 30)] * 2
+    assert hatched(both) == [(20, 30)] * 2
     assert [label.get_text() for label in places.get_yticklabels()] == ["money", "time"]
-    assert [text.get_text() for text in places.get_legend().get_texts()] == ["0.50", "0.75", "1.00"]
     assert colours.get_ylabel() == "embeddings"
     assert speaker.get_title(loc="left").startswith("speaker: ")
-    assert both.get_xlim() == (0, SECONDS)
+    assert both.get_xlim() == (0, 119)
+
+
+def hatched(axis: Any) -> list[tuple[float, float]]:
+    """Begin and end, in seconds, of what is hatched."""
+    boxes = [patch.get_extents().transformed(axis.transData.inverted()) for patch in axis.patches if patch.get_hatch()]
+    return [(round(box.x0, 2), round(box.x1, 2)) for box in boxes]
+
+
+def test_from_two_minutes_on_each_curve_has_a_panel_and_is_smoothed_within_its_range(
+    tracks: Tracks, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    rng = np.random.default_rng(0)
+    noisy = rng.uniform(0, 1, 1800 * 25).astype(np.float32)
+    noisy[500:750] = np.nan  # 20 to 30 s
+    times = steps(len(noisy), 0.04)
+    curves = (Track("arousal", "scores", times, noisy), Track("valence", "scores", times, 1 - noisy))
+    draw_picture(Tracks("talk", None, 1800, curves), tmp_path / "talk.png", thresholds={"valence": 0.3})
+    arousal, valence = drawn[0].axes
+    assert [line.get_label() for line in arousal.lines] == ["arousal, mean of 4.5 s"]
+    assert [line.get_label() for line in valence.lines] == ["valence, mean of 4.5 s", "threshold of valence"]
+    assert arousal.lines[0].get_color() != valence.lines[0].get_color()
+    smooth = np.asarray(arousal.lines[0].get_ydata(), float)
+    assert len(smooth) <= 400
+    assert np.nanstd(smooth) < np.nanstd(noisy) / 5, "a curve, and no carpet"
+    [band] = arousal.collections
+    assert band.get_label() == "lowest to highest"
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(0, abs=0.01), pytest.approx(1, abs=0.01))
+    assert hatched(arousal) == [(20, 30)]
+    draw_picture(Tracks("talk", None, 1800, curves), tmp_path / "talk.png", span=(60.0, 179.0))
+    assert [line.get_label() for line in drawn[1].axes[0].lines] == ["arousal", "valence"]
+
+
+def test_times_are_minutes_and_seconds_on_all_axes(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
+    for span, ends in (((0.0, None), ("0:00", "2:30")), ((60.0, 63.0), ("1:00.0", "1:03.0"))):
+        draw_picture(tracks, tmp_path / "talk.png", span=span)
+        *_, speaker = drawn[-1].axes
+        shown = [label.get_text() for label in speaker.get_xticklabels() if span[0] <= label.get_position()[0]]
+        assert (shown[0], [text for text in shown if text <= ends[1]][-1]) == ends
+        assert len({len(text) for text in shown}) == 1, "all with as many decimals"
+        assert speaker.get_ylabel() == "time (min:s)"
+        assert "2:30" in [label.get_text() for label in speaker.get_yticklabels()]
+
+
+def test_the_shades_of_confidences_can_be_told_apart(tracks: Tracks, tmp_path: Path, drawn: list[Figure]) -> None:
+    draw_picture(tracks, tmp_path / "talk.png", span=(0.0, 60.0))
+    words, places = drawn[0].axes[4:6]
+    for axis in (words, places):
+        legend = axis.get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == ["confidence 0", "0.5", "1"]
+        shades = [patch.get_facecolor() for patch in legend.get_patches()]
+        brightness = [luminance(shade) for shade in shades]
+        assert min(light - dark for light, dark in pairwise(brightness)) > 0.15
+    [half, sure] = [bars.get_facecolors()[0] for bars in places.collections]
+    alphas = [patch.get_facecolor()[3] for patch in places.get_legend().get_patches()]
+    assert (half[3], sure[3]) == (pytest.approx(alphas[1]), pytest.approx(alphas[2])), "the legend tells what is drawn"
+
+
+def luminance(colour: Any) -> float:
+    """Relative luminance of a colour with opacity, on white."""
+    mixed = np.asarray(colour[:3]) * colour[3] + 1 - colour[3]
+    return float(np.where(mixed <= 0.04045, mixed / 12.92, ((mixed + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722))
+
+
+def test_where_nothing_was_found_this_is_said(tmp_path: Path, drawn: list[Figure]) -> None:
+    empty = Track.of_segments("keywords", [], ["money", "time"])
+    draw_picture(Tracks("talk", None, 5, (empty,)), tmp_path / "talk.png")
+    assert [text.get_text() for text in drawn[0].axes[0].texts] == ["none"]
 
 
 @pytest.mark.parametrize("kind", pictures.KINDS)
