@@ -25,7 +25,7 @@ from novaspeech.module.catalogue import load_trainer, module_names, processor_cl
 from novaspeech.result import Result
 
 MOST_ATTEMPTS = 3
-_NUMBERS = ("rate", "seconds", "took", "attempts")
+_NUMBERS = ("rate", "seconds", "took", "attempts", "silent")
 _NO_RESULTS: dict[str, Any] = {"made": {}, "from": {}}
 
 
@@ -43,6 +43,7 @@ class Ended:
         seconds: of the recording.
         took: seconds that the work took.
         attempts: how often it was tried.
+        silent: share of its windows that are digital silence, or below the level of any microphone.
         again: whether the same command tries it again: its failure was no fault of its own.
         trace: of a failure, where in the code it arose; not for files.
     """
@@ -57,6 +58,7 @@ class Ended:
     seconds: float = 0.0
     took: float = 0.0
     attempts: int = 0
+    silent: float = 0.0
     again: bool = False
     trace: str = ""
 
@@ -158,6 +160,7 @@ class Record:
         values = {name: result[name] for name in result}
         shapes = {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
         numbers = {"rate": result.rate, "seconds": result.seconds, "took": took, "attempts": len(self.tried)}
+        numbers["silent"] = round(float(result.silent.mean()), 4)
         if self._content.get("made"):
             self._write(_NO_RESULTS)
         sizes = self._store.save(self.row.folder, lambda folder: result.save(folder, plan.formats, plan.dtype))
