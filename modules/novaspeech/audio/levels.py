@@ -15,6 +15,9 @@ from novaspeech.audio.signal import Signal
 # noise, -96.3 dBFS (Lipshitz et al. 1992, J. Audio Eng. Soc. 40). The quietest studio microphones hear themselves as a
 # sound of 4 dB(A); where speech, 60 dB(A) at 1 m, has the usual -26 dBFS (ITU-T P.56), that is -82 dBFS.
 SILENCE_DB = -90
+# Minimum decibels from the loudest sample down to silence, for recordings that were turned down with their noise: a
+# voice in a quiet room has less.
+RANGE_DB = 60
 # Peak in dBFS below which a floor in models' own normalisation tells: transformers adds 1e-7 to the variance. Speech
 # with this peak has an RMS of -60 dBFS or less, where that takes 5 % of the scale; at -70 dBFS it takes 29 %.
 # Lavalier microphones at a line input, and 32-bit float recorders that nobody set, are as soft.
@@ -90,15 +93,14 @@ class Levels:
 
     def _soft(self) -> Iterator[str]:
         peak = _decibels(max(self._high - self._mean, self._mean - self._low) / self.divisor)
-        if SILENCE_DB <= peak < SOFT_DB:
+        if peak < SOFT_DB and _decibels(self._sound) >= SILENCE_DB:
             yield (
                 f"its loudest sample is at {peak:.1f} dBFS, too soft for what models do to level recordings: values "
                 f"shift; raise it first: ffmpeg -i FILE -af volume={-6 - peak:.0f}dB -c:a pcm_f32le OUT.wav"
             )
 
     def _offset(self) -> Iterator[str]:
-        offset = self._mean / self.divisor
-        sound = math.sqrt(max(0.0, self._energy / max(1, self._count) - self._mean**2)) / self.divisor
+        offset, sound = self._mean / self.divisor, self._sound
         if abs(offset) >= max(OFFSET, OFFSET_SHARE * sound) and self._peak <= FLOAT_PEAK:
             yield (
                 f"it has a constant offset of {100 * offset:+.1f} % of full scale, where its sound has an RMS of "
@@ -109,22 +111,31 @@ class Levels:
     def _mean(self) -> float:
         return self._sum / max(1, self._count)
 
+    @property
+    def _sound(self) -> float:
+        """RMS of what is heard, without its constant offset."""
+        return math.sqrt(max(0.0, self._energy / max(1, self._count) - self._mean**2)) / self.divisor
+
 
 def silent_windows(signal: Signal, grid: WindowGrid) -> BoolArray:
     """(count,) bool: windows whose frame is digital silence, or below `SILENCE_DB`; a constant offset is no sound.
 
-    One pass over the signal, block by block. Frames with NaN or infinite samples, or after the signal's end, are not
-    silent: nobody knows.
+    They are `RANGE_DB` below the loudest sample, too, unless the whole recording is as soft. One pass over the signal,
+    block by block. Frames with NaN or infinite samples, or after the signal's end, are not silent: nobody knows.
     """
     per_ms = samples_per_ms(signal.rate)
     starts = np.arange(grid.count) * grid.stride_ms
     bounds = np.minimum([starts, starts + grid.frame_ms], -(-signal.samples // per_ms))
     found = np.zeros((2, *bounds.shape))  # sums of samples and of their squares, before each start and each end
-    total, begin = np.zeros((2, 1)), 0
+    total, begin, bad, low, high = np.zeros((2, 1)), 0, 0, math.inf, -math.inf
     for block in signal.blocks():
-        finite = np.isfinite(block)
-        samples = np.where(finite, block, 0.0).astype(np.float64)
-        powers = np.pad([samples, np.where(finite, samples**2, 1.0)], ((0, 0), (0, -len(block) % per_ms)))
+        powers = np.zeros((2, -(-len(block) // per_ms) * per_ms))
+        powers[:, : len(block)] = block
+        np.square(powers[1], out=powers[1])
+        unknown = np.flatnonzero(~np.isfinite(powers[1]))
+        powers[:, unknown] = [[0], [1]]  # a power that makes no window silent
+        bad += len(unknown)
+        low, high = min(low, powers[0].min()), max(high, powers[0].max())
         steps = powers.reshape(2, -1, per_ms) @ np.ones(per_ms)
         running = np.cumsum(np.concatenate([total, steps], axis=1), axis=1)
         end = begin + steps.shape[1]
@@ -134,7 +145,11 @@ def silent_windows(signal: Signal, grid: WindowGrid) -> BoolArray:
         total, begin = running[:, -1:], end
     counts = np.diff(np.minimum(bounds * per_ms, signal.samples), axis=0)[0]
     means, squares = (found[:, 1] - found[:, 0]) / np.maximum(1, counts)
-    return np.asarray((counts > 0) & (squares - means**2 < 10 ** (SILENCE_DB / 10)))
+    mean, square = (total[:, 0] - [0, bad]) / max(1, signal.samples - bad)
+    level = 10 ** (SILENCE_DB / 10)
+    if square - mean**2 >= level:
+        level = min(level, max(high - mean, mean - low) ** 2 * 10 ** (-RANGE_DB / 10))
+    return np.asarray((counts > 0) & (squares - means**2 < level))
 
 
 def _decibels(amplitude: float) -> float:

@@ -44,6 +44,7 @@ def pcm(samples: np.ndarray) -> np.ndarray:
         (0.01 * NOISE + 0.1 * ROW, "its loudest sample is at -46."),
         (0.03 * NOISE, ""),
         (SILENT, ""),  # said by windows
+        (1e-4 * NOISE, ""),  # the same: its peak is at -87 dBFS
         (NOISE + 0.01, ""),
         (NOISE + 0.08, "it has a constant offset of +8.0 % of full scale, where its sound has an RMS of 10.0 %"),
         (NOISE - 0.08, "it has a constant offset of -8.0 % of full scale"),
@@ -130,6 +131,16 @@ def test_silence_is_dither_and_no_microphone() -> None:
     grid = WindowGrid(40, 40, 0, 0, count=25)
     for samples, silent in [(dither, True), (random.normal(0, 10 ** (-82 / 20), RATE), False)]:
         assert silent_windows(Recording.of_samples(samples, RATE, "talk").signal, grid).all() == silent
+
+
+@pytest.mark.parametrize("peak", [-6, -45, -60])
+def test_a_pause_of_a_recording_that_was_turned_down_is_no_silence(peak: int) -> None:
+    pauses = np.where(np.arange(len(NOISE)) // RATE % 2, 0.01, 1) * NOISE  # 40 dB softer than speech
+    pauses[-RATE:] = 0
+    samples = pauses / np.abs(pauses).max() * 10 ** (peak / 20)
+    grid = WindowGrid(40, 40, 0, 0, count=25 * SECONDS)
+    found = silent_windows(Recording.of_samples(samples, RATE, "talk").signal, grid)
+    assert np.flatnonzero(found).tolist() == list(range(25 * (SECONDS - 1), 25 * SECONDS))
 
 
 def test_what_is_not_known_is_not_silent() -> None:
