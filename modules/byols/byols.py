@@ -32,8 +32,11 @@ class BYOLS(SpeechProcessor):
     def process(self, session: Session) -> Results:
         results: Results = {}
         if "scene" in session.asked:  # first, since it may be refused
+            heard = session.without_gaps()
+            if heard is None:
+                session.log("nothing but silence: zeros in scene")
             with naming("output 'scene'", f"; {session.inputs.wording.without('scene')}"):
-                results["scene"] = self.encoder.scene(session.recording, session.log)
+                results["scene"] = self.encoder.no_scene if heard is None else self.encoder.scene(heard, session.log)
         return results | session.encode(session.asked - {"scene"})
 
     def _checkpoint(self) -> str | Path:

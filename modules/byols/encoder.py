@@ -67,7 +67,7 @@ class BYOLSEncoder(Encoder):
         statistics = self.statistics_of(recording, log)
         if statistics[2]:
             log(f"{recording.name} holds NaN or infinite samples: zeros in scene, which is of the whole recording")
-            return np.zeros(self.network.scene_embedding_size, np.float32)
+            return self.no_scene
         if self.network.margin is None and recording.duration_ms > LONGEST_ATTENTION_MS:
             raise RequestError(
                 f"the scene of a recording of {recording.duration_ms / 60000:.1f} min would need attention over all of "
@@ -78,6 +78,11 @@ class BYOLSEncoder(Encoder):
             scene: FloatArray = self.network.scene(pieces).float().cpu().numpy()
         check_finite(scene[None], "of the whole recording", self.compute)
         return scene
+
+    @property
+    def no_scene(self) -> FloatArray:
+        """Zeros (D,) in place of a scene."""
+        return np.zeros(self.network.scene_embedding_size, np.float32)
 
     def __str__(self) -> str:
         return f"{self.compute}, encoder {type(self.network).__name__}"

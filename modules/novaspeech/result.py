@@ -126,6 +126,11 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         found = (value.usable for value in self._results.values() if isinstance(value, Windows))
         return next(found, np.ones(self._session.grid.count, bool))
 
+    @property
+    def silent(self) -> BoolArray:
+        """(n,) bool: windows whose frame is digital silence, or below -90 dBFS, which no microphone reaches."""
+        return self._session.silent
+
     def tracks(self) -> Tracks:
         """The outputs apart from who computed them, for `novaspeech.formats`."""
         found = tuple(map(self._track, self._outputs.values()))

@@ -112,6 +112,8 @@ class Scan:
             return
         block = block.until(end)
         for hit in itertools.chain.from_iterable(detector.add(block) for detector in self._detectors):
+            if self.timeline.is_gap(hit):
+                continue
             self.timeline.mark(hit)
             key = (hit.name, hit.start, hit.end)
             if hit.score >= self._threshold and (key not in self._hits or self._hits[key].score < hit.score):
@@ -119,7 +121,8 @@ class Scan:
             if len(self._hits) > self._many:
                 self._hits = {(kept.name, kept.start, kept.end): kept for kept in strongest(self._hits.values())}
                 self._many = max(MANY, 2 * len(self._hits))
-        self._words += itertools.chain.from_iterable(decoder.add(block) for decoder in self._decoders)
+        words = itertools.chain.from_iterable(decoder.add(block) for decoder in self._decoders)
+        self._words += [word for word in words if not self.timeline.is_gap(word)]
 
 
 class Timeline:
@@ -136,11 +139,19 @@ class Timeline:
 
     def mark(self, hit: Hit) -> None:
         """Raises the evidence of windows whose frame overlaps the hit."""
+        part = self.values[self._rows(hit)]
+        np.maximum(part, hit.score, out=part)
+
+    def is_gap(self, hit: Hit) -> bool:
+        """Whether all windows whose frame overlaps the hit are gaps of the grid."""
+        part = () if self._grid.gaps is None else self._grid.gaps[self._rows(hit)]
+        return len(part) > 0 and bool(np.all(part))
+
+    def _rows(self, hit: Hit) -> slice:
+        """Windows whose frame overlaps the hit."""
         start, end = hit.start * self._frame_ms, hit.end * self._frame_ms
         first = max(0, int((start - self._grid.frame_ms) // self._grid.stride_ms) + 1)
-        last = int(-(-end // self._grid.stride_ms))
-        part = self.values[first:last]
-        np.maximum(part, hit.score, out=part)
+        return slice(first, int(-(-end // self._grid.stride_ms)))
 
     def segment(self, hit: Hit) -> Segment:
         """A hit in milliseconds."""

@@ -90,12 +90,16 @@ class Wav2Vec2SV(SpeechProcessor):
         return vector
 
     def _same_speaker(self, similarity: Windows, session: Session) -> list[Segment]:
-        scores, step_ms, options = similarity.values[:, 0], session.grid.stride_ms, self.options
+        usable, step_ms, options = similarity.usable, session.grid.stride_ms, self.options
+        sounding = session.grid.wanted()
+        # A pause is no reason to leave a short gap open.
+        scores = np.where(sounding, similarity.values[:, 0], np.float32(-np.inf))
         limits = {"min_gap_ms": options.min_gap, "min_duration_ms": options.min_duration}
-        stretches = find_segments(scores, similarity.usable, step_ms, threshold=self.threshold, **limits)
+        stretches = find_segments(scores, usable | ~sounding, step_ms, threshold=self.threshold, **limits)
         segments = [
-            Segment(begin * step_ms, end * step_ms, SAME, float(np.clip((scores[begin:end].mean() + 1) / 2, 0, 1)))
+            Segment(begin * step_ms, end * step_ms, SAME, float(np.clip((mean + 1) / 2, 0, 1)))
             for begin, end in stretches
+            for mean in [scores[begin:end].mean(where=sounding[begin:end])]
         ]
         session.log(f"{len(segments)} segments of the same speaker, from a similarity of {self.threshold:g} on")
         return segments

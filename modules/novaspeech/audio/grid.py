@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from novaspeech.arrays import BoolArray
 from novaspeech.errors import RequestError, quoted
 
 LONGEST_MS = 24 * 3600 * 1000  # maximum frame, stride or context; more is a slip, or meant to do harm
@@ -15,6 +18,9 @@ class WindowGrid:
 
     Output i stands for window i: no window is dropped and none moves.
 
+    Attributes:
+        gaps: (count,) bool, windows that are treated as if they had no usable audio; None if there are none.
+
     Raises:
         RequestError: a length is negative or more than a day, or the frame or stride is 0.
     """
@@ -24,6 +30,7 @@ class WindowGrid:
     left_ms: int
     right_ms: int
     count: int
+    gaps: BoolArray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         names = ("frame size", "stride", "left context", "right context")
@@ -60,6 +67,10 @@ class WindowGrid:
             f"{self.count} windows, one every {self.stride_ms} ms: {self.frame_ms} ms with {self.left_ms} ms before "
             f"and {self.right_ms} ms after"
         )
+
+    def wanted(self, rows: slice = slice(None)) -> BoolArray:
+        """(n,) bool: which of the windows `rows` are no gaps."""
+        return np.ones(self.count, bool)[rows] if self.gaps is None else ~self.gaps[rows]
 
     @property
     def rate(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Protocol, TypeAlias
 
@@ -10,12 +9,12 @@ import numpy as np
 import soxr
 
 from novaspeech.arrays import FloatArray, bridged, runs
+from novaspeech.audio.levels import Levels
 from novaspeech.errors import RecordingError
 from novaspeech.hooks import Log, Progress
 
 MIX = "mix"
 Channel: TypeAlias = "str | int"  # MIX, or the number of one, from 1 on
-CANCELLED_DB = 20  # minimum loss by mixing that is reported
 LOUDEST = 2.0**31  # maximum amplitude; full scale is 1, or up to 2**31 for whole numbers that nobody scaled
 
 
@@ -62,8 +61,8 @@ class Mono:
             raise RecordingError(f"{name} has {count}; option 'channel' is {channel}; it may be mix or 1 to {channels}")
         self._source, self._rate, self._name = source, rate, name
         self._only = int(channel) - 1 if channel != MIX else 0 if channels == 1 else None
-        self._finite, self._sounds = np.zeros(channels, bool), np.zeros(channels, bool)
-        self._energies, self._energy = np.zeros(channels), 0.0
+        self._finite = np.zeros(channels, bool)
+        self._levels = Levels(channels if self._only is None else 1)
         self.taken = self._given = self._blank = 0
 
     def pieces(self, reading: Progress) -> Iterator[FloatArray]:
@@ -84,8 +83,9 @@ class Mono:
             resampler = soxr.ResampleStream(source.rate, rate, 1, dtype="float32", quality="HQ")
         spans = _BadSpans(source.rate, rate)
         for block in source.blocks():
-            mixed = self._mixed(block) if self._only is None else np.ascontiguousarray(block[:, self._only])
+            channels, mixed = self._mixed(block) if self._only is None else (None, _column(block, self._only))
             intact = spans.take(mixed)
+            self._levels.take(intact[None] if channels is None else channels, intact)
             self.taken += len(block)
             reading(self.taken * 1000 // source.rate, int(1000 * source.seconds))
             yield self._checked(spans.restore(resampler.resample_chunk(intact) if resampler else intact))
@@ -96,19 +96,11 @@ class Mono:
         """Number of channels with sound, of which the sum of all becomes the mean; at the end of the pieces.
 
         Args:
-            log: takes a line if mixing cancels most of what the channels hold.
+            log: takes a line about levels that harm what is heard.
         """
-        count = int(self._sounds.sum())
-        if self._only is not None or not count:
-            return 1
-        held, kept = float(self._energies.sum()) / count, self._energy / count**2
-        if count > 1 and kept < held * 10 ** (-CANCELLED_DB / 10):
-            lost = f"{10 * math.log10(held / kept):.0f} dB of what they hold" if kept else "all that they hold"
-            log(
-                f"{self._name}: mixing its {len(self._sounds)} channels cancels {lost}, as if one were another turned "
-                "over; take one of them: channel=1"
-            )
-        return count
+        if remarks := self._levels.remarks(self._name):
+            log(remarks)
+        return self._levels.divisor
 
     @property
     def blank(self) -> int:
@@ -117,8 +109,8 @@ class Mono:
             return self._given
         return self._blank * self._rate // self._source.rate
 
-    def _mixed(self, block: FloatArray) -> FloatArray:
-        """The sum (n,) of the channels of a block (n, channels)."""
+    def _mixed(self, block: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The channels of a block (n, channels) as rows of finite samples, and their sum (n,)."""
         rows = np.ascontiguousarray(block.T)  # NumPy adds long rows ten times as fast as short ones
         finite = np.isfinite(rows)
         sound = rows if finite.all() else np.where(finite, rows, 0)
@@ -128,12 +120,7 @@ class Mono:
             self._blank = self.taken
         # A channel of nothing but NaN so far is silent.
         counting = np.where(self._finite[:, None], rows, 0) if sound is not rows else rows
-        mixed: FloatArray = np.add.reduce(counting, axis=0)
-        self._sounds |= sound.any(axis=1)
-        self._energies += np.einsum("cn,cn->c", sound, sound, dtype=np.float64)
-        intact = np.nan_to_num(mixed, nan=0.0, posinf=0.0, neginf=0.0)
-        self._energy += float(np.einsum("n,n->", intact, intact, dtype=np.float64))
-        return mixed
+        return sound, np.add.reduce(counting, axis=0)
 
     def _checked(self, piece: FloatArray) -> FloatArray:
         """The same piece; RecordingError for numbers that would become infinite in a model."""
@@ -146,6 +133,10 @@ class Mono:
             )
         self._given += len(piece)
         return piece
+
+
+def _column(block: FloatArray, index: int) -> FloatArray:
+    return np.ascontiguousarray(block[:, index])
 
 
 class _BadSpans:

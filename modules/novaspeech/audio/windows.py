@@ -14,6 +14,7 @@ from novaspeech.audio.grid import WindowGrid, samples_per_ms
 from novaspeech.audio.signal import Signal
 
 BATCH_SECONDS = 60  # maximum seconds of signal in a batch, unless one window is longer
+LEAST_SKIPPED = 25  # gaps in a row that are left out; fewer would cause more, smaller passes than they save
 
 # Statistics of a whole recording that a model normalises by, such as mean and deviation: tensors with one row for all
 # windows, or a row for each.
@@ -88,7 +89,8 @@ def window_batches(
 ) -> Iterator[tuple[int, WindowBatch]]:
     """The windows of a signal that hold usable audio, in order.
 
-    A window is left out when it holds a NaN or infinite sample, or when its frame starts after the last sample.
+    A window is left out when it holds a NaN or infinite sample, when its frame starts after the last sample, or when it
+    lies among `LEAST_SKIPPED` gaps of the grid or more.
     The index that comes with each batch shows the gap.
 
     Args:
@@ -104,12 +106,17 @@ def window_batches(
     length, hop, left = grid.length_ms * per_ms, grid.stride_ms * per_ms, grid.left_ms * per_ms
     # A batch also holds the signal between windows that lie far apart.
     batch_size = min(batch_size, max(1, (BATCH_SECONDS * signal.rate - length) // hop))
+    computed = np.ones(grid.count, bool)
+    for begin, end in runs(~grid.wanted()):
+        computed[begin:end] = end - begin < LEAST_SKIPPED
     for first in range(0, min(grid.count, -(-signal.samples // hop)), batch_size):
         size = min(batch_size, grid.count - first)
+        if not computed[first : first + size].any():
+            continue
         start = first * hop - left
         samples = padded(signal, start, start + (size - 1) * hop + length, padding)
         usable = usable_windows(samples, size, length, hop)
-        usable &= (first + np.arange(size)) * hop < signal.samples
+        usable &= computed[first : first + size] & ((first + np.arange(size)) * hop < signal.samples)
         whole = WindowBatch(torch.from_numpy(samples), length, hop)
         for begin, end in runs(usable):
             yield first + begin, whole[begin:end]

@@ -21,6 +21,7 @@ class Ended:
         seconds: of the recording.
         took: seconds that the work took.
         attempts: how often it was tried.
+        silent: share of its windows that are digital silence, or below the level of any microphone.
         again: whether the same command tries it again: its failure was no fault of its own.
         trace: of a failure, where in the code it arose; not for files.
     """
@@ -35,6 +36,7 @@ class Ended:
     seconds: float = 0.0
     took: float = 0.0
     attempts: int = 0
+    silent: float = 0.0
     again: bool = False
     trace: str = ""
 

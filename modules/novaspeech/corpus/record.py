@@ -29,7 +29,7 @@ from novaspeech.module.catalogue import load_trainer, module_names, processor_cl
 from novaspeech.result import Result
 
 MOST_ATTEMPTS = 3
-_NUMBERS = ("rate", "seconds", "took", "attempts")
+_NUMBERS = ("rate", "seconds", "took", "attempts", "silent")
 _NO_RESULTS: dict[str, Any] = {"made": {}, "from": {}}
 
 
@@ -170,6 +170,7 @@ class Record:
         values = {name: result[name] for name in result}
         shapes = {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
         numbers = {"rate": result.rate, "seconds": result.seconds, "took": took, "attempts": len(self.tried)}
+        numbers["silent"] = round(float(result.silent.mean()), 4)
         if self._content.get("made"):
             self._write(_NO_RESULTS)
         shared = [name for name in plan.file_names(self.row) if is_shared(name)]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.rows import Row
+from novaspeech.module.session import SILENT_SHARE
 
 STATUSES = ("done", "failed", "not begun")
 _REASONS = 20  # kinds of failures that are shown; the report has all
@@ -109,4 +110,7 @@ def summary(report: Sequence[Ended]) -> str:
     lines += [
         f"  {number} × {reason}" if number > 1 else f"  {reason}" for reason, number in reasons.most_common(_REASONS)
     ]
+    if silent := [ended for ended in report if ended.silent >= SILENT_SHARE]:
+        most = max(silent, key=lambda ended: ended.silent)
+        lines.append(f"silence   {len(silent):>8}   up to {most.silent:.0%} of the windows, in {most.place}")
     return "\n".join(lines)

@@ -35,7 +35,7 @@ Read = TypeVar("Read")
 Job: TypeAlias = "tuple[Recording, WindowGrid]"
 Encoded: TypeAlias = "dict[str, Windows]"
 # Windows of a recording: its number, their indices, their rows among the outputs, whether each has usable audio.
-Outputs: TypeAlias = "tuple[list[tuple[int, slice, slice, BoolArray | bool]], dict[str, torch.Tensor]]"
+Outputs: TypeAlias = "tuple[list[tuple[int, slice, slice, BoolArray]], dict[str, torch.Tensor]]"
 Refuse: TypeAlias = Callable[[int, NovaspeechError], None]  # takes a recording's number and its error
 
 
@@ -45,7 +45,7 @@ class Windows:
 
     Attributes:
         values: (count, D) float32, row i for window i; zeros where there was no usable audio.
-        usable: (count,) bool, whether each window had usable audio.
+        usable: (count,) bool, whether each window had usable audio, and is no gap of the grid.
     """
 
     values: FloatArray
@@ -139,7 +139,7 @@ class Inference:
         passes = Passes(encoder.encode, encoder.compute, names, size, "windows", self.log)
         most = size * length_ms * samples_per_ms(encoder.sampling_rate)
         for spans, outputs in passes.run(_each(jobs, partial(self._window_parts, encoder), refuse), most):
-            yield [(part.number, rows, within, True) for part, rows, within in spans], outputs
+            yield [(part.number, rows, at, jobs[part.number][1].wanted(rows)) for part, rows, at in spans], outputs
 
     def _window_parts(self, encoder: Encoder, number: int, job: Job) -> Iterator[Part]:
         """A recording's windows with usable audio, in order, with what the encoder takes from the whole recording."""
@@ -209,8 +209,8 @@ class _Found:
         self._errors: dict[int, NovaspeechError] = {}
         self._done = 0
 
-    def take(self, number: int, rows: slice, outputs: Mapping[str, FloatArray], usable: BoolArray | bool) -> None:
-        """Stores outputs of windows `rows` of a recording; `usable`, (n,) or for all, says which had usable audio."""
+    def take(self, number: int, rows: slice, outputs: Mapping[str, FloatArray], usable: BoolArray) -> None:
+        """Stores outputs of windows `rows` of a recording; `usable` (n,) says which had usable audio."""
         stride_ms, compute = self._grids[number].stride_ms, self._inference.encoder.compute
         try:
             for name, part in outputs.items():

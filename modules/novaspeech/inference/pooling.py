@@ -90,7 +90,7 @@ class FramePool:
 
     Args:
         recording: the frames' recording; a window that starts after its end is not usable.
-        grid: the windows.
+        grid: the windows; its gaps are not usable.
         encoder: the frames' encoder.
 
     Attributes:
@@ -112,6 +112,7 @@ class FramePool:
         self._end = np.where(empty, nearest + 1, self._end)
         self.end = int(self._end.max())
         self._inside = np.arange(grid.count) * grid.stride_ms / 1000 < recording.samples / recording.rate
+        self._inside &= grid.wanted()
         self._done = 0  # number of windows given
         self._open = _Sums(encoder.pooling)  # the next windows, which wait for frames
         self._last = FrameBlock(0, {}, np.zeros(0, bool), False)

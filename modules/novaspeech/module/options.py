@@ -82,6 +82,9 @@ class Options:
         "mix", text="what is heard of a recording: mix, the mean of its channels, or one of them by its number from 1",
         kind=Channel,
     )  # fmt: skip
+    where: str = option(
+        "all", text="windows with a value: all, or those with sound; the others become gaps", choices=("all", "sound")
+    )
 
     @classmethod
     def fields(cls) -> dict[str, dataclasses.Field[Any]]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from novaspeech.audio.excerpt import Audio
 from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.levels import silent_windows
 from novaspeech.audio.mono import MIX, Channel
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import naming
@@ -83,9 +84,9 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         """`process`, with a line about how many windows have no value."""
         results = self.process(session)
         usable = next((value.usable for value in results.values() if isinstance(value, Windows)), None)
-        if usable is not None and not usable.all():
+        if usable is not None and (lost := session.grid.wanted() & ~usable).any():
             session.log(
-                f"{(~usable).sum()} of {len(usable)} windows have no usable audio (NaN or infinite samples, or past "
+                f"{lost.sum()} of {len(usable)} windows have no usable audio (NaN or infinite samples, or past "
                 f"the end of {session.recording.name}): zeros in streams, gaps in annotations"
             )
         return results
@@ -140,11 +141,15 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         for item in requests:
             item.check_count(end_ms)
         grid = WindowGrid.fit(*times, end_ms, recording.name)
+        silent = silent_windows(recording.signal, grid)
+        if self.options.where == "sound" and silent.any():
+            grid = replace(grid, gaps=silent)
+        session = Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report), silent)
         remarks = [*(item.remark for item in requests), str(grid)]
         remarks += [grid.drift_remark] * (grid.drift_ms > 1) + [grid.gap_remark] * (grid.stride_ms > grid.frame_ms)
-        for remark in filter(None, remarks):
+        for remark in filter(None, [*remarks, session.silence_remark]):
             log(remark)
-        return Session(name, recording, inputs, grid, end_ms, requests, self.inference(log, report))
+        return session
 
     def log_of(self, session: str) -> Log:
         """Takes a line about a session."""

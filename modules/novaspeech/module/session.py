@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from novaspeech.arrays import FloatArray
+import numpy as np
+
+from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.audio.excerpt import Audio, Excerpt, Opener
 from novaspeech.audio.grid import WindowGrid
+from novaspeech.audio.levels import SILENCE_DB
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import OptionError, RequestError
 from novaspeech.hooks import Log
@@ -24,6 +27,8 @@ from novaspeech.wording import Wording
 # Values of an output over windows, of a recording as a whole (D,), of a discrete or free annotation.
 Value: TypeAlias = "Windows | FloatArray | list[Segment]"
 Results: TypeAlias = "dict[str, Value]"
+
+SILENT_SHARE = 0.01  # minimum share of silent windows that is said: encoders put some milliseconds before a recording
 
 
 class Inputs(Protocol):
@@ -56,6 +61,7 @@ class Session:
         end_ms: where the request or the session ends.
         requests: the outputs wanted, and what is said of each.
         inference: runs the job's encoder, and takes log lines and progress.
+        silent: (count,) bool, windows below the level of any microphone; see `silent_windows`.
         classes: id of each discrete output → names of its classes; see `name_classes`.
         shared: recordings that share passes with this one; None if it has its own.
     """
@@ -67,6 +73,7 @@ class Session:
     end_ms: int
     requests: Sequence[OutputRequest]
     inference: Inference
+    silent: BoolArray
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     shared: Shared | None = None
 
@@ -79,6 +86,29 @@ class Session:
     def log(self) -> Log:
         """Takes a line about what was found."""
         return self.inference.log
+
+    @property
+    def silence_remark(self) -> str:
+        """Log line about silent windows that are many, or gaps; "" without."""
+        count, total, gaps = int(self.silent.sum()), len(self.silent), self.grid.gaps is not None
+        if not count or (not gaps and count < SILENT_SHARE * total):
+            return ""
+        share = f"{count} of {total} windows ({100 * count / total:.0f} %)"
+        what = f"{share} are digital silence or below {SILENCE_DB} dBFS"
+        if gaps:
+            return f"{what}: zeros in streams, gaps in annotations (where=sound)"
+        return f"{what}, which no microphone reaches: their values mean nothing; where=sound makes gaps of them"
+
+    def without_gaps(self) -> Recording | None:
+        """The recording without the frames of the grid's gaps, for what is of the whole; None if no frame is left."""
+        grid = self.grid
+        if grid.gaps is None:
+            return self.recording
+        gaps = (np.flatnonzero(grid.gaps) * grid.stride_ms).tolist()
+        starts, ends = [0, *(gap + grid.frame_ms for gap in gaps)], [*gaps, self.recording.duration_ms]
+        spans = [(start, end) for start, end in zip(starts, ends, strict=True) if start < end]
+        left_ms = sum(end - start for start, end in spans)
+        return self.recording.excerpt(spans) if left_ms >= min(grid.frame_ms, grid.stride_ms) else None
 
     def encode(self, names: Set[str], encoder: Encoder | None = None) -> dict[str, Windows]:
         """The windows of the grid, each encoded on its own, or of the recording encoded once, as the job wants it.

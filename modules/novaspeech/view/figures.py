@@ -246,4 +246,3 @@ def _hover(renderers: Sequence[Any], tooltips: Sequence[tuple[str, str]], *times
     """Tooltips of glyphs; `times` are the fields that are shown as on a clock."""
     shown: Any = {time: CustomJSHover(code="return novaspeech.clock(value)") for time in times}
     return HoverTool(renderers=list(renderers), tooltips=list(tooltips), formatters=shown, point_policy="follow_mouse")
-

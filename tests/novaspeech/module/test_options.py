@@ -36,6 +36,7 @@ def test_defaults() -> None:
         ("channel", "2", 2),
         ("channel", 1, 1),
         ("channel", " 3", 3),
+        ("where", "sound", "sound"),
     ],
 )
 def test_values_as_the_servers_send_them(name: str, value: object, expected: object) -> None:
@@ -60,6 +61,7 @@ def test_values_as_the_servers_send_them(name: str, value: object, expected: obj
         ("channel", 1.5, "mix, or the number of a channel: 1, 2, …"),
         ("channel", True, "mix, or the number of a channel: 1, 2, …"),
         ("channel", "left", "mix, or the number of a channel: 1, 2, …"),
+        ("where", "speech", "one of all, sound"),
         ("device", "tpu", "one of auto, cpu, cuda, mps"),
         ("precision", "float64", "one of auto, float32, bfloat16, float16"),
     ],

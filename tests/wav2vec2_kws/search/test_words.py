@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from transformers import Wav2Vec2CTCTokenizer
 
+from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import OptionError
 from novaspeech.inference.pooling import FrameBlock
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import FRAME_SECONDS, cut_blocks, hits_in
-from wav2vec2_kws.encoder import LETTERS
+from wav2vec2_kws.encoder import LETTERS, KeywordEncoder
 from wav2vec2_kws.hits import Hit, best_hits, strongest
+from wav2vec2_kws.scan import Scan, Timeline
 from wav2vec2_kws.search.spelling import WordDetector
 from wav2vec2_kws.standin import ALPHABET
 from wav2vec2_kws.vocabulary import Vocabulary
@@ -134,3 +136,19 @@ def test_hits_compete_as_if_each_were_held_against_all(seed: int) -> None:
 def test_keywords_that_cannot_be_spelt(keyword: str, sentence: str) -> None:
     with pytest.raises(OptionError, match=sentence):
         VOCABULARY.spell(keyword)
+
+
+@pytest.mark.parametrize(("gaps", "kept"), [((), (0, 200, 400)), (range(4, 7), (0, 400)), ((4, 5), (0, 200, 400))])
+def test_words_and_keywords_that_lie_in_gaps_only_are_left_out(
+    speller: KeywordEncoder, gaps: Sequence[int], kept: Sequence[int]
+) -> None:
+    """A model spells in silence, too. A word that touches sound stays as it is."""
+    grid = WindowGrid(40, 40, 0, 0, count=14, gaps=np.isin(np.arange(14), gaps))
+    detector = WordDetector({"no": "NO"}, 0, VOCABULARY, FRAME_SECONDS)
+    found = Scan(Timeline(grid, speller), [detector], [WordDecoder(VOCABULARY)], 0.5, None)
+    for block in cut_blocks(LETTERS, best_path("NNO_||____NNO_||____NNO_||__", 0.97), [15]):
+        found.add(block, 28)
+    assert [word.start_ms for word in found.words] == list(kept)
+    assert [hit.start_ms for hit in found.keywords] == list(kept)
+    marked = found.timeline.values.reshape(-1) > 0.5
+    assert marked[[0, 5, 10]].tolist() == [True, 200 in kept, True]
