@@ -107,6 +107,7 @@ def test_an_export_says_what_it_is(models: dict[str, Path], exported: Exported, 
         else set()
     )
     assert {file.name for file in folder.iterdir()} == names
+    assert {oct(file.stat().st_mode & 0o044) for file in folder.iterdir()} == {"0o44"}, "others may read it"
     kinds = {node.op_type for node in onnx.load(folder / "network.onnx").graph.node}
     assert ("MatMulInteger" in kinds) == (precision == "int8")
     assert "Softmax" in kinds

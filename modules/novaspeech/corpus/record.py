@@ -224,7 +224,7 @@ class Record:
         self._content = {name: value for name, value in {**self._content, **changed}.items() if value not in ([], None)}
         if any(self._content.get(name) for name in ("made", "tried", "failed", "left")):
             text = json.dumps({"threshold": None, **self._content}, indent=1, ensure_ascii=False) + "\n"
-            self._store.write(self._file, text.encode("utf-8", "surrogateescape"))
+            self._store.write(self._file, text.encode("utf-8", "backslashreplace"))
         else:
             self._store.remove(self._file)
 

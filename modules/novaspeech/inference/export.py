@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from novaspeech.audio.signal import Signal
@@ -65,7 +65,7 @@ def export(
             if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
                 shutil.copy(file, target)
         _write_graphs(model, target, precision, log)
-        save_file(_kept(encoder), target / KEPT)
+        (target / KEPT).write_bytes(save(_kept(encoder)))  # save_file would let nobody else read it
         (target / ABOUT).write_text(json.dumps(known), encoding="utf-8")
         compared = _compare(reopen(target), batches, expected, precision)
         (target / ABOUT).write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -143,6 +144,8 @@ def _check_path(entry: Entry) -> None:
     path = entry.path
     if path is None:
         return
+    if os.sep == "/" and "\\" in str(path):  # it would become the name of one file in the working folder
+        raise RequestError(f"{path} is a path of Windows, and the server runs on another system; give one of its own")
     if saving.too_long(path):
         raise RequestError(f"the name of {path.absolute()} is too long; {_SHORTER}")
     if path.suffix != f".{entry.kind}":

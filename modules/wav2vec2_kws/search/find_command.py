@@ -6,6 +6,7 @@ import argparse
 import sys
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,11 @@ def _find(given: argparse.Namespace) -> int:
 def _method_of(wanted: str) -> tuple[dict[str, Any], dict[str, Path]]:
     """Options and further inputs of a job that looks for a classifier's file, a recorded example, or keywords."""
     file = Path(wanted).expanduser()
-    if file.is_file() and zipfile.is_zipfile(file):
-        return {"method": "classifier", "classifier": str(file)}, {}
-    if file.is_file():
-        return {"method": "example"}, {"keyword": file}
+    with suppress(OSError):  # of keywords that are longer than a file's name may be
+        if file.is_file() and zipfile.is_zipfile(file):
+            return {"method": "classifier", "classifier": str(file)}, {}
+        if file.is_file():
+            return {"method": "example"}, {"keyword": file}
     if " " not in wanted and (file.suffix or len(file.parts) > 1):
         raise RequestError(f"there is no file {wanted}; give a recording of the keyword, or the keyword in letters")
     return {"keywords": wanted}, {}

@@ -126,6 +126,8 @@ def test_what_is_left_out_or_unticked_is_not_built(tmp_path: Path) -> None:
         ({"id": "valence", "src": "nonsense"}, "has src 'nonsense'; write for example file:stream:audio"),
         ({"id": "embeddings", "uri": "/no/such/folder/a.stream"}, "there is no folder /no/such/folder; make it first"),
         ({"id": "embeddings", "uri": "a.wav"}, "a.wav must end in .stream"),
+        ({"id": "embeddings", "uri": "C:\\out\\x.stream"}, "C:\\out\\x.stream is a path of Windows"),
+        ({"id": "embeddings", "uri": "/data/x/16\\x.stream"}, "/data/x/16\\x.stream is a path of Windows"),
         ({"id": "embeddings", "uri": None, "uri_template": "{room}.stream"}, "names no file"),
         ({"id": "valence", "sample_rate": "fast"}, "sample_rate, min_val and max_val must be numbers"),
         ({"id": "valence", "sample_rate": None}, "sample_rate, min_val and max_val must be numbers"),

@@ -37,6 +37,11 @@ def test_a_table(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) 
         assert 0.5 <= float(score) <= 1
 
 
+def test_keywords_longer_than_a_files_name(talk: tuple[Path, list[Spoken]], capsys: Capture) -> None:
+    assert find(", ".join(["money", *(f"hospital{'s' * more}" for more in range(30))]), talk[0]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_a_recording_of_the_keyword(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) -> None:
     example = mono("summer.wav", TAKES["summer", "en-gb+f3"])
     assert find(example, talk[0]) == 0
