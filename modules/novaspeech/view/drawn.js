@@ -31,33 +31,20 @@ function waveColumns(start, end, width) {
 }
 
 function curvePoints(curve, start, end, width) {
+  // Of many numbers in three pixels their mean, and the lowest and the highest, so that no peak is lost.
   const { numbers, step, low, high } = curve
   const value = (number) => low + ((high - low) * number) / (GAP - 1)
   const first = Math.max(0, Math.floor((start - curve.start) / step) - 1)
   const last = Math.min(numbers.length, Math.ceil((end - curve.start) / step) + 2)
-  const each = Math.max(1, Math.floor((last - first) / width))
-  const points = { t: [], y: [] }
-  for (let from = first; from < last; from += each) {
-    // Of many numbers in one pixel the lowest and the highest, so that no peak is lost.
-    let lowest = GAP, highest = -1, at = [from, from]
-    for (let i = from; i < Math.min(from + each, last); i++) {
-      if (numbers[i] === GAP) continue
-      if (numbers[i] < lowest) { lowest = numbers[i]; at[0] = i }
-      if (numbers[i] > highest) { highest = numbers[i]; at[1] = i }
-    }
-    if (highest < 0) {
-      points.t.push(curve.start + from * step)
-      points.y.push(NaN)
-    } else if (each === 1 || lowest === highest) {
-      points.t.push(curve.start + at[0] * step)
-      points.y.push(value(lowest))
-    } else {
-      const pair = [[at[0], lowest], [at[1], highest]].sort((a, b) => a[0] - b[0])
-      for (const [i, number] of pair) {
-        points.t.push(curve.start + i * step)
-        points.y.push(value(number))
-      }
-    }
+  const each = Math.max(1, Math.floor((3 * (last - first)) / width))
+  const points = { t: [], y: [], low: [], high: [] }
+  for (let from = first - (first % each); from < last; from += each) {
+    const here = numbers.subarray(from, from + each).filter((number) => number !== GAP)
+    const any = here.length > 0
+    points.t.push(curve.start + (from + (each - 1) / 2) * step)
+    points.y.push(any ? value(here.reduce((sum, number) => sum + number, 0) / here.length) : NaN)
+    points.low.push(any ? value(Math.min(...here)) : NaN)
+    points.high.push(any ? value(Math.max(...here)) : NaN)
   }
   return points
 }
@@ -75,21 +62,28 @@ function fitting(text, room) {
 
 function boxes(track, start, end, width) {
   const perPixel = (end - start) / width, [faintest, strongest] = data.opacity
-  const columns = { left: [], right: [], bottom: [], top: [], colour: [], alpha: [], name: [], confidence: [], label: [], at: [] }
-  track.start.forEach((begin, i) => {
-    const left = begin / 1000, right = track.end[i] / 1000, row = track.row[i]
-    if (right < start || left > end) return
+  const fields = ["left", "right", "bottom", "top", "colour", "alpha", "edge", "name", "confidence", "label", "at"]
+  const columns = Object.fromEntries(fields.map((field) => [field, []]))
+  const nextInRow = {} // where the box after begins, from the right
+  for (let i = track.start.length - 1; i >= 0; i--) {
+    const left = track.start[i] / 1000, right = track.end[i] / 1000, row = track.row[i], next = nextInRow[row] ?? Infinity
+    nextInRow[row] = left
+    if (right < start || left > end) continue
     const at = Math.min(Math.max(left, start), right) // a name is in view while its box is
-    columns.left.push(left)
-    columns.right.push(Math.max(right, left + perPixel))
-    columns.bottom.push(row - 0.42)
-    columns.top.push(row + 0.42)
-    columns.colour.push(data.colours[Math.max(track.colour[i], 0) % data.colours.length])
-    columns.alpha.push(faintest + (strongest - faintest) * Math.min(1, Math.max(0, track.confidence[i])))
-    columns.name.push(track.name[i])
-    columns.confidence.push(track.confidence[i])
-    columns.label.push(fitting(track.name[i], (Math.min(right, end) - at) / perPixel - 6))
-    columns.at.push(at)
-  })
+    const box = {
+      left,
+      right: Math.max(right, Math.min(left + perPixel, next)), // a lonely box has a pixel
+      bottom: row - 0.42,
+      top: row + 0.42,
+      colour: data.colours[Math.max(track.colour[i], 0) % data.colours.length],
+      alpha: faintest + (strongest - faintest) * Math.min(1, Math.max(0, track.confidence[i])),
+      edge: next - left > 4 * perPixel ? 1 : 0, // edges of crowded boxes would hide all else
+      name: track.name[i],
+      confidence: track.confidence[i],
+      label: fitting(track.name[i], (Math.min(right, end) - at) / perPixel - 6),
+      at,
+    }
+    for (const field of fields) columns[field].push(box[field])
+  }
   return columns
 }

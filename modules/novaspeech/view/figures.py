@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
 from bokeh.core.properties import value
 from bokeh.models import (
-    AdaptiveTicker,
     BoxSelectTool,
     ColumnDataSource,
-    CompositeTicker,
-    CustomJSHover,
     CustomJSTickFormatter,
     FixedTicker,
-    HoverTool,
     LassoSelectTool,
     PanTool,
     Range1d,
@@ -29,6 +26,7 @@ from bokeh.plotting import figure
 from novaspeech.colours import COLOURS
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.view.data import components, curve, gaps, map_points, packed, segment_rows, tiles
+from novaspeech.view.marks import clock_ticks, hover, named
 from novaspeech.view.sound import RATE, Sound
 
 _LEFT, _RIGHT = 150, 12  # pixels beside each panel, so that all lie under each other; the script writes names left
@@ -60,10 +58,12 @@ class Panels:
         """Adds the waveform of the whole recording, and waveform and spectrogram of the part in view."""
         self.data["wave"] = {"step": sound.step, "low": packed(sound.low), "high": packed(sound.high)}
         whole = self._panel("whole recording", 52, (-127, 127), shared=False)
-        whole.add_tools(RangeTool(x_range=self.range, start_gesture="pan"))
+        window = RangeTool(x_range=self.range, start_gesture="pan")
+        window.overlay.fill_alpha = 0.25
+        whole.add_tools(window)
         self._wave(whole, "whole")
         self._wave(self._panel("waveform", 64, (-127, 127)), "wave")
-        spectrogram = self._panel("spectrogram", 104, (0, RATE / 2), [_named("kHz")])
+        spectrogram = self._panel("spectrogram", 104, (0, RATE / 2), [named("kHz")])
         spectrogram.yaxis.visible = True
         spectrogram.yaxis.ticker = FixedTicker(ticks=[0, 2000, 4000, 6000, 8000])
         spectrogram.yaxis.formatter = CustomJSTickFormatter(code="return tick / 1000")
@@ -84,13 +84,14 @@ class Panels:
         )  # fmt: skip
         names = self.data["panels"][-1]["names"]
         for track, colour in zip(tracks, cycle(COLOURS)):
-            line = self._curve(panel, track.id, curve(track.values, track.times, low, high), colour)
-            names.append(_named(track.id, colour=colour, line=line.id))
+            lines = self._curve(panel, track.id, curve(track.values, track.times, low, high), colour)
+            names.append(named(track.id, None, colour, lines))
             if track.id in thresholds:
                 at = thresholds[track.id]
                 span = Span(location=at, dimension="width", line_dash="dashed", line_color=colour)
                 panel.add_layout(span)
-                names.append(_named(f"threshold {at:.3g}", f"threshold of {track.id}", colour, span.id, dashed=True))
+                names.append(named(f"threshold {at:.3g}", f"threshold of {track.id}", colour, [span.id], dashed=True))
+        self.explained.append("band")
         self.explained += ["threshold"] * (not thresholds.keys().isdisjoint(track.id for track in tracks))
         self.explained += ["gap"] * bool(missing)
 
@@ -98,20 +99,22 @@ class Panels:
         """Adds segments as boxes, with their names as far as they have room."""
         labels, columns = segment_rows(track)
         count = max(1, len(labels))
-        panel = self._panel(track.id, 10 + 22 * count, (count - 0.4, -0.6), [_named(label) for label in labels])
+        counts = Counter(columns["row"])
+        names = [named(f"{label} ({counts[row]})" * bool(label.strip()), label) for row, label in enumerate(labels)]
+        panel = self._panel(track.id, 10 + 22 * count, (count - 0.4, -0.6), names)
         self.data["panels"][-1]["rows"] = True
         panel.ygrid.visible = False
-        fields = ("left", "right", "bottom", "top", "colour", "alpha", "name", "confidence", "label", "at")
+        fields = ("left", "right", "bottom", "top", "colour", "alpha", "edge", "name", "confidence", "label", "at")
         source = ColumnDataSource({name: [] for name in fields})
         boxes = panel.quad(
-            "left", "right", "top", "bottom", source=source, color="colour", fill_alpha="alpha", line_alpha=1
+            "left", "right", "top", "bottom", source=source, color="colour", fill_alpha="alpha", line_alpha="edge"
         )
         font = {"text_font": value("helvetica, arial, sans-serif"), "text_font_size": "12px"}
         look = {"text_baseline": "top", "x_offset": 3, "y_offset": 2, **font}
         panel.text("at", "bottom", "label", source=source, name="label", **look)
         times = [("from", "@left{custom}"), ("to", "@right{custom}")]
         tooltips = [("", "@name"), *times, ("confidence", "@confidence{0.00}")]
-        panel.add_tools(_hover([boxes], tooltips, "@left", "@right"))
+        panel.add_tools(hover([boxes], tooltips, "@left", "@right"))
         self.data["segments"].append({"id": track.id, "source": source.id, "panel": panel.id, **columns})
         self.explained.append("confidence")
 
@@ -121,15 +124,15 @@ class Panels:
         if not shares:
             return
         panel = self._panel(f"{track.id}: components", 112, (-1.02, 1.02), [])
-        panel.visible = not folded
+        panel.visible, names = not folded, self.data["panels"][-1]["names"]
         marks = ColumnDataSource({"left": [], "right": []})
         panel.vstrip("left", "right", source=marks, color=COLOURS[4], alpha=0.35)
         largest = float(abs(projected[:, 0]).max(initial=1e-9, where=projected[:, 0] == projected[:, 0]))
         for number, share in enumerate(shares):
-            name = f"component {number + 1} ({share:.0%})"
             numbers = curve(projected[:, number] / largest, track.times, -1, 1)
-            line = self._curve(panel, name, numbers, COLOURS[number])
-            self.data["panels"][-1]["names"].append(_named(name, colour=COLOURS[number], line=line.id))
+            lines = self._curve(panel, f"component {number + 1}", numbers, COLOURS[number])
+            title = f"component {number + 1}, {share:.0%} of the variance"
+            names.append(named(f"{number + 1} ({share:.0%})", title, COLOURS[number], lines))
         points, half = map_points(projected, track.times)
         count = len(points["x"])
         source = ColumnDataSource({**points, "colour": ["#888888"] * count, "alpha": [0.8] * count})
@@ -142,7 +145,7 @@ class Panels:
         dots = drawn.scatter("x", "y", source=source, size=6, color="colour", alpha="alpha", line_color=None)
         now = ColumnDataSource({"x": [], "y": []})
         drawn.scatter("x", "y", source=now, size=14, fill_color=None, line_width=3, line_color=COLOURS[1])
-        drawn.add_tools(_hover([dots], [("at", "@t{custom}")], "@t"))
+        drawn.add_tools(hover([dots], [("at", "@t{custom}")], "@t"))
         drawn.xaxis.axis_label, drawn.yaxis.axis_label = "component 1", "component 2"
         self.maps.append(drawn)
         self.data["maps"].append(
@@ -173,8 +176,8 @@ class Panels:
             panel.add_tools(PanTool(dimensions="width"), WheelZoomTool(dimensions="width", modifiers="ctrl"))
         panel.xaxis.visible = not shared
         self.time.append(panel)
-        named = [_named(name)] if names is None else names
-        self.data["panels"].append({"id": panel.id, "name": name, "height": height, "names": named})
+        names = [named(name)] if names is None else names
+        self.data["panels"].append({"id": panel.id, "name": name, "height": height, "names": names})
         return panel
 
     def _figure(self, name: str, height: int, times: Range1d, values: Range1d) -> Any:
@@ -183,7 +186,7 @@ class Panels:
             tools="", min_border_left=_LEFT, min_border_right=_RIGHT, min_border_top=2, min_border_bottom=2,
         )  # fmt: skip
         drawn.yaxis.visible = False
-        drawn.xaxis.ticker, drawn.xaxis.formatter = _clock_ticks()
+        drawn.xaxis.ticker, drawn.xaxis.formatter = clock_ticks()
         return drawn
 
     def _wave(self, panel: Any, kind: str) -> None:
@@ -192,12 +195,14 @@ class Panels:
         self.data[f"{kind}_source"] = source.id
         panel.ygrid.visible = False
 
-    def _curve(self, panel: Any, name: str, numbers: dict[str, Any], colour: str) -> Any:
-        source = ColumnDataSource({"t": [], "y": []})
+    def _curve(self, panel: Any, name: str, numbers: dict[str, Any], colour: str) -> list[str]:
+        """Draws a curve and, behind it, the band from lowest to highest of what it is the mean of; gives their ids."""
+        source = ColumnDataSource({"t": [], "y": [], "low": [], "high": []})
+        band = panel.varea("t", "low", "high", source=source, fill_color=colour, fill_alpha=0.18, level="underlay")
         line = panel.line("t", "y", source=source, line_color=colour, line_width=1.8)
-        panel.add_tools(_hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
+        panel.add_tools(hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
         self.data["curves"].append({"id": name, "source": source.id, **numbers})
-        return line
+        return [band.id, line.id]
 
 
 def build(tracks: Tracks, sound: Sound | None, thresholds: dict[str, float]) -> Panels:
@@ -223,26 +228,3 @@ def _hits(tracks: Tracks) -> Track | None:
     """The track that is checked first: segments of classes before free names; None if there are no segments."""
     found = [track for track in tracks.of_kind("segments") if track.names]
     return min(found, key=lambda track: not track.classes, default=None)
-
-
-def _named(
-    text: str, title: str | None = None, colour: str | None = None, line: str | None = None, *, dashed: bool = False
-) -> dict[str, Any]:
-    """A name beside a panel: its text, its whole meaning, and the line that a click on it hides."""
-    return {"text": text, "title": text if title is None else title, "colour": colour, "line": line, "dashed": dashed}
-
-
-def _clock_ticks() -> tuple[CompositeTicker, CustomJSTickFormatter]:
-    """Ticks of a time axis, where a clock has its marks, and their labels."""
-    tickers = [
-        AdaptiveTicker(base=10, mantissas=[1, 2, 5], min_interval=0.001, max_interval=0.5, num_minor_ticks=0),
-        AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], min_interval=1, max_interval=1800),
-        AdaptiveTicker(base=24, mantissas=[3600, 7200], min_interval=3600, max_interval=36000),
-    ]
-    return CompositeTicker(tickers=tickers), CustomJSTickFormatter(code="return novaspeech.tick(tick, ticks)")
-
-
-def _hover(renderers: Sequence[Any], tooltips: Sequence[tuple[str, str]], *times: str) -> HoverTool:
-    """Tooltips of glyphs; `times` are the fields that are shown as on a clock."""
-    shown: Any = {time: CustomJSHover(code="return novaspeech.clock(value)") for time in times}
-    return HoverTool(renderers=list(renderers), tooltips=list(tooltips), formatters=shown, point_policy="follow_mouse")

@@ -12,11 +12,12 @@ function fill() {
     .sort((a, b) => a.start - b.start)
   element("segments").replaceChildren(
     ...listed.map((one) => {
-      const text = `${clock(one.start)}  ${one.name}  ${one.confidence.toFixed(2)}`
+      const text = [clock(one.start), one.name, one.confidence.toFixed(2)].join("\u2003")
       return Object.assign(new Option(text), { title: `${one.name}: ${clock(one.start)} to ${clock(one.end)}` })
     }),
   )
-  element("count").textContent = listed.length === all ? `${all} segments` : `${listed.length} of ${all}`
+  element("segments").size = Math.min(Math.max(listed.length, 2), 60)
+  element("count").textContent = listed.length === all ? `${all} segment${all === 1 ? "" : "s"}` : `${listed.length} of ${all}`
   choose(listed.findIndex((one) => chosen && one.id === chosen.id && one.i === chosen.i))
 }
 
@@ -59,7 +60,7 @@ function pick(panelId, seconds, row) {
 function list() {
   const tracks = data.segments.filter((track) => track.start.length)
   element("list").hidden = tracks.length === 0
-  for (const track of tracks) element("of").add(new Option(`${track.id} (${track.start.length})`, track.id))
+  for (const track of tracks) element("of").add(new Option(track.id))
   if (tracks.length === 0) return
   element("of").value = data.hits
   element("of").onchange = fill
@@ -68,4 +69,5 @@ function list() {
   element("next").onclick = () => step(1)
   element("previous").onclick = () => step(-1)
   fill()
+  choose(0)
 }

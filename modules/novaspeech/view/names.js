@@ -22,14 +22,15 @@ function fold() {
 function writeNames() {
   for (const each of data.panels) {
     each.box = Object.assign(document.createElement("div"), { className: each.rows ? "names rows" : "names" })
-    for (const { text, title, colour, line, dashed } of each.names) {
-      const name = Object.assign(document.createElement(line ? "button" : "span"), { textContent: text, title })
-      if (line) {
+    for (const { text, title, colour, lines, dashed } of each.names) {
+      const name = Object.assign(document.createElement(lines.length ? "button" : "span"), { textContent: text, title })
+      if (lines.length) {
         name.style.setProperty("--colour", colour)
         name.classList.toggle("dashed", dashed)
         name.ariaPressed = true
         name.onclick = () => {
-          name.ariaPressed = model(line).visible = !model(line).visible
+          name.ariaPressed = name.ariaPressed !== "true"
+          for (const line of lines) model(line).visible = name.ariaPressed === "true"
         }
       }
       each.box.append(name)

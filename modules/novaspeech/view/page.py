@@ -29,7 +29,8 @@ _PARTS = Path(__file__).parent
 _PLAYED = {".wav", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".flac", ".mp4", ".m4v", ".webm"}
 _SCRIPTS = ("drawn.js", "page.js", "list.js", "names.js", "maps.js", "begin.js")  # in the order of their use
 _LEGEND = {
-    "levels": 'spectrogram <i class="levels"></i> from 70 dB below the loudest',
+    "levels": 'spectrogram: −70 dB <i class="levels"></i> loudest',
+    "band": '<i class="band"></i> zoomed out: mean, lowest to highest',
     "threshold": '<i class="dashed"></i> threshold',
     "gap": '<i class="hatched"></i> no value',
     "confidence": "confidence "

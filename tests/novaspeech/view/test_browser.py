@@ -106,8 +106,11 @@ def test_peaks_and_gaps_of_curves_stay_at_any_zoom(page: Page) -> None:
         assert inside
         assert all(y is None for _, y in inside[1:-1]), "NaN is None here"
     page.show(0, SECONDS)
-    values = [y for y in page.source("curves", 0)["y"] if y is not None]
-    assert (min(values), max(values)) == (pytest.approx(0.1, abs=1e-3), pytest.approx(0.9, abs=1e-3))
+    drawn = page.source("curves", 0)
+    lows, highs = ([y for y in drawn[end] if y is not None] for end in ("low", "high"))
+    assert (min(lows), max(highs)) == (pytest.approx(0.1, abs=1e-3), pytest.approx(0.9, abs=1e-3))
+    means = [y for y in drawn["y"] if y is not None]
+    assert max(means) - min(means) < 0.7, "far out a curve is the mean of what one place holds"
 
 
 def test_confidences_are_told_where_the_mouse_is(page: Page) -> None:
