@@ -103,14 +103,15 @@ def as_lines(report: Iterable[Ended]) -> bytes:
 
 
 def summary(report: Sequence[Ended]) -> str:
-    """A summary for people: how many recordings are done, and why some failed."""
+    """A summary for people: how many are done, why some failed, and where silence is."""
     counts = Counter(ended.status for ended in report)
-    lines = [f"{status:<9} {counts[status]:>8}" for status in STATUSES if counts[status]]
+    lines = []
+    if silent := [ended for ended in report if ended.silent >= SILENT_SHARE]:
+        most = max(silent, key=lambda ended: ended.silent)
+        lines = [f"silence   {len(silent):>8}   up to {most.silent:.0%} of the windows, in {most.place}"]
+    lines += [f"{status:<9} {counts[status]:>8}" for status in STATUSES if counts[status]]
     reasons = Counter(ended.reason for ended in report if ended.status == "failed")
     lines += [
         f"  {number} × {reason}" if number > 1 else f"  {reason}" for reason, number in reasons.most_common(_REASONS)
     ]
-    if silent := [ended for ended in report if ended.silent >= SILENT_SHARE]:
-        most = max(silent, key=lambda ended: ended.silent)
-        lines.append(f"silence   {len(silent):>8}   up to {most.silent:.0%} of the windows, in {most.place}")
     return "\n".join(lines)

@@ -49,7 +49,7 @@ def opened(session: SessionManager, recording_ms: int = 200, outputs: Sequence[O
     recording = Recording.of_samples(np.zeros(recording_ms), 1000, "made")
     nothing: Any = None
     requests = requested_outputs(Request(session), outputs, 25)
-    return Session("made", recording, nothing, GRID, 200, requests, nothing)
+    return Session("made", recording, nothing, GRID, 200, requests, nothing, np.zeros(GRID.count, bool))
 
 
 def build(session: SessionManager, recording_ms: int = 200) -> dict[str, Any]:
