@@ -25,6 +25,7 @@ from novaspeech.errors import (
 
 if TYPE_CHECKING:
     from novaspeech.api import Model, load
+    from novaspeech.audio.excerpt import Part
     from novaspeech.result import Result
     from novaspeech.segments import Segment
 
@@ -39,6 +40,7 @@ __all__ = [
     "NovaspeechError",
     "OptionError",
     "PackageError",
+    "Part",
     "RecordingError",
     "RequestError",
     "Result",
@@ -49,7 +51,7 @@ __all__ = [
 ]
 
 # Imported on use, so that `import novaspeech` is quick and comes without torch.
-_PLACES = {"Model": "api", "load": "api", "Result": "result", "Segment": "segments"}
+_PLACES = {"Model": "api", "load": "api", "Part": "audio.excerpt", "Result": "result", "Segment": "segments"}
 
 
 def __getattr__(name: str) -> Any:

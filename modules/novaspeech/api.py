@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
-from novaspeech.audio.excerpt import Audio
+from novaspeech.audio.excerpt import Audio, Part
 from novaspeech.errors import NovaspeechError, RequestError, naming
 from novaspeech.hooks import Log, Progress, ignore
 from novaspeech.inference.encoder import Encoder
@@ -139,7 +139,8 @@ class Model:
         >>> result = model("lesson.mp4", outputs=["similarity"], inputs={"reference": "teacher.wav"})
 
         Args:
-            recording: a file that libsndfile or ffmpeg reads, or samples (n,) or (n, channels) and their rate in Hz.
+            recording: a file that libsndfile or ffmpeg reads, a `Part` of one, or samples (n,) or (n, channels) and
+                their rate in Hz.
             outputs: ids of those wanted, or one; None takes those that are on by default.
             inputs: further inputs by id.
             end: time at which to stop, in seconds or as text; None or 0 is the recording's end, as for the servers.
@@ -227,6 +228,8 @@ class Model:
 
 
 def _name_of(recording: Audio) -> str:
+    if isinstance(recording, Part):
+        return Path(recording.file).stem
     return "recording" if isinstance(recording, tuple) else Path(recording).stem
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,14 @@ from novaspeech.formats.track import Kept, Kind, Track, Tracks, belongs_to
 from novaspeech.inference.engine import Windows
 from novaspeech.module.output import Output
 from novaspeech.module.results import build_output, scores_of
-from novaspeech.module.session import Results, Session
+from novaspeech.module.session import Results, Session, Value
 from novaspeech.segments import Segment
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+NO_PLACE = "the format ssi has no place for where a part begins; take csv, parquet, npz, textgrid or eaf"
 
 
 def kind_of(output: Output) -> Kind:
@@ -84,9 +88,18 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         self.file = str(session.recording.path or self.name)
         self._module, self._named = module, named
         self._session = session
-        self._results = results
+        self._start_ms = session.recording.start_ms
+        self._results = {name: self._moved(value) for name, value in results.items()}
         self._outputs = {output.id: output for output in outputs}
         self._ids = {name: output.id for output in outputs for name in (output.id, *output.aliases)}
+
+    def _moved(self, value: Value) -> Value:
+        """A value on its file's time line, where the recording is a part of one."""
+        if not isinstance(value, list) or not self._start_ms:
+            return value
+        return [
+            replace(one, start_ms=one.start_ms + self._start_ms, end_ms=one.end_ms + self._start_ms) for one in value
+        ]
 
     def __getitem__(self, name: str) -> FloatArray | list[Segment]:
         output = self._output(name)
@@ -107,7 +120,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
     @property
     def times(self) -> npt.NDArray[np.float64]:
         """(n, 2) float64: start and end of each window's frame, in seconds."""
-        starts = np.arange(self._session.grid.count) * self._session.grid.stride_ms
+        starts = self._start_ms + np.arange(self._session.grid.count) * self._session.grid.stride_ms
         return np.stack([starts, starts + self._session.grid.frame_ms], axis=1) / 1000
 
     @property
@@ -134,14 +147,15 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
     def tracks(self) -> Tracks:
         """The outputs apart from who computed them, for `novaspeech.formats`."""
         found = tuple(map(self._track, self._outputs.values()))
-        return Tracks(self.name, self._session.recording.path, self.seconds, found, file=self.file)
+        end = self._start_ms / 1000 + self.seconds
+        return Tracks(self.name, self._session.recording.path, end, found, file=self.file)
 
     def _track(self, output: Output) -> Track:
         value = self[output.id]
         if isinstance(value, list):
             classes = output.classes or self._session.classes.get(output.id, ())
             return Track.of_segments(output.id, value, classes, self._module)
-        times = np.array([[0, self.seconds]]) if output.whole else self.times
+        times = self._start_ms / 1000 + np.array([[0, self.seconds]]) if output.whole else self.times
         values = value[None] if output.whole else value
         return Track(
             output.id,
@@ -230,6 +244,8 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         tracks = self.tracks() if set(formats) != {SSI} else None
         for form in dict.fromkeys(formats):
             if form == SSI:
+                if self._start_ms and any(isinstance(self._results[one], Windows) for one in self._outputs):
+                    raise RequestError(f"{self.name}: {NO_PLACE}")
                 for request in self._session.requests:
                     built = build_output(request, self._results[request.output.id], self._session)
                     [name] = file_names(self.name, kept_of(self._module, [request.output], named=True), SSI)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,37 @@ from typing import TypeAlias
 import numpy as np
 
 from novaspeech.audio.recording import Recording
+from novaspeech.errors import RequestError
+from novaspeech.times import Time, milliseconds
 
-# A file, or samples (n,) or (n, channels) and their rate in Hz.
-Audio: TypeAlias = "str | Path | tuple[np.ndarray, int]"
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a file, which is heard as if it were cut out. Times of its results are the file's.
+
+    Attributes:
+        file: path of the recording.
+        start, end: in seconds, or as text ("1:05", "500ms"); without an end it goes to the recording's.
+        channel: the one that is heard, from 1 on; None leaves it to the module's option.
+    """
+
+    file: str | Path
+    start: Time = 0
+    end: Time | None = None
+    channel: int | None = None
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Begin and end in ms. Raises RequestError for times that are none, or the wrong way round."""
+        start = milliseconds(self.start, "start")
+        end = sys.maxsize if self.end is None else milliseconds(self.end, "end")
+        if end <= start:
+            raise RequestError(f"a part of {self.file} ends at {end} ms and begins at {start} ms; it must end later")
+        return start, end
+
+
+# A file, a part of one, or samples (n,) or (n, channels) and their rate in Hz.
+Audio: TypeAlias = "str | Path | Part | tuple[np.ndarray, int]"
 # Opens one; samples are called by the name given.
 Opener: TypeAlias = Callable[[Audio, str], Recording]
 

@@ -44,6 +44,7 @@ class Recording:
         samples: samples per channel of the source.
         rate: sampling rate of the source, in Hz.
         path: the source's file; None without one.
+        start_ms: where in its file it begins, if it is a part of it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Recording:
     samples: int
     rate: int
     path: Path | None = None
+    start_ms: int = 0
 
     @classmethod
     def open(

@@ -25,7 +25,7 @@ from novaspeech.hooks import Log
 from novaspeech.module.catalogue import Trainer, advising, load_trainer, processor_class
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, chosen_outputs
-from novaspeech.result import files_for, kept_of
+from novaspeech.result import NO_PLACE, files_for, kept_of
 from novaspeech.times import milliseconds
 from novaspeech.wording import COMMAND
 
@@ -135,6 +135,8 @@ class Plan:
 
     def file_names(self, row: Row) -> list[str]:
         """Names of the files that a recording gives, without those of data. Raises RequestError for a too long one."""
+        if row.span and row.span[0] and SSI in self.formats and any(one.kind != "segments" for one in self.kept):
+            raise RequestError(f"{row.name}: {NO_PLACE}")
         folder = Path(self.out if not is_url(self.out) else "", row.folder).expanduser()
         return [file.name for file in files_for(row.name, self.kept, folder, self.formats)]
 

@@ -214,11 +214,13 @@ class Record:
     def _stamp(self) -> dict[str, Any]:
         """Identity of the recording, whatever has its name later, if it lies on this machine."""
         place = self.row.place
+        part = {"span": list(self.row.span or ()), "channel": self.row.channel} if self.row.is_part else {}
         with suppress(OSError):
             if not is_url(place):
                 status = Path(place).stat()
-                return {"name": Path(place).name, "bytes": status.st_size, "modified": int(status.st_mtime)}
-        return {"name": place.rpartition("/")[2]}
+                stamp = {"name": Path(place).name, "bytes": status.st_size, "modified": int(status.st_mtime)}
+                return stamp | part
+        return {"name": place.rpartition("/")[2]} | part
 
     def _write(self, changed: Mapping[str, Any]) -> None:
         self._content = {name: value for name, value in {**self._content, **changed}.items() if value not in ([], None)}

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from novaspeech.audio.recording import ENDINGS
-from novaspeech.corpus.manifest import MANIFESTS, listed_in
+from novaspeech.corpus.manifest import MANIFESTS, Span, listed_in
 from novaspeech.corpus.store import is_url, opened
 from novaspeech.errors import RequestError
 from novaspeech.hooks import Log
@@ -30,11 +30,20 @@ class Row:
         place: its file, an absolute path, or its URL.
         size: how long it will take in comparison with others: its seconds if a manifest says so, else guessed from its
             bytes; 0 if nobody knows.
+        span: part of it that is meant, as a manifest says, begin and end in ms; None for all of it.
+        channel: its channel that is meant, from 1 on; 0 if nobody said.
     """
 
     id: str
     place: str
     size: float = 0.0
+    span: Span | None = None
+    channel: int = 0
+
+    @property
+    def is_part(self) -> bool:
+        """Whether only a part of it is meant, of its time or its channels."""
+        return bool(self.span or self.channel)
 
     @property
     def folder(self) -> str:
@@ -61,13 +70,14 @@ def read_rows(entries: Sequence[str], log: Log, *, beside: bool = False) -> list
         RequestError: an entry or a row of a manifest is of no use, or two recordings would give the same files.
         PackageError: a package for the URL's kind or for Parquet is missing.
     """
-    rows: dict[str, Row] = {}
+    rows: dict[tuple[str, Span | None, int], Row] = {}
     for entry in entries:
         for row in _of_entry(entry, log):
-            if row.place not in rows:
-                rows[row.place] = replace(row, id=_beside(row.place)) if beside else row
+            one = row.place, row.span, row.channel
+            if one not in rows:
+                rows[one] = replace(row, id=_beside(row)) if beside else row
             elif entry.lower().endswith(MANIFESTS):
-                raise RequestError(f"{row.place} is named twice; a manifest with a row a recording is needed")
+                raise RequestError(f"{row.place} is named twice, and no row says which part of it")
     return sorted(_told_apart(list(rows.values())), key=lambda row: (-row.size, row.id))
 
 
@@ -94,10 +104,12 @@ def part_of(rows: Sequence[Row], shard: str) -> list[Row]:
     return list(rows[int(index) - 1 :: int(count)])
 
 
-def _beside(place: str) -> str:
-    if is_url(place):
-        raise RequestError(f"{place} is at a URL; say by --out where its results go")
-    return posixpath.splitext(Path(place).as_posix())[0]
+def _beside(row: Row) -> str:
+    if is_url(row.place):
+        raise RequestError(f"{row.place} is at a URL; say by --out where its results go")
+    if row.is_part:  # its id tells it apart
+        return Path(row.place).with_name(row.name).as_posix()
+    return posixpath.splitext(Path(row.place).as_posix())[0]
 
 
 def _of_entry(entry: str, log: Log, listed: str = "") -> Iterator[Row]:
@@ -106,8 +118,8 @@ def _of_entry(entry: str, log: Log, listed: str = "") -> Iterator[Row]:
         for line in _lines(entry[1:]):
             yield from _of_entry(line, log, entry)
     elif entry.lower().endswith(MANIFESTS):
-        for name, place, seconds in listed_in(entry):
-            yield Row(_checked(name, entry), place, seconds or _size_of(place))
+        for name, place, seconds, span, channel in listed_in(entry):
+            yield Row(_checked(name, entry), place, seconds or _size_of(place), span, channel)
     else:
         files, root = opened(entry)
         for name, place, size in _found(entry, files, root, log):

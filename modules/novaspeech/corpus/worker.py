@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from novaspeech.api import Model
+from novaspeech.audio.excerpt import Part
 from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.record import Record
@@ -91,7 +92,13 @@ class Worker:
             files = [stack.enter_context(_at_hand(row.place)) for row in rows]
             if len(rows) > 1:
                 names = [row.name for row in rows]
-                return model.many(files, plan.outputs, inputs=plan.inputs, end=plan.end, names=names)
+                return model.many(
+                    [_audio(*one) for one in zip(rows, files, strict=True)],
+                    plan.outputs,
+                    inputs=plan.inputs,
+                    end=plan.end,
+                    names=names,
+                )
             [row], [file] = rows, files
 
             def reading(completed: int, total: int) -> None:
@@ -101,7 +108,7 @@ class Worker:
                 self._events.progress(row.id, _READING_SHARE + (1 - _READING_SHARE) * completed / max(1, total))
 
             hooks = {"progress": progress, "reading": reading}
-            return [model(file, plan.outputs, inputs=plan.inputs, end=plan.end, name=row.name, **hooks)]
+            return [model(_audio(row, file), plan.outputs, inputs=plan.inputs, end=plan.end, name=row.name, **hooks)]
 
 
 def _failure(record: Record, error: Exception, took: float) -> Ended:
@@ -111,6 +118,14 @@ def _failure(record: Record, error: Exception, took: float) -> Ended:
         return record.fail(first_line(error), took=round(took, 3), trace=trace)
     kind = "" if isinstance(error, NovaspeechError) else f"{type(error).__name__}: "
     return record.fault(f"{kind}{first_line(error)}", trace=trace)
+
+
+def _audio(row: Row, file: Path) -> Path | Part:
+    """What is heard of a row's file."""
+    if not row.is_part:
+        return file
+    begin, end = row.span or (0, None)
+    return Part(file, begin / 1000, None if end is None else end / 1000, row.channel or None)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from novaspeech.audio.excerpt import Audio
+from novaspeech.audio.excerpt import Audio, Part
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.audio.levels import silent_windows
 from novaspeech.audio.mono import MIX, Channel
@@ -59,6 +59,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
                 self.options = replace(self.options, model=str(stand_in.small))
         super().__init__(model_io=model_io, opts=self.options, trainer=trainer)
         self._last: Request | None = None
+        self._whole: tuple[tuple[Path, Channel, int], Recording] | None = None
         fields = self.options_class.fields()
         published = str(fields["model"].default) if "model" in fields else ""
         with hub.publishing(published), advising(module, self.options.model, wording):
@@ -107,9 +108,21 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         Raises:
             RecordingError: it cannot be read, or the samples are none.
         """
+        if isinstance(audio, Part):
+            whole = self._opened(Path(audio.file), audio.channel or channel, log, reading)
+            part = whole.excerpt([audio.span])
+            return replace(part, path=whole.path, start_ms=audio.span[0])
         if isinstance(audio, tuple):
             return Recording.of_samples(*audio, name, self.encoder.sampling_rate, channel, log)
         return Recording.open(Path(audio).expanduser(), self.encoder.sampling_rate, channel, log, reading)
+
+    def _opened(self, file: Path, channel: Channel, log: Log, reading: Progress) -> Recording:
+        """A whole file, of which parts are wanted one after the other: the last one stays decoded."""
+        known, last = (file, channel, file.stat().st_mtime_ns if file.exists() else 0), self._whole
+        if last is None or last[0] != known:
+            self._whole = None  # before another one takes its room
+            self._whole = last = known, self.open_audio(file, str(file), channel, log, reading)
+        return last[1]
 
     def session(
         self,

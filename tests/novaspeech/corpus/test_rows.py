@@ -84,6 +84,26 @@ def test_manifests(talks: Path, manifest: Callable[[Path], Path]) -> None:
     assert read(manifest(talks)) == [Row("sub/b", str(talks / "sub/b.flac"), 100.5), Row("a", str(talks / "a.wav"), 7)]
 
 
+PARTS = {
+    "m.jsonl": '{"audio_filepath": "a.wav", "offset": 0.5, "duration": 1}\n{"audio_filepath": "a.wav", "offset": 1.5}',
+    "cuts.jsonl": "".join(
+        json.dumps({"start": start, **more, "channel": 1, "recording": {"id": "a", "sources": [{"source": "a.wav"}]}})
+        + "\n"
+        for start, more in ((0.5, {"duration": 1}), (1.5, {}))
+    ),
+    "m.csv": "file,start,end\na.wav,0 days 00:00:00.5,0 days 00:00:01.500000\na.wav,0 days 00:00:01.5,NaT\n",
+    "seconds.tsv": "file_name\tbegin\tend\na.wav\t0.5\t1.5\na.wav\t0:01.5\t\n",
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_a_recording_that_a_manifest_names(talks: Path, name: str) -> None:
+    (talks / name).write_text(PARTS[name])
+    channel, mark = (2, "_ch2") if name == "cuts.jsonl" else (0, "")
+    found = {row.id: (row.span, row.channel) for row in read(talks / name)}
+    assert found == {f"a{mark}_500-1500ms": ((500, 1500), channel), f"a{mark}_1500-end": ((1500, None), channel)}
+
+
 def test_urls(talks: Path) -> None:
     memory = fsspec.filesystem("memory")
     memory.put(str(talks), "/bucket/talks", recursive=True)
@@ -111,7 +131,12 @@ def test_urls(talks: Path) -> None:
         ('{"sources": [{"source": "a"}, {"source": "b"}]}', "or one file in lhotse's sources"),
         ('{"audio_filepath": "a.wav", "id": "../a"}', "has the id '../a'; a relative path is needed"),
         ('{"audio_filepath": "a.wav", "id": "/etc/a"}', "has the id '/etc/a'"),
-        ('{"audio_filepath": "a.wav"}\n{"audio_filepath": "a.wav", "offset": 3}', "a.wav is named twice"),
+        ('{"audio_filepath": "a.wav"}\n{"audio_filepath": "a.wav", "duration": 3}', "a.wav is named twice"),
+        (
+            '{"audio_filepath": "a.wav", "offset": "soon"}',
+            "row 1 of .*m.jsonl names no part of a recording: 'soon' is no",
+        ),
+        ('{"audio_filepath": "a.wav", "start": 3, "end": 2}', "it ends at 2 s and begins at 3 s"),
         (
             '{"audio_filepath": "a.wav", "id": "a"}\n{"audio_filepath": "b.wav", "id": "a"}',
             "a.wav and .*b.wav would both write a[.]",
