@@ -107,6 +107,5 @@ class Family:
 
 def results_in(out: Path) -> dict[str, bytes]:
     """Of the files of a place those that have to be the same, however they came about."""
-    ours = ("emow2v.json", ".jsonl", "status.json")
     files = {file.relative_to(out).as_posix(): file for file in out.rglob("*") if file.is_file()}
-    return {name: file.read_bytes() for name, file in files.items() if not name.endswith(ours)}
+    return {name: file.read_bytes() for name, file in files.items() if file.name[0] not in "._" and name[0] != "."}

@@ -80,7 +80,7 @@ def _both(recordings: int, seconds: float) -> tuple[Cost, Cost]:
 
 
 def _cost(out: Path, family: Family) -> Cost:
-    records = sorted(out.glob("*.emow2v.json"), key=lambda file: file.stat().st_mtime)
+    records = sorted(out.glob(".*.emow2v.json"), key=lambda file: file.stat().st_mtime)
     took = [json.loads(file.read_text())["took"] for file in records]
     ends = [file.stat().st_mtime - records[0].stat().st_mtime for file in records]
     return Cost(family.cpu_seconds, family.seconds, _busy(took, ends), statistics.median(took))

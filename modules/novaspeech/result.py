@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from novaspeech import saving
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.errors import RequestError
-from novaspeech.formats.files import NPY, SSI, check_formats, file_names, is_shared, tiers_in, write_files
+from novaspeech.formats.files import NPY, SSI, file_names
+from novaspeech.formats.places import NO_PLACE, files_for, in_the_way, kept_of, kind_of, save_tracks
 from novaspeech.formats.ssi import save_output
 from novaspeech.formats.tables import table
-from novaspeech.formats.track import Kept, Kind, Track, Tracks, belongs_to
+from novaspeech.formats.track import Track, Tracks
 from novaspeech.inference.engine import Windows
 from novaspeech.module.output import Output
 from novaspeech.module.results import build_output, scores_of
@@ -25,50 +25,6 @@ from novaspeech.segments import Segment
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-NO_PLACE = "the format ssi has no place for where a part begins; take csv, parquet, npz, textgrid or eaf"
-
-
-def kind_of(output: Output) -> Kind:
-    """Kind of file that holds an output."""
-    if output.kind == "stream":
-        return "vectors"
-    return "scores" if output.subtype == "continuous" else "segments"
-
-
-def kept_of(module: str, outputs: Iterable[Output], *, named: bool) -> list[Kept]:
-    """What the names of the outputs' files tell; `named` is whether somebody asked for them by their names."""
-    return [Kept(output.id, kind_of(output), module, named) for output in outputs]
-
-
-def files_for(name: str, outputs: Sequence[Kept], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
-    """Paths of a recording's outputs; OptionError or RequestError for formats or names that cannot be."""
-    check_formats(formats, outputs)
-    names = [file for form in formats for file in file_names(name, outputs, form)]
-    files = [folder / file for file in dict.fromkeys(names)]  # two formats may share a file
-    for file in files:
-        if saving.too_long(file):
-            raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
-    return files
-
-
-def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
-    """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none."""
-    first = folder / file_names(tracks.name, tracks.kept, form)[0]
-    with saving.whole(first) as partial:
-        write_files(tracks, form, partial.parent, folder)
-
-
-def in_the_way(files: Iterable[Path], outputs: Iterable[Kept]) -> list[Path]:
-    """Those of an output's files that are there; of files that modules share, those with tiers of the outputs' names.
-
-    Raises:
-        RequestError: a shared file cannot be read.
-    """
-    own = {output.id for output in outputs}
-    there = [file for file in files if file.is_file()]
-    return [file for file in there if not is_shared(file.name) or any(belongs_to(tier, own) for tier in tiers_in(file))]
 
 
 class Result(Mapping[str, "FloatArray | list[Segment]"]):
@@ -239,7 +195,9 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         kept = kept_of(self._module, self._outputs.values(), named=self._named)
         files = files_for(self.name, kept, folder, formats)
         if not overwrite and (there := in_the_way(files, kept)):
-            raise RequestError(f"{there[0]} is there already; give overwrite=True, or another folder")
+            raise RequestError(
+                f"{there[0]} is there already; replace it (overwrite=True, --overwrite), or take another folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         tracks = self.tracks() if set(formats) != {SSI} else None
         for form in dict.fromkeys(formats):

@@ -37,8 +37,8 @@ def _convert(given: argparse.Namespace) -> int:
         novaspeech convert results --to csv --to parquet
     """
     from novaspeech.formats.files import SSI, check_formats
+    from novaspeech.formats.places import files_for, in_the_way, save_tracks
     from novaspeech.formats.ssi import found_outputs
-    from novaspeech.result import files_for, in_the_way, save_tracks
 
     groups = found_outputs(given.places)
     if given.audio and len(groups) > 1:

@@ -20,12 +20,12 @@ from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import BOOKS, Store, is_url
 from novaspeech.errors import RecordingError, RequestError, quoted
 from novaspeech.formats.files import NPY, SSI, check_formats, left_out
+from novaspeech.formats.places import NO_PLACE, files_for, kept_of
 from novaspeech.formats.track import Kept
 from novaspeech.hooks import Log
 from novaspeech.module.catalogue import Trainer, advising, load_trainer, processor_class
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, chosen_outputs
-from novaspeech.result import NO_PLACE, files_for, kept_of
 from novaspeech.times import milliseconds
 from novaspeech.wording import COMMAND
 

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.corpus.ended import Ended
+from novaspeech.corpus.notes import file_of, parsed
 from novaspeech.corpus.plan import Plan, differences
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import DATA, Size, Store, is_url
 from novaspeech.errors import RequestError
 from novaspeech.formats.files import is_shared
 from novaspeech.formats.track import belongs_to
-from novaspeech.module.catalogue import load_trainer, module_names, processor_class
 from novaspeech.result import Result
 
 MOST_ATTEMPTS = 3
@@ -45,9 +45,9 @@ class Record:
 
     def __init__(self, row: Row, plan: Plan, store: Store, size: Size | None = None) -> None:
         self.row, self._plan, self._store = row, plan, store
-        self._file, self._size = self._in_folder(_file_of(row.name, plan.module)), size or store.size
+        self._file, self._size = self._in_folder(file_of(row.name, plan.module)), size or store.size
         there = size is None or size(self._file) is not None
-        self._content = _parsed(store.read(self._file)) if there else {}
+        self._content = parsed(store.read(self._file)) if there else {}
 
     @property
     def _made(self) -> dict[str, Any]:
@@ -231,37 +231,5 @@ class Record:
             self._store.remove(self._file)
 
 
-def remembered(folder: Path, name: str) -> tuple[Path | None, dict[str, float]]:
-    """Facts of the records of a recording whose name is `name`, for those who look at its results.
-
-    Returns:
-        where it was, if it still is there; id of each output of scores → from which one on something was taken to be so
-    """
-    recording: Path | None = None
-    thresholds: dict[str, float] = {}
-    for module in module_names():
-        file = folder / _file_of(name, module)
-        known = _parsed(file.read_bytes() if file.is_file() else None)
-        place = Path(str(known.get("recording", "")))
-        recording = place if place.is_absolute() and place.is_file() else recording
-        threshold = known.get("threshold")
-        if isinstance(threshold, (int, float)):
-            outputs = processor_class(load_trainer(module)).outputs
-            thresholds |= {one.id: float(threshold) for one in outputs if one.subtype == "continuous"}
-    return recording, thresholds
-
-
-def _file_of(name: str, module: str) -> str:
-    return f".{name}.{module}.json"
-
-
 def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-
-
-def _parsed(content: bytes | None) -> dict[str, Any]:
-    with suppress(ValueError, RecursionError):
-        parsed = json.loads(content or b"")
-        if isinstance(parsed, dict):
-            return parsed
-    return {}

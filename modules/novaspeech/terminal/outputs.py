@@ -35,7 +35,7 @@ def read_recordings(
     groups: Mapping[tuple[Path, str], tuple[Path | None, Sequence[Path]]], audio: Path | None
 ) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
     """Folder, outputs and thresholds of each recording: `audio`, else what lies beside them or where records say."""
-    from novaspeech.corpus.record import remembered
+    from novaspeech.corpus.notes import remembered
     from novaspeech.formats.ssi import read_tracks
 
     for (folder, name), (beside, files) in groups.items():

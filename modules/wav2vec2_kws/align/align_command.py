@@ -21,7 +21,8 @@ def add_command(commands: Any) -> None:
     align.add_argument("audio", type=Path, metavar="AUDIO", help="the recording")
     align.add_argument("text", type=Path, metavar="TEXT", help="a .txt, .srt, .vtt, .TextGrid or .annotation")
     align.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
-    align.add_argument("--out", type=Path, metavar="DIR", help="also writes NAME.alignment.annotation there")
+    align.add_argument("--out", type=Path, metavar="DIR", help="also writes NAME.wav2vec2_kws.alignment.annotation")
+    align.add_argument("--overwrite", action="store_true", help="replace what is there")
     add_model_arguments(align)
 
 
@@ -52,5 +53,5 @@ def _align(given: argparse.Namespace) -> int:
         write((*times, word.name, f"{word.confidence:.3f}"))
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-        result.save(given.out)
+        result.save(given.out, overwrite=given.overwrite)
     return 0

@@ -26,8 +26,8 @@ from speach import elan
 
 from novaspeech.errors import OptionError, RequestError
 from novaspeech.formats.files import FORMATS, SSI, check_formats, file_names, is_shared, left_out, tiers_in
+from novaspeech.formats.places import save_tracks
 from novaspeech.formats.track import Kept, Track, Tracks, lanes
-from novaspeech.result import save_tracks
 from novaspeech.segments import Segment
 
 WORDS = [

@@ -1,0 +1,55 @@
+"""Where the files of a recording's outputs lie, what is there already, and how they appear."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from novaspeech import saving
+from novaspeech.errors import RequestError
+from novaspeech.formats.files import SSI, check_formats, file_names, is_shared, tiers_in, write_files
+from novaspeech.formats.track import Kept, Kind, Tracks, belongs_to
+from novaspeech.module.output import Output
+
+NO_PLACE = "the format ssi has no place for where a part begins; take csv, parquet, npz, textgrid or eaf"
+
+
+def kind_of(output: Output) -> Kind:
+    """Kind of file that holds an output."""
+    if output.kind == "stream":
+        return "vectors"
+    return "scores" if output.subtype == "continuous" else "segments"
+
+
+def kept_of(module: str, outputs: Iterable[Output], *, named: bool) -> list[Kept]:
+    """What the names of the outputs' files tell; `named` is whether somebody asked for them by their names."""
+    return [Kept(output.id, kind_of(output), module, named) for output in outputs]
+
+
+def files_for(name: str, outputs: Sequence[Kept], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
+    """Paths of a recording's outputs; OptionError or RequestError for formats or names that cannot be."""
+    check_formats(formats, outputs)
+    names = [file for form in formats for file in file_names(name, outputs, form)]
+    files = [folder / file for file in dict.fromkeys(names)]  # two formats may share a file
+    for file in files:
+        if saving.too_long(file):
+            raise RequestError(f"the name of {file} is too long; give the recording or the folder a shorter one")
+    return files
+
+
+def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
+    """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none."""
+    first = folder / file_names(tracks.name, tracks.kept, form)[0]
+    with saving.whole(first) as partial:
+        write_files(tracks, form, partial.parent, folder)
+
+
+def in_the_way(files: Iterable[Path], outputs: Iterable[Kept]) -> list[Path]:
+    """Those of an output's files that are there; of files that modules share, those with tiers of the outputs' names.
+
+    Raises:
+        RequestError: a shared file cannot be read.
+    """
+    own = {output.id for output in outputs}
+    there = [file for file in files if file.is_file()]
+    return [file for file in there if not is_shared(file.name) or any(belongs_to(tier, own) for tier in tiers_in(file))]
