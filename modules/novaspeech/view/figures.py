@@ -30,7 +30,7 @@ from novaspeech.view.marks import clock_ticks, hover, named
 from novaspeech.view.sound import RATE, Sound
 
 _LEFT, _RIGHT = 150, 12  # pixels beside each panel, so that all lie under each other; the script writes names left
-_CLEAR: dict[str, Any] = {  # the page's own ground is seen, light or dark
+_CLEAR: dict[str, Any] = {  # until the script paints it, light or dark: white would shine through at the edges
     "background_fill_color": None, "border_fill_color": None, "border_line_color": None,
 }  # fmt: skip
 _FIRST_SECONDS = 60.0  # seconds of a longer recording that are shown at first

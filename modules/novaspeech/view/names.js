@@ -54,9 +54,9 @@ function paint(dark) {
   document.documentElement.classList.toggle("dark", dark)
   element("theme").textContent = dark ? "light" : "dark"
   const style = getComputedStyle(document.documentElement)
-  const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim())
+  const [paper, ink, line] = ["--paper", "--ink", "--line"].map((name) => style.getPropertyValue(name).trim())
   const looks = {
-    Figure: { outline_line_color: line },
+    Figure: { background_fill_color: paper, border_fill_color: paper, outline_line_color: line },
     Title: { text_color: ink },
     Grid: { grid_line_color: line },
     LinearAxis: {

@@ -157,7 +157,7 @@ def test_a_map_is_brushed_with_the_time_line(page: Page) -> None:
 def test_dark_and_light(page: Page) -> None:
     look = (
         "const f = Bokeh.documents.flatMap((d) => [...d.all_models]).find((m) => m.name === 'panel');"
-        "return [getComputedStyle(document.body).backgroundColor, f.outline_line_color]"
+        "return [getComputedStyle(document.body).backgroundColor, f.background_fill_color]"
     )
     light = page(look)
     page.press("d")
