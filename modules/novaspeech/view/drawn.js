@@ -37,11 +37,14 @@ function curvePoints(curve, start, end, width) {
   const first = Math.max(0, Math.floor((start - curve.start) / step) - 1)
   const last = Math.min(numbers.length, Math.ceil((end - curve.start) / step) + 2)
   const each = Math.max(1, Math.floor((3 * (last - first)) / width))
-  const points = { t: [], y: [], low: [], high: [] }
+  const points = { t: [], y: [], left: [], right: [], low: [], high: [] }
   for (let from = first - (first % each); from < last; from += each) {
     const here = numbers.subarray(from, from + each).filter((number) => number !== GAP)
     const any = here.length > 0
-    points.t.push(curve.start + (from + (each - 1) / 2) * step)
+    const begin = curve.start + (from - 0.5) * step
+    points.t.push(begin + (each / 2) * step)
+    points.left.push(begin)
+    points.right.push(begin + each * step)
     points.y.push(any ? value(here.reduce((sum, number) => sum + number, 0) / here.length) : NaN)
     points.low.push(any ? value(Math.min(...here)) : NaN)
     points.high.push(any ? value(Math.max(...here)) : NaN)

@@ -30,6 +30,9 @@ from novaspeech.view.marks import clock_ticks, hover, named
 from novaspeech.view.sound import RATE, Sound
 
 _LEFT, _RIGHT = 150, 12  # pixels beside each panel, so that all lie under each other; the script writes names left
+_CLEAR: dict[str, Any] = {  # until the script paints it, light or dark: white would shine through at the edges
+    "background_fill_color": None, "border_fill_color": None, "border_line_color": None,
+}  # fmt: skip
 _FIRST_SECONDS = 60.0  # seconds of a longer recording that are shown at first
 _BEFORE = 5.0  # seconds before the first hit that are shown
 
@@ -139,6 +142,7 @@ class Panels:
         drawn = figure(
             height=480, width=760, tools=[PanTool(), WheelZoomTool(modifiers="ctrl"), ResetTool()],
             toolbar_location="right", match_aspect=True, min_border_left=_LEFT, min_border_right=_RIGHT,
+            **_CLEAR,
             title=f"{track.id}: each dot is a moment; near means similar ({sum(shares[:2]):.0%} of the variance)",
         )  # fmt: skip
         drawn.add_tools(BoxSelectTool(), LassoSelectTool())
@@ -184,6 +188,7 @@ class Panels:
         drawn = figure(
             name=name, height=height, sizing_mode="stretch_width", x_range=times, y_range=values, toolbar_location=None,
             tools="", min_border_left=_LEFT, min_border_right=_RIGHT, min_border_top=2, min_border_bottom=2,
+            **_CLEAR,
         )  # fmt: skip
         drawn.yaxis.visible = False
         drawn.xaxis.ticker, drawn.xaxis.formatter = clock_ticks()
@@ -197,8 +202,9 @@ class Panels:
 
     def _curve(self, panel: Any, name: str, numbers: dict[str, Any], colour: str) -> list[str]:
         """Draws a curve and, behind it, the band from lowest to highest of what it is the mean of; gives their ids."""
-        source = ColumnDataSource({"t": [], "y": [], "low": [], "high": []})
-        band = panel.varea("t", "low", "high", source=source, fill_color=colour, fill_alpha=0.18, level="underlay")
+        source = ColumnDataSource({name: [] for name in ("t", "y", "left", "right", "low", "high")})
+        place = {"left": "left", "right": "right", "bottom": "low", "top": "high"}
+        band = panel.quad(**place, source=source, color=colour, fill_alpha=0.18, line_color=None, level="underlay")
         line = panel.line("t", "y", source=source, line_color=colour, line_width=1.8)
         panel.add_tools(hover([line], [("", name), ("at", "@t{custom}"), ("value", "@y{0.000}")], "@t"))
         self.data["curves"].append({"id": name, "source": source.id, **numbers})

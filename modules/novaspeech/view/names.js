@@ -56,7 +56,7 @@ function paint(dark) {
   const style = getComputedStyle(document.documentElement)
   const [paper, ink, line] = ["--paper", "--ink", "--line"].map((name) => style.getPropertyValue(name).trim())
   const looks = {
-    Figure: { background_fill_color: paper, border_fill_color: paper, outline_line_color: line, border_line_color: null },
+    Figure: { background_fill_color: paper, border_fill_color: paper, outline_line_color: line },
     Title: { text_color: ink },
     Grid: { grid_line_color: line },
     LinearAxis: {
