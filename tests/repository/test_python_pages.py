@@ -61,8 +61,10 @@ def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert names["score"].shape == (70,)
     assert {hit[0] for hit in names["hits"]} == {"money", "question", "thank you"}
     assert sorted(file.suffix for file in Path("out").iterdir() if "arousal" in file.name) == [
-        ".annotation", ".annotation~", ".csv", ".npz",
+        ".annotation", ".annotation~", ".npz",
     ]  # fmt: skip
+    assert Path("out/interview.emow2v.scores.csv").is_file()
+    assert names["middle"].times[0].tolist() == [3, 3.04]
     assert "missing.wav does not exist" in capsys.readouterr().out
 
 
