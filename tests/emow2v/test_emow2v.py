@@ -104,8 +104,8 @@ def test_only_what_is_asked_for_is_computed_and_written(
     wav = speech("a.wav")
     job = run_emow2v(wav, outputs=["valence"], name="one")
     assert [file.name for file in sorted(tmp_path.glob("one.*"))] == [
-        "one.emow2v.valence.annotation",
-        "one.emow2v.valence.annotation~",
+        "one.valence.annotation",
+        "one.valence.annotation~",
     ]
     assert len(job.load("valence").data) == 50
     monkeypatch.setattr("emow2v.network.RegressionHead.forward", refuse)

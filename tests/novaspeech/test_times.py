@@ -39,7 +39,7 @@ def test_python_and_the_command_alike(speech: Callable[..., object], models: dic
     assert model(recording, ["arousal"], end="0:02").times.tolist() == expected
     words = ["run", "emow2v", recording, "--set", f"model={models['emow2v']}", "--output", "arousal"]
     assert main([*words, "--stride", "1", "--left", "0.5", "--end", "0:02", "--format", "npz"]) == 0
-    assert np.load(recording.replace(".wav", ".arousal.npz"))["times"].tolist() == expected
+    assert np.load(recording.replace(".wav", ".emow2v.arousal.npz"))["times"].tolist() == expected
 
 
 @pytest.mark.parametrize(("given", "expected"), [("2s", 2000), ("1:05", 65_000), ("500ms", 500), (700, 700), ("8", 8)])

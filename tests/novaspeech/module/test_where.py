@@ -178,7 +178,7 @@ def test_the_record_the_report_and_the_summary_say_it(
     assert "talk: 30 of 60 windows (50 %) are digital silence" in said
     assert f"silence          1   up to 50% of the windows, in {talk}" in said
     records = {file.name: json.loads(file.read_text()) for file in (tmp_path / "out").glob("*.json")}
-    assert (records["talk.w2v_bert_2.json"]["silent"], records["voice.w2v_bert_2.json"]["silent"]) == (0.5, 0)
+    assert (records[".talk.w2v_bert_2.json"]["silent"], records[".voice.w2v_bert_2.json"]["silent"]) == (0.5, 0)
     report = [json.loads(line) for line in (tmp_path / "report").read_text().splitlines()]
     assert sorted(row["silent"] for row in report) == [0, 0.5]
     assert main(words) == 0

@@ -64,9 +64,9 @@ def by_python(folder: Path, output: Output) -> Place:
     state = opened(manager(folder, {"id": output.id}), outputs=[output])
 
     def save(rows: int, value: float) -> None:
-        Result(state, found(rows, value)).save(folder)
+        Result("own", state, found(rows, value), named=True).save(folder, overwrite=True)
 
-    return Place(save, folder / f"made.{output.id}.{output.kind}")
+    return Place(save, folder / f"made.own.{output.id}.{output.kind}")
 
 
 def to_database(nova: Nova) -> Place:
