@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import nn
 
 from novaspeech.audio.signal import Signal
@@ -65,13 +65,15 @@ def export(
             if file.suffix in (".json", ".txt") and not file.name.endswith(".index.json"):
                 shutil.copy(file, target)
         _write_graphs(model, target, precision, log)
-        (target / KEPT).write_bytes(save(_kept(encoder)))  # save_file would let nobody else read it
+        save_file(_kept(encoder), target / KEPT)
         (target / ABOUT).write_text(json.dumps(known), encoding="utf-8")
         compared = _compare(reopen(target), batches, expected, precision)
         (target / ABOUT).write_text(
             json.dumps(known | {"compared_with_torch": compared}, indent=2) + "\n", encoding="utf-8"
         )
+        mode = (target / ABOUT).stat().st_mode  # safetensors and onnxruntime let nobody else read what they write
         for file in sorted(target.iterdir(), key=lambda file: file.name == ABOUT):  # last what marks a whole export
+            file.chmod(mode)
             file.replace(out / file.name)
     log(f"{out}: {compared}")
 
