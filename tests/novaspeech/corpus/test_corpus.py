@@ -143,17 +143,6 @@ def test_a_model_of_the_hub_is_the_commit_that_was_there_when_the_job_began(
     assert "model 'owner/other' is not in " in capsys.readouterr().err
 
 
-def test_a_name_that_is_no_utf_8_is_done_once_and_reported(run: Run, talks: Path) -> None:
-    odd = os.fsdecode(b"na\xefve")
-    (talks / "e.wav").rename(talks / f"{odd}.wav")
-    for _ in range(2):
-        before = content() if Path("out").exists() else {}
-        assert run("--format", "csv", "--report", "r.jsonl", inputs=[f"talks/{odd}.wav", "talks/a.wav"]) == 0
-        assert statuses() == statuses("r.jsonl") == {"a": "done", odd: "done"}
-    assert content() == before
-    assert set(before) == {f"{name}.emow2v.{output}.csv" for name in ("a", odd) for output in ("scores", "embedding")}
-
-
 def test_shards_share_the_work(run: Run) -> None:
     run(out="whole")
     assert run("--shard", "1/2") in (0, 1)

@@ -13,7 +13,7 @@ import pytest
 from novaspeech.command.main import main
 from novaspeech.corpus.plan import Plan
 from tests.conftest import ROOT, SPELLER
-from tests.novaspeech.corpus.conftest import Run, command, statuses
+from tests.novaspeech.corpus.conftest import Run, command, content, statuses
 
 ONE = ["talks/a.wav"]
 
@@ -131,6 +131,17 @@ def test_another_model_at_the_same_place_computes_anew(run: Run, tmp_path: Path,
         assert run("--set", f"model={own}", *(["--overwrite"] if change else []), inputs=ONE) == 0
         made.append(stamps())
     assert made[0] == made[1] != made[2]
+
+
+def test_a_name_that_is_no_utf_8_is_done_once_and_reported(run: Run, talks: Path) -> None:
+    odd = os.fsdecode(b"na\xefve")
+    (talks / "e.wav").rename(talks / f"{odd}.wav")
+    for _ in range(2):
+        before = content() if Path("out").exists() else {}
+        assert run("--format", "csv", "--report", "r.jsonl", inputs=[f"talks/{odd}.wav", "talks/a.wav"]) == 0
+        assert statuses() == statuses("r.jsonl") == {"a": "done", odd: "done"}
+    assert content() == before
+    assert set(before) == {f"{name}.emow2v.{output}.csv" for name in ("a", odd) for output in ("scores", "embedding")}
 
 
 def test_several_beside_each_other_are_done_without_a_report_or_what_is_hidden(run: Run, talks: Path) -> None:

@@ -2,7 +2,6 @@
 
 import ast
 import csv
-import re
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -24,10 +23,10 @@ import soundfile
 import webvtt
 from speach import elan
 
-from novaspeech.errors import OptionError, RequestError
-from novaspeech.formats.files import FORMATS, SSI, check_formats, file_names, is_shared, left_out, tiers_in
+from novaspeech.errors import RequestError
+from novaspeech.formats.files import file_names, is_shared, tiers_in
 from novaspeech.formats.places import save_tracks
-from novaspeech.formats.track import Kept, Track, Tracks, lanes
+from novaspeech.formats.track import Track, Tracks, lanes
 from novaspeech.segments import Segment
 
 WORDS = [
@@ -260,47 +259,6 @@ def test_subtitles(tracks: Tracks, tmp_path: Path, form: str) -> None:
     assert text.rstrip().endswith(escaped)
     assert 'say "hi"' in text
     assert "Grüße – 日本" in text
-
-
-AROUSAL = Kept("arousal", "scores", "emow2v")
-EMBEDDINGS = Kept("embeddings", "vectors", "byols")
-
-
-def test_formats_hold_what_they_can() -> None:
-    outputs = [AROUSAL, EMBEDDINGS, Kept("words", "segments")]
-    assert {form: left_out(outputs, form) for form in FORMATS} == {
-        **{form: [] for form in (SSI, "csv", "parquet", "audformat", "npz")},
-        "npy": ["words"],
-        **{form: ["arousal", "embeddings"] for form in ("srt", "vtt")},
-        **{form: ["embeddings"] for form in ("textgrid", "eaf")},
-    }
-    assert left_out([EMBEDDINGS._replace(named=False)], "csv") == ["embeddings"]
-    assert file_names("a", outputs, SSI) == [
-        "a.emow2v.arousal.annotation",
-        "a.byols.embeddings.stream",
-        "a.words.annotation",
-    ]
-    assert file_names("a", [AROUSAL], "textgrid") == ["a.emow2v.scores.csv"]
-    assert file_names("a", [AROUSAL], "eaf") == ["a.eaf", "a.emow2v.scores.csv", "a_tsconf.xml"]
-
-
-@pytest.mark.parametrize(
-    ("formats", "output", "said"),
-    [
-        (["csv", "srt"], AROUSAL, "the format srt holds segments; of the outputs none is: arousal (a continuous"),
-        (["eaf"], EMBEDDINGS, "the format eaf holds segments and a continuous annotation; of the outputs"),
-        (
-            ["csv"],
-            EMBEDDINGS._replace(named=False),
-            "a CSV file of embeddings is large: name it (--output embeddings), or",
-        ),
-        (["xml"], EMBEDDINGS, "there is no format 'xml'; there are: ssi, csv, parquet, audformat, npz, npy, srt, vtt"),
-        ([], EMBEDDINGS, "no format is named; there are: ssi, csv"),
-    ],
-)
-def test_formats_that_cannot_be(formats: list[str], output: Kept, said: str) -> None:
-    with pytest.raises((RequestError, OptionError), match=f"^{re.escape(said)}"):
-        check_formats(formats, [output])
 
 
 @pytest.mark.parametrize("form", ["textgrid", "eaf"])
