@@ -102,11 +102,9 @@ def test_other_outputs_formats_and_modules_are_added_to_what_is_there(run: Run) 
     for more in ((), ("--output", "valence"), ("--format", "npy")):
         assert run(*more, inputs=TWO) == 0
     assert main(["run", "wav2vec2_kws", *TWO, "--out", "out", "--set", f"model={SPELLER}", "--output", "words"]) == 0
-    names = {name.removesuffix("~") for name in content() if name.startswith("a.")}
-    assert names == {
+    assert {name.removesuffix("~") for name in content() if name.startswith("a.")} == {
         "a.emow2v.arousal.annotation", "a.emow2v.arousal.npy", "a.emow2v.embedding.npy", "a.emow2v.embedding.stream",
-        "a.emow2v.valence.annotation",
-        "a.wav2vec2_kws.words.annotation",
+        "a.emow2v.valence.annotation", "a.wav2vec2_kws.words.annotation",
     }  # fmt: skip
 
 
