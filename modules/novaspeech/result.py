@@ -153,25 +153,9 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         return table(tracks, self.file, unit)
 
     def save(
-        self,
-        folder: str | Path,
-        formats: Collection[str] = (SSI,),
-        dtype: str = "float32",
-        *,
-        overwrite: bool = False,
+        self, folder: str | Path, formats: Collection[str] = (SSI,), dtype: str = "float32", *, overwrite: bool = False
     ) -> list[Path]:
-        """Writes the outputs as files. NAME is the recording's, MODULE the module's, ID the output's.
-
-        | format | files | holds |
-        |---|---|---|
-        | ssi | NAME.MODULE.ID.stream, ….annotation, data in ….stream~: the same bytes that a server writes | all |
-        | csv, parquet | NAME.MODULE.scores.csv, scores beside each other; NAME.MODULE.ID.csv for others | all |
-        | audformat | NAME.MODULE.ID.audformat.csv, as audformat reads and writes it | all |
-        | npz | NAME.MODULE.ID.npz, arrays for NumPy | all |
-        | npy | NAME.MODULE.ID.npy, one array for NumPy, which can be read in part | scores; streams |
-        | textgrid | NAME.TextGrid for Praat, a tier for each output; scores as csv | segments; scores |
-        | eaf | NAME.eaf for ELAN, the same; NAME_tsconf.xml, which shows ELAN the scores | segments; scores |
-        | srt, vtt | NAME.MODULE.ID.srt, subtitles | segments |
+        """Writes the outputs as files, named as docs/formats.md says: NAME.MODULE.ID.ENDING, NAME.TextGrid, NAME.eaf.
 
         What belongs together appears whole or not at all. A format leaves out what it cannot hold; csv holds streams
         only if they were asked for by their names. An earlier TextGrid or EAF keeps its other tiers.
@@ -202,15 +186,18 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
         tracks = self.tracks() if set(formats) != {SSI} else None
         for form in dict.fromkeys(formats):
             if form == SSI:
-                if self._start_ms and any(isinstance(self._results[one], Windows) for one in self._outputs):
-                    raise RequestError(f"{self.name}: {NO_PLACE}")
-                for request in self._session.requests:
-                    built = build_output(request, self._results[request.output.id], self._session)
-                    [name] = file_names(self.name, kept_of(self._module, [request.output], named=True), SSI)
-                    save_output(built, folder / name)
+                self._save_ssi(folder)
             elif tracks:
                 save_tracks(tracks.rounded(dtype) if form == NPY else tracks, form, folder)
         return files
+
+    def _save_ssi(self, folder: Path) -> None:
+        if self._start_ms and any(isinstance(self._results[one], Windows) for one in self._outputs):
+            raise RequestError(f"{self.name}: {NO_PLACE}")
+        for request in self._session.requests:
+            built = build_output(request, self._results[request.output.id], self._session)
+            [name] = file_names(self.name, kept_of(self._module, [request.output], named=True), SSI)
+            save_output(built, folder / name)
 
     def _output(self, name: str) -> Output:
         if name not in self._ids:

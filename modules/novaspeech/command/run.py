@@ -14,8 +14,9 @@ from novaspeech.errors import RequestError
 from novaspeech.terminal.arguments import add_plan_arguments, check_module, new_command, plan_of
 
 if TYPE_CHECKING:
-    from novaspeech.corpus.driver import Engine
+    from novaspeech.corpus.driver import Driver, Engine
     from novaspeech.corpus.ended import Ended
+    from novaspeech.terminal.bar import Bar
 
 _AT_LEAST_ONE = ("jobs", "together", "workers_per_gpu")
 
@@ -44,7 +45,7 @@ def add_command(commands: Any) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    """Runs a module over recordings and writes what a server would: NAME.OUTPUT.stream, NAME.OUTPUT.annotation.
+    """Runs a module over recordings and writes what a server would, as NAME.MODULE.OUTPUT.stream.
 
     What is there whole, made in the same way of the same recording, is not made again: the same command goes on,
     whatever ended it. Of several recordings into --out, a report is there, too, and what tells how far it is. Exit
@@ -60,21 +61,12 @@ def _run(given: argparse.Namespace) -> int:
         novaspeech run emow2v s3://bucket/talks --out s3://bucket/results --engine ray
     """
     check_module(given)
-    from novaspeech.corpus.driver import Driver
     from novaspeech.corpus.report import as_lines
-    from novaspeech.corpus.rows import part_of, read_rows
     from novaspeech.corpus.store import Store
     from novaspeech.terminal.bar import Bar
 
-    bar, plan = Bar(quiet=given.quiet, verbose=given.verbose), plan_of(given)
-    _check(given)
-    rows = read_rows(given.entries, bar.log, beside=not plan.out)
-    plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
-    rows = part_of(rows, given.shard) if given.shard else rows
-    replacing = {"anew": given.anew, "overwrite": given.overwrite, "retry_failed": given.retry_failed}
-    driver = Driver(rows, plan, bar, shard=given.shard, **replacing)
-    if plan.many or driver.skipped or given.dry_run:
-        bar.log(f"{len(rows)} recordings, {driver.skipped} of them ended before, {len(driver.todo)} to do")
+    bar = Bar(quiet=given.quiet, verbose=given.verbose)
+    driver = _driver(given, bar)
     if given.dry_run:
         return 0
     try:
@@ -85,6 +77,23 @@ def _run(given: argparse.Namespace) -> int:
         if given.report:
             Store("").write(str(given.report), as_lines(report))
     return _told(report, stopped=stopped, quiet=given.quiet)
+
+
+def _driver(given: argparse.Namespace, bar: Bar) -> Driver:
+    """The recordings that are meant, all that can be wrong with the command checked."""
+    from novaspeech.corpus.driver import Driver
+    from novaspeech.corpus.rows import part_of, read_rows
+
+    plan = plan_of(given)
+    _check(given)
+    rows = read_rows(given.entries, bar.log, beside=not plan.out)
+    plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
+    rows = part_of(rows, given.shard) if given.shard else rows
+    replacing = {"anew": given.anew, "overwrite": given.overwrite, "retry_failed": given.retry_failed}
+    driver = Driver(rows, plan, bar, shard=given.shard, **replacing)
+    if plan.many or driver.skipped or given.dry_run:
+        bar.log(f"{len(rows)} recordings, {driver.skipped} of them ended before, {len(driver.todo)} to do")
+    return driver
 
 
 def _told(report: Sequence[Ended], *, stopped: bool, quiet: bool) -> int:

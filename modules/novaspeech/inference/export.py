@@ -71,11 +71,16 @@ def export(
         (target / ABOUT).write_text(
             json.dumps(known | {"compared_with_torch": compared}, indent=2) + "\n", encoding="utf-8"
         )
-        mode = (target / ABOUT).stat().st_mode  # safetensors and onnxruntime let nobody else read what they write
-        for file in sorted(target.iterdir(), key=lambda file: file.name == ABOUT):  # last what marks a whole export
-            file.chmod(mode)
-            file.replace(out / file.name)
+        _move(target, out)
     log(f"{out}: {compared}")
+
+
+def _move(made: Path, out: Path) -> None:
+    """Moves an export's files to their place, last what marks a whole one."""
+    mode = (made / ABOUT).stat().st_mode  # safetensors and onnxruntime let nobody else read what they write
+    for file in sorted(made.iterdir(), key=lambda file: file.name == ABOUT):
+        file.chmod(mode)
+        file.replace(out / file.name)
 
 
 def made_with() -> dict[str, str]:
