@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import hashlib
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+
+from filelock import FileLock
 
 from novaspeech import saving
 from novaspeech.errors import RequestError
@@ -11,6 +17,7 @@ from novaspeech.formats.files import SSI, check_formats, file_names, is_shared, 
 from novaspeech.formats.track import Kept, Kind, Tracks, belongs_to
 from novaspeech.module.output import Output
 
+_LOCKS, _MOST_LOCKS = "novaspeech-adding-", 64
 NO_PLACE = "the format ssi has no place for where a part begins; take csv, parquet, npz, textgrid or eaf"
 
 
@@ -39,9 +46,24 @@ def files_for(name: str, outputs: Sequence[Kept], folder: Path, formats: Collect
 
 def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
     """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none."""
-    first = folder / file_names(tracks.name, tracks.kept, form)[0]
-    with saving.whole(first) as partial:
+    names = file_names(tracks.name, tracks.kept, form)
+    first = folder / names[0]
+    alone = _alone_with(first) if any(map(is_shared, names)) else nullcontext()
+    with alone, saving.whole(first) as partial:  # what another process adds meanwhile must not be lost
         write_files(tracks, form, partial.parent, folder)
+
+
+@contextmanager
+def _alone_with(file: Path) -> Iterator[None]:
+    """Keeps a user's other processes on this machine, inside, from reading a file, adding to it and moving it back.
+
+    The locks lie in the temporary folder: as few files as stay there for good need no removal, in which locks get
+    lost. Two files may share a lock, so nobody may hold two.
+    """
+    digest = hashlib.blake2b(os.fsencode(os.path.realpath(file))).digest()
+    user = os.getuid() if hasattr(os, "getuid") else ""  # Windows has a temporary folder for each user
+    with FileLock(Path(tempfile.gettempdir(), f"{_LOCKS}{user}-{digest[0] % _MOST_LOCKS}")):
+        yield
 
 
 def in_the_way(files: Iterable[Path], outputs: Iterable[Kept]) -> list[Path]:
