@@ -16,6 +16,7 @@ from novaspeech.models.downloads import fetch
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
 from novaspeech.module.session import Results, Session
+from novaspeech.wording import advice
 
 
 class BYOLS(SpeechProcessor):
@@ -45,7 +46,7 @@ class BYOLS(SpeechProcessor):
         published = {uri.uri_id: uri for uri in self.trainer.meta_uri}
         if self.options.encoder not in published:
             raise OptionError(
-                f"there is no published checkpoint of encoder {self.options.encoder!r}; name yours in the option "
-                f"'model', or choose one of {', '.join(published)}"
+                f"there is no published checkpoint of encoder {self.options.encoder!r}; if you have one, "
+                f"{advice('model', 'FILE')}; or choose one of {', '.join(published)}"
             )
         return fetch(published[self.options.encoder], self.log)

@@ -18,6 +18,7 @@ from novaspeech.models import weights
 from novaspeech.models.folder import is_export
 from novaspeech.module.output import Output
 from novaspeech.module.processor import SpeechProcessor
+from novaspeech.wording import advice
 
 
 class EmoW2V(SpeechProcessor):
@@ -36,8 +37,8 @@ class EmoW2V(SpeechProcessor):
         if options.exported and not is_export(weights.local_path(options.model)):
             if options.context == "recording":
                 raise OptionError(
-                    "context=recording with backend=onnx needs a folder of `novaspeech export` in the option 'model'; "
-                    "other ONNX files hold whole windows"
+                    "context=recording with backend=onnx needs the folder of an export, other ONNX files hold whole "
+                    f"windows; make one: novaspeech export emow2v --out DIR, and {advice('model', 'DIR')}"
                 )
             published = next(uri for uri in self.trainer.meta_uri if uri.uri_id == "onnx")
             file = onnx_file(options.model, published if options.model == PUBLISHED else None, self.log)

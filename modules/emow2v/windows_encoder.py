@@ -19,6 +19,7 @@ from novaspeech.models import weights
 from novaspeech.models.compute import Compute
 from novaspeech.models.downloads import fetch
 from novaspeech.models.onnx.runtime import OnnxGraph
+from novaspeech.wording import advice
 
 INPUT, OUTPUTS = "signal", ("hidden_states", "logits")
 _GIVEN_BY = {"hidden_states": {"embedding"}, "logits": set(SCORES)}
@@ -48,8 +49,8 @@ def onnx_file(model: str, published: Any, log: Log) -> Path:
     chosen = [file for file in files if file.name == "model.onnx"] or files
     if len(chosen) != 1:
         raise WeightsError(
-            f"{path} holds {len(chosen)} .onnx files; name one of them in the option 'model', or make one: novaspeech "
-            f"export emow2v --model {path} --out DIR"
+            f"{path} holds {len(chosen)} .onnx files; choose one of them ({advice('model', 'FILE')}), or make "
+            f"one: novaspeech export emow2v --model {path} --out DIR"
         )
     return chosen[0]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -37,3 +39,20 @@ COMMAND = Wording(
     lambda name, file: f"add --input {shlex.quote(f'{name}={file}')}",
     lambda output: "choose other outputs with --output",
 )
+
+_spoken: ContextVar[Wording] = ContextVar("spoken", default=NOVA)
+
+
+@contextmanager
+def speaking(wording: Wording) -> Iterator[None]:
+    """Makes `advice` speak, inside, as whoever asked reads it."""
+    before = _spoken.set(wording)
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
+
+
+def advice(option: str, value: str) -> str:
+    """Words for setting an option, for code that does not know who asked."""
+    return _spoken.get().option(option, value)

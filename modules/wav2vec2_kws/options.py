@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from novaspeech.errors import OptionError
 from novaspeech.module.backend_options import BackendOptions
 from novaspeech.module.options import Need, option
+from novaspeech.wording import advice
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Wav2Vec2KWSOptions(BackendOptions):
         if classifier and method != "classifier":
             raise OptionError(f"option 'classifier' is for method=classifier, which is {method!r} here")
         if method == "classifier" and not classifier:
-            raise OptionError("method=classifier needs the option 'classifier', a file of `novaspeech train-keywords`")
+            raise OptionError(
+                f"method=classifier needs what `novaspeech train-keywords` wrote: {advice('classifier', 'FILE')}"
+            )
         if method == "classifier" and keywords:
             raise OptionError("option 'keywords' is not for method=classifier, which has those it was trained on")
         if self.example and method != "example":

@@ -204,7 +204,7 @@ def test_a_published_checkpoint_is_looked_for_where_uris_are_kept(
 
 
 def test_clstm_needs_a_checkpoint_and_says_so(run_module: Run, speech: Write) -> None:
-    message = "no published checkpoint of encoder 'clstm'; name yours in the option 'model', or choose one of default, "
+    message = "no published checkpoint of encoder 'clstm'; if you have one, write FILE in the option 'model'; or choose"
     with pytest.raises(OptionError, match=message):
         run_module("byols", speech("a.wav"), {"encoder": "clstm"}, ["embeddings"], "out")
 

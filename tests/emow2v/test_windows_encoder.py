@@ -50,7 +50,7 @@ def test_a_job_agrees_with_torch(windows_file: Path, run_emow2v: Run, speech: Ca
 
 
 def test_it_hears_windows_only(windows_file: Path, run_emow2v: Run, speech: Callable[..., Path]) -> None:
-    with pytest.raises(OptionError, match="context=recording with backend=onnx needs a folder of `novaspeech export`"):
+    with pytest.raises(OptionError, match="context=recording with backend=onnx needs the folder of an export"):
         run_emow2v(speech("a.wav"), {"backend": "onnx", "model": str(windows_file), "context": "recording"})
 
 
@@ -108,7 +108,7 @@ def test_which_file_a_model_means(tmp_path: Path) -> None:
         onnx_file(str(tmp_path), None, print) == onnx_file(str(tmp_path / "a.onnx"), None, print) == tmp_path / "a.onnx"
     )
     (tmp_path / "b.onnx").touch()
-    with pytest.raises(WeightsError, match=r"holds 2 \.onnx files; name one of them"):
+    with pytest.raises(WeightsError, match=r"holds 2 \.onnx files; choose one of them"):
         onnx_file(str(tmp_path), None, print)
     (tmp_path / "model.onnx").touch()
     assert onnx_file(str(tmp_path), None, print).name == "model.onnx"

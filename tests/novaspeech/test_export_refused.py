@@ -29,7 +29,7 @@ def test_folders_for_the_other_backend(models: dict[str, Path], exported: Export
         novaspeech.load("w2v_bert_2", model=str(models["w2v_bert_2"]), backend="onnx")
     with pytest.raises(WeightsError, match="was written by `novaspeech export`, for onnxruntime: it needs backend=onn"):
         novaspeech.load("w2v_bert_2", model=str(exported("w2v_bert_2", models["w2v_bert_2"])))
-    with pytest.raises(WeightsError, match="backend=onnx needs a folder in the option 'model', which is 'facebook/w2v"):
+    with pytest.raises(WeightsError, match="backend=onnx needs the folder of an export, which model 'facebook/w2v"):
         novaspeech.load("w2v_bert_2", backend="onnx")
 
 

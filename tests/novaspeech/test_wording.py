@@ -9,6 +9,8 @@ import pytest
 import novaspeech
 from novaspeech.command.main import main
 from novaspeech.module.catalogue import module_names
+from novaspeech.module.session import Session
+from novaspeech.wording import advice
 from tests.conftest import SPEECH
 
 NOVAS = re.compile("scheme|untick|audio input with the id", re.IGNORECASE)
@@ -93,6 +95,53 @@ def test_what_an_output_needs_is_said_to_python(
         with pytest.raises(novaspeech.RequestError) as caught:
             ask()
         assert str(caught.value) == message
+
+
+# What is raised by code that does not know who asked: options → the advice on the command line and in Python.
+ADVICE = [
+    ("emow2v", {}, "add --set model=FOLDER", "load the module with model='FOLDER'"),
+    ("byols", {}, "add --set model=PLACE", "load the module with model='PLACE'"),
+    ("byols", {"encoder": "clstm"}, "add --set model=FILE", "load the module with model='FILE'"),
+    ("wav2vec2_kws", {"method": "classifier"}, "add --set classifier=FILE", "load the module with classifier='FILE'"),
+    ("w2v_bert_2", {"backend": "onnx"}, "add --set model=DIR", "load the module with model='DIR'"),
+    ("w2v_bert_2", {"backend": "onnx", "precision": "bfloat16"}, "add --set model=DIR", "with model='DIR'"),
+    ("emow2v", {"backend": "onnx", "context": "recording"}, "add --set model=DIR", "load the module with model='DIR'"),
+]
+
+
+@pytest.mark.parametrize(("module", "options", "command", "python"), ADVICE)
+@pytest.mark.usefixtures("nothing_here")
+def test_advice_from_deep_inside_is_in_the_readers_language(
+    module: str,
+    options: dict[str, str],
+    command: str,
+    python: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+    assert main(["run", module, str(SPEECH), "--out", str(tmp_path / "out"), *words]) == 1
+    said = capsys.readouterr().err
+    with pytest.raises(novaspeech.NovaspeechError) as caught:
+        novaspeech.load(module, **options)
+    for line, expected in ((said, command), (str(caught.value), python)):
+        assert expected in line
+        assert "in the option" not in line
+
+
+def test_so_is_what_is_found_while_the_model_runs(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def process(_: object, session: Session) -> None:
+        raise novaspeech.ModelError(advice("device", "cpu"))
+
+    monkeypatch.setattr("novaspeech.module.processor.SpeechProcessor.process", process)
+    model = novaspeech.load("emow2v", model=models["emow2v"], device="cpu")
+    with pytest.raises(novaspeech.ModelError, match="load the module with device='cpu'"):
+        model(SPEECH)
+    words = ["--set", f"model={models['emow2v']}", "--out", str(tmp_path / "out")]
+    assert main(["run", "emow2v", str(SPEECH), *words]) == 1
+    assert "add --set device=cpu" in capsys.readouterr().err
 
 
 def test_a_place_on_a_server_is_no_file(

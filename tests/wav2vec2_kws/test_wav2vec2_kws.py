@@ -224,7 +224,10 @@ def test_a_phrase_is_said_in_one_go(run_kws: Run, mono: Write, filler: float) ->
         ({"tolerance": 9}, "option 'tolerance' is 9; it must be a whole number from 0 to 3"),
         ({"keywords": "money", "layer": 7}, "option 'layer' is 7; this model has the layers 0 to 3"),
         ({"classifier": "x.skops"}, "option 'classifier' is for method=classifier, which is 'words' here"),
-        ({"method": "classifier"}, "method=classifier needs the option 'classifier', a file of"),
+        (
+            {"method": "classifier"},
+            "method=classifier needs what `novaspeech train-keywords` wrote: write FILE in the option",
+        ),
         ({"method": "classifier", "classifier": "x", "keywords": "a"}, "'keywords' is not for method=classifier"),
         ({"method": "classifier", "classifier": "x.skops"}, "there is no classifier 'x.skops'"),
         ({"method": "example", "keywords": "a, b"}, "of method=example it is the one keyword's name"),

@@ -18,7 +18,9 @@ def add_command(commands: Any) -> None:
     export.add_argument("module", help="its name")
     export.add_argument("--model", help="Hub id or folder (default: the published model)")
     export.add_argument("--precision", choices=("float32", "int8"), default="float32", help="int8: for CPUs")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="name it in the option 'model' then")
+    export.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where to; --set backend=onnx --set model=DIR runs it"
+    )
 
 
 def _export(given: argparse.Namespace) -> int:

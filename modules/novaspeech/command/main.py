@@ -12,6 +12,7 @@ import novaspeech
 from novaspeech.command import completion, convert, doctor, download, export, modules, new_module, plot, run, view
 from novaspeech.errors import NovaspeechError
 from novaspeech.module.catalogue import command_modules
+from novaspeech.wording import COMMAND, speaking
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # exit statuses that shells give programs ended by SIGINT and SIGPIPE
 
@@ -27,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = described.parse_args(arguments)
     problem: int = getattr(given, "problem", 1)
     try:
-        status = int(given.command(given))
+        with speaking(COMMAND):
+            status = int(given.command(given))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has enough of it. Python would complain when it closes the stream.

@@ -18,6 +18,7 @@ from novaspeech.errors import WeightsError, first_line
 from novaspeech.models.hub import asset_cache, pinned
 from novaspeech.models.weights import HUB_ID
 from novaspeech.module.options import Options
+from novaspeech.wording import COMMAND
 
 
 def settled(parsed: Options, given: Mapping[str, str]) -> dict[str, str]:
@@ -99,6 +100,6 @@ def _said(url: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise WeightsError(
-            f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and name "
-            f"it in the option 'model'"
+            f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and "
+            f"{COMMAND.option('model', 'PLACE')}"
         ) from error

@@ -15,6 +15,7 @@ from novaspeech.audio.windows import WindowBatch
 from novaspeech.errors import ModelError
 from novaspeech.hooks import Log
 from novaspeech.models.compute import Compute
+from novaspeech.wording import advice
 
 T = TypeVar("T")
 
@@ -102,9 +103,11 @@ class Passes:
             if not full:
                 raise
             if len(rows) == 1:
+                on_cpu = self.compute.device.type == "cpu"
+                elsewhere = "compute on a machine with more" if on_cpu else advice("device", "cpu")
                 raise ModelError(
                     f"out of {full} with one of the {self.unit} alone ({rows.length} samples); make the frame or a "
-                    f"context shorter, take a smaller model, or compute elsewhere (option 'device')"
+                    f"context shorter, take a smaller model, or {elsewhere}"
                 ) from error
         return full
 

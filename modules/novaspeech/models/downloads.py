@@ -17,6 +17,7 @@ from novaspeech.errors import UnfetchedError, WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models.hub import LARGEST_GB, asset_cache, gigabytes
 from novaspeech.saving import hidden_folder, sweep
+from novaspeech.wording import advice
 
 BLOCK = 1 << 20  # bytes that are read at once
 TIMEOUT = 60  # seconds without an answer, or without data
@@ -52,8 +53,8 @@ def fetch(uri: Any, log: Log = print) -> Path:
             raise
         except _FAILURES as error:
             raise UnfetchedError(
-                f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and name it in the "
-                f"option 'model', or copy a cache that has it to {asset_cache()}"
+                f"{url} cannot be fetched ({first_line(error)}); copy what it holds to this machine and "
+                f"{advice('model', 'PLACE')}, or copy a cache that has it to {asset_cache()}"
             ) from None  # pages of the network's own calls
     return target
 

@@ -13,6 +13,7 @@ from typing import Any
 from novaspeech.errors import UnfetchedError, WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models.folder import is_complete
+from novaspeech.wording import advice
 
 LARGEST_GB = 20  # of a model's files (1 GB is 1e9 bytes); the largest speech encoders known have 10
 MAY_FETCH = "NOVASPEECH_MODELS"  # environment variable: "any", "published", or ids with commas
@@ -108,7 +109,7 @@ def _fetching(model: str) -> Iterator[None]:
         cache = hub_cache()
         raise UnfetchedError(
             f"model {quoted(model)} is not in {cache} and cannot be fetched from {constants.ENDPOINT} "
-            f"({first_line(error)}); copy the model's folder to this machine and name it in the option 'model', or "
+            f"({first_line(error)}); copy the model's folder to this machine and {advice('model', 'FOLDER')}, or "
             f"copy a cache that has it to {cache}"
         ) from None  # pages of the network's own calls
 
@@ -127,7 +128,7 @@ def _refuse_if_not_allowed(model: str) -> None:
         listed = ", ".join(filter(None, allowed)) or "none"
         raise WeightsError(
             f"model {quoted(model)} must not be fetched on this machine, whose {MAY_FETCH} allows {listed}; choose one "
-            f"of these, or name a folder on this machine in the option 'model'"
+            f"of these, or a folder on this machine: {advice('model', 'FOLDER')}"
         )
 
 
@@ -144,7 +145,7 @@ def _fetch(model: str, check: Callable[[Path], None], log: Log) -> Path:
         if size > LARGEST_GB * 1e9:
             raise WeightsError(
                 f"model {quoted(model)} has {gigabytes(size)} on the Hub, more than the {LARGEST_GB} GB that are "
-                f"fetched; copy the model's folder to this machine and name it in the option 'model', if it is meant"
+                f"fetched; copy the model's folder to this machine, if it is meant, and {advice('model', 'FOLDER')}"
             )
         log(f"{model} has {gigabytes(size)}")
         return Path(snapshot_download(name, **place, allow_patterns=patterns))

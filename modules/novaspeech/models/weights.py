@@ -13,6 +13,7 @@ from novaspeech.errors import WeightsError, first_line, quoted
 from novaspeech.hooks import Log
 from novaspeech.models import hub
 from novaspeech.models.folder import check_type, is_complete, is_export, read_json
+from novaspeech.wording import advice
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
@@ -36,8 +37,8 @@ def model_folder(model: str, model_types: Collection[str], log: Log = print, exp
             )
         if exported:
             raise WeightsError(
-                f"backend=onnx needs a folder in the option 'model', which is {quoted(model)}; make one first: "
-                f"novaspeech export MODULE --model {model} --out DIR"
+                f"backend=onnx needs the folder of an export, which model {quoted(model)} is not; make one first: "
+                f"novaspeech export MODULE --model {model} --out DIR, and {advice('model', 'DIR')}"
             )
         folder = hub.snapshot(model, lambda fetched: check_type(fetched, model_types), log)
     if not is_complete(folder):

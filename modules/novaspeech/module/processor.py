@@ -29,7 +29,7 @@ from novaspeech.server import host
 from novaspeech.server.inputs import RequestInputs
 from novaspeech.server.progress import LogProgress, print_line
 from novaspeech.server.request import Request, Times
-from novaspeech.wording import NOVA, Wording
+from novaspeech.wording import NOVA, Wording, speaking
 
 
 class SpeechProcessor(host.Processor):  # type: ignore[misc]
@@ -51,7 +51,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         if log is None:  # a server, which takes what is printed
             host.defer_loading(self)
         self.log = log or print_line
-        self.options: Options = self.options_class.parse(opts)
+        with speaking(wording):
+            self.options: Options = self.options_class.parse(opts)
         module = Path(inspect.getfile(type(self))).parent.name
         if self.options.model == OWN_MODEL:
             stand_in = weights_of(module).stand_in
@@ -62,7 +63,7 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
         self._whole: tuple[tuple[Path, Channel, int], Recording] | None = None
         fields = self.options_class.fields()
         published = str(fields["model"].default) if "model" in fields else ""
-        with hub.publishing(published), advising(module, self.options.model, wording):
+        with hub.publishing(published), speaking(wording), advising(module, self.options.model, wording):
             self.encoder = self.load_encoder()
         self.log(
             f"{self.options.model or ('published model' if has_weights(module) else 'no weights')} on {self.encoder}"
@@ -83,7 +84,8 @@ class SpeechProcessor(host.Processor):  # type: ignore[misc]
 
     def run(self, session: Session) -> Results:
         """`process`, with a line about how many windows have no value."""
-        results = self.process(session)
+        with speaking(session.inputs.wording):
+            results = self.process(session)
         usable = next((value.usable for value in results.values() if isinstance(value, Windows)), None)
         if usable is not None and (lost := session.grid.wanted() & ~usable).any():
             session.log(

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from novaspeech.arrays import FloatArray
-from novaspeech.errors import RequestError, WeightsError, first_line, quoted
+from novaspeech.errors import RequestError, WeightsError, first_line, quoted, shortened
 from novaspeech.inference.pooling import HIDDEN, FrameBlock
 from novaspeech.saving import whole
+from novaspeech.wording import advice
 from wav2vec2_kws.encoder import KeywordEncoder
 from wav2vec2_kws.hits import Hit
 
@@ -67,12 +68,13 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
     classifier = _read(file)
     if classifier.fingerprint != encoder.fingerprint:
         raise RequestError(
-            f"{file} was trained with the model {quoted(classifier.model)}, whose weights are others; set the option "
-            f"'model' to it, or train a classifier for this one"
+            f"{file} was trained with the model {quoted(classifier.model)}, whose weights are others; "
+            f"{advice('model', shortened(classifier.model))}, or train a classifier for this one"
         )
     if classifier.layer != encoder.layer:
         raise RequestError(
-            f"{file} was trained on layer {classifier.layer}, not {encoder.layer}; set layer={classifier.layer}"
+            f"{file} was trained on layer {classifier.layer}, not {encoder.layer}; "
+            f"{advice('layer', str(classifier.layer))}"
         )
     return classifier
 

@@ -174,7 +174,7 @@ def test_leftovers_of_a_killed_job_go(site: str, cache: Path, fetched: bool) -> 
 
 def test_offline_asks_nothing(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set.*name it in the option 'model'"):
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set.*write PLACE in the option 'model'"):
         fetch(URI("a", f"{site}/a.bin", "md5:00"))
     assert not Site.asked
 
@@ -228,7 +228,7 @@ def test_too_large_or_silent(strange: str, cache: Path, path: str, message: str)
     with pytest.raises(WeightsError) as caught:
         fetch(URI("a", strange + path, "md5:00"))
     assert message in str(caught.value)
-    assert "name it in the option 'model'" in str(caught.value)
+    assert "write PLACE in the option 'model'" in str(caught.value)
     assert time.monotonic() - start < 3
     assert not left(cache)
 

@@ -49,7 +49,7 @@ def test_what_cannot_be_had_says_where_it_was_sought_and_what_to_do(
         weights.model_folder(name, ["wav2vec2-bert"], lambda line: None)
     message = str(caught.value)
     assert f"model '{name}' is not in {tmp_path / 'hub'} and cannot be fetched" in message
-    assert "name it in the option 'model'" in message
+    assert "write FOLDER in the option 'model'" in message
     assert "\n" not in message
 
 

@@ -34,7 +34,7 @@ def test_mlp_too(examples: Path, tmp_path: Path, speller: KeywordEncoder) -> Non
     assert train(examples, out, "--layer", "2", "--classifier", "mlp", "--window", "600ms") == 0
     classifier = load_classifier(out, KeywordEncoder(SPELLER, 2))
     assert (tuple(classifier.keywords), classifier.layer, classifier.window) == (KEYWORDS, 2, 30)
-    with pytest.raises(RequestError, match=r"mlp\.skops was trained on layer 2, not 3; set layer=2"):
+    with pytest.raises(RequestError, match=r"mlp\.skops was trained on layer 2, not 3; write 2 in the option 'layer'"):
         load_classifier(out, speller)
 
 

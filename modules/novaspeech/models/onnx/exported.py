@@ -15,6 +15,7 @@ from novaspeech.models.fast.convolutions import FirstConvolution
 from novaspeech.models.folder import ABOUT, NETWORK, is_export, read_json
 from novaspeech.models.frames import END
 from novaspeech.models.onnx.runtime import OnnxGraph
+from novaspeech.wording import advice
 
 CONVOLUTIONS, KEPT = "convolutions.onnx", "torch.safetensors"
 OF_FIRST = "first."  # prefix of the names of a first convolution's weights
@@ -61,7 +62,7 @@ def precision_of(folder: Path) -> str:
     if not is_export(folder):
         raise WeightsError(
             f"{folder} holds no model for onnxruntime; make one first: novaspeech export MODULE --model {folder} "
-            f"--out DIR, and name DIR in the option 'model'"
+            f"--out DIR, and {advice('model', 'DIR')}"
         )
     return str(read_json(folder / ABOUT).get("precision"))
 

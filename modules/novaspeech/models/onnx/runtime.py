@@ -14,6 +14,7 @@ import torch
 from novaspeech.arrays import FloatArray
 from novaspeech.errors import ModelError, OptionError, WeightsError, first_line
 from novaspeech.models.compute import ON_CPU, Compute
+from novaspeech.wording import advice
 
 # An ONNX graph: x (64, 64) uint8 times weights that all are the int8 127. tests/novaspeech/test_export.py makes one.
 _PRODUCT = (
@@ -105,8 +106,8 @@ def onnx_compute(device: str = "auto", precision: str = "auto") -> Compute:
         ) from error
     if precision not in ("auto", "float32"):
         raise OptionError(
-            f"option 'precision' is {precision!r}; with backend=onnx it is the file's own: leave it at auto, or name "
-            f"what `novaspeech export MODULE --precision int8` wrote in the option 'model'"
+            f"option 'precision' is {precision!r}; with backend=onnx it is the file's own: leave it at auto; for int8 "
+            f"make one: novaspeech export MODULE --precision int8 --out DIR, and {advice('model', 'DIR')}"
         )
     offered = onnxruntime.get_available_providers()
     cuda = "CUDAExecutionProvider" in offered
