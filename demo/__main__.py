@@ -29,7 +29,7 @@ from demo.server import Server, ServerError, Status
 from demo.standins import make_standin, options_of
 from novaspeech.audio.recording import Recording
 from novaspeech.errors import WeightsError
-from novaspeech.formats.ssi import read_tracks
+from novaspeech.formats.read import read_tracks
 from novaspeech.models import downloads, hub
 from novaspeech.module.catalogue import (
     Trainer,

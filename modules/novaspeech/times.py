@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from novaspeech.errors import RequestError, quoted
 
@@ -34,6 +35,20 @@ def milliseconds(time: Time, name: str, unit: str = "s") -> int:
     if math.isfinite(number) and number >= 0:
         return round(number * _UNITS[(length and length[2]) or unit])
     raise RequestError(f"{name} is {quoted(time)}; it must be a time, as 1.5 or 1.5s, 40ms or 1:05")
+
+
+def seconds_of(value: Any) -> float | None:
+    """Seconds of a time in a table: a number, or audformat's "0 days 00:00:01.04"; None for none. ValueError."""
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    text = str("" if value is None else value).strip()
+    if text.lower() in ("", "nat", "nan", "none"):
+        return None
+    days, _, clock = text.rpartition(" days")
+    try:
+        return 86400 * int(days or 0) + milliseconds(clock.strip() or 0, "time") / 1000
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is no time; seconds are needed") from None
 
 
 def _number(time: object) -> float:

@@ -13,7 +13,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioXVector
 
 from novaspeech.audio.grid import WindowGrid
 from novaspeech.errors import WeightsError
-from novaspeech.formats.ssi import read_tracks
+from novaspeech.formats.read import read_tracks
 from novaspeech.models.compute import Compute
 from novaspeech.view.pictures import draw_picture
 from tests.conftest import ROOT, Job

@@ -38,7 +38,7 @@ def _convert(given: argparse.Namespace) -> int:
     """
     from novaspeech.formats.files import SSI, check_formats
     from novaspeech.formats.places import files_for, in_the_way, save_tracks
-    from novaspeech.formats.ssi import found_outputs
+    from novaspeech.formats.read import found_outputs
 
     groups = found_outputs(given.places)
     if given.audio and len(groups) > 1:

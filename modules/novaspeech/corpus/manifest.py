@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import datetime
-import json
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import fsspec
-
 from novaspeech.corpus.store import is_url
-from novaspeech.errors import RequestError, first_line, require
-from novaspeech.times import milliseconds
+from novaspeech.errors import RequestError, first_line
+from novaspeech.formats.rows import rows_of
+from novaspeech.times import seconds_of
 
 Span: TypeAlias = "tuple[int, int | None]"  # begin and end in ms; None is the recording's end
 
@@ -55,7 +51,7 @@ def listed_in(manifest: str) -> Iterator[Listed]:
         RequestError: it cannot be read, lists nothing, or a row names no recording or a time that is none.
         PackageError: a package for the URL's kind or for Parquet is missing.
     """
-    found = [_of_row(number, row, manifest) for number, row in enumerate(_rows_of(manifest), 1)]
+    found = [_of_row(number, row, manifest) for number, row in enumerate(rows_of(manifest), 1)]
     if not found:
         raise RequestError(f"{manifest} lists no recordings")
     absolute = {place for _, place, *_ in found if is_url(place) or Path(place).is_absolute()}
@@ -95,8 +91,8 @@ def _of_row(number: int, row: Mapping[str, Any], manifest: str) -> Listed:
             f"needs one of {', '.join(_PLACES)}, or one file in lhotse's sources"
         )
     try:
-        begin = next((_seconds(row[name]) for name in _BEGINS if row.get(name) not in (None, "")), None)
-        end, seconds = _seconds(row.get("end")), _seconds(row.get("duration"))
+        begin = next((seconds_of(row[name]) for name in _BEGINS if row.get(name) not in (None, "")), None)
+        end, seconds = seconds_of(row.get("end")), seconds_of(row.get("duration"))
         if begin is not None and end is None and seconds is not None:
             end = begin + seconds
         if begin is not None and end is not None and end <= begin:
@@ -109,59 +105,6 @@ def _of_row(number: int, row: Mapping[str, Any], manifest: str) -> Listed:
     span = (round(1000 * (begin or 0)), None if end is None else round(1000 * end)) if part else None
     seconds = (end or 0) - (begin or 0) if part else seconds or 0.0
     return Listed(str(row.get("id") or "").strip(), found.strip(), max(0.0, seconds), span, number_of)
-
-
-def _seconds(value: Any) -> float | None:
-    """Seconds of a time in a manifest: a number, or audformat's "0 days 00:00:01.04"; None for none. ValueError."""
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    text = str("" if value is None else value).strip()
-    if text.lower() in ("", "nat", "nan", "none"):
-        return None
-    days, _, clock = text.rpartition(" days")
-    try:
-        return 86400 * int(days or 0) + milliseconds(clock.strip() or 0, "time") / 1000
-    except ValueError:
-        raise ValueError(f"{text!r} is no time; seconds are needed") from None
-
-
-def _rows_of(manifest: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of a manifest as they stand."""
-    ending = manifest.lower().removesuffix(".gz").rpartition(".")[2]
-    try:
-        if ending == "parquet":
-            yield from _rows_of_parquet(manifest)
-            return
-        with fsspec.open(manifest, "rt", encoding="utf-8-sig", newline="", compression="infer") as lines:
-            if ending == "jsonl":
-                yield from _rows_of_json(lines, manifest)
-            else:
-                yield from csv.DictReader(lines, delimiter="\t" if ending == "tsv" else ",")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(f"the manifest {manifest} cannot be read: {first_line(error)}") from error
-
-
-def _rows_of_json(lines: Iterable[str], manifest: str) -> Iterator[Mapping[str, Any]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise RequestError(f"line {number} of {manifest} is no JSON: {first_line(error)}") from error
-        if not isinstance(row, dict):
-            raise RequestError(f"line {number} of {manifest} is no JSON object, as {{'audio_filepath': 'a.wav'}} is")
-        yield row
-
-
-def _rows_of_parquet(manifest: str) -> Iterator[Mapping[str, Any]]:
-    with require("Parquet needs pyarrow", "novaspeech[formats]"):
-        from pyarrow import ArrowInvalid, parquet
-    try:
-        with fsspec.open(manifest, "rb") as content:
-            yield from parquet.read_table(content).to_pylist()
-    except ArrowInvalid as error:
-        raise RequestError(f"the manifest {manifest} cannot be read: {first_line(error)}") from error
 
 
 def _parts(place: str) -> list[str]:

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from novaspeech.colours import COLOURS
-from novaspeech.errors import RequestError, first_line, require
+from novaspeech.errors import RequestError, require
+from novaspeech.formats.text import unreadable
+from novaspeech.formats.tiers import CONFIDENCE, Labelled, Tier
 from novaspeech.formats.track import Track, Tracks, belongs_to, lanes
 from novaspeech.segments import Segment
 
-_CONFIDENCE = "confidence"
+_CONFIDENCE = "confidence"  # type of the tiers of confidences
 _READER = "mpi.eudico.client.annotator.timeseries.csv.CSVServiceProvider"
 
 
@@ -53,7 +57,59 @@ def tiers_of_eaf(file: Path) -> list[str]:
     return list(_opened(file).get_tier_names())
 
 
-def _opened(file: Path | None) -> Any:
+def read_eaf(file: Path) -> list[Tier]:
+    """The tiers of an EAF, those of our confidences within the tiers that they are below.
+
+    A row below another one, such as a translation, has its times.
+
+    Raises:
+        RequestError: it cannot be read.
+        PackageError: pympi is missing.
+    """
+    eaf = _opened(file, "")
+    try:
+        slots, above = _slots(eaf), _confidences(eaf)
+        tiers = [
+            (name, *tier[:3]) for name, tier in eaf.tiers.items() if name not in {f"{one}{CONFIDENCE}" for one in above}
+        ]
+        found = []
+        for name, aligned, below, about in tiers:
+            texts = {key: row[2] for key, row in aligned.items()} | {key: row[1] for key, row in below.items()}
+            sure = above.get(name, {})
+            rows = [Labelled(*_span(eaf, key, slots), text, sure.get(key, 1.0)) for key, text in texts.items()]
+            found.append(Tier(name, sorted(rows, key=lambda row: row[:2]), about.get("PARTICIPANT", "")))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise unreadable(file, "an EAF", error) from error
+    return found
+
+
+def _slots(eaf: Any) -> dict[str, float]:
+    """Seconds of an EAF's time slots. Between two that have a time, those without one lie evenly."""
+    places = np.array([place for place, time in enumerate(eaf.timeslots.values()) if time is not None])
+    times = [time / 1000 for time in eaf.timeslots.values() if time is not None]
+    if not times:
+        return {}
+    return dict(zip(eaf.timeslots, np.interp(range(len(eaf.timeslots)), places, times).tolist(), strict=True))
+
+
+def _confidences(eaf: Any) -> dict[str, dict[str, float]]:
+    """Tier → annotation's id → its confidence, of tiers that have one of confidences below."""
+    return {
+        about["PARENT_REF"]: {row[0]: float(row[1]) for row in below.values()}
+        for name, (_, below, about, _) in eaf.tiers.items()
+        if about.get("LINGUISTIC_TYPE_REF") == _CONFIDENCE and name == f"{about.get('PARENT_REF')}{CONFIDENCE}"
+    }
+
+
+def _span(eaf: Any, key: str, slots: Mapping[str, float]) -> tuple[float, float]:
+    """Start and end in seconds of an annotation, or of the one above it."""
+    aligned, below, *_ = eaf.tiers[eaf.annotations[key]]
+    if key in aligned:
+        return slots[aligned[key][0]], slots[aligned[key][1]]
+    return _span(eaf, below[key][0], slots)
+
+
+def _opened(file: Path | None, remark: str = ": no tiers can be added") -> Any:
     """An EAF by pympi: that of a file, or one without tiers."""
     with require("ELAN's files need pympi-ling", "novaspeech[formats]"):
         from pympi import Eaf
@@ -62,15 +118,13 @@ def _opened(file: Path | None) -> Any:
         eaf.remove_tier("default")
         return eaf
     try:
-        return Eaf(str(file))
+        return Eaf(str(file), suppress_version_warning=True)
     except Exception as error:  # pympi lets any through
-        raise RequestError(
-            f"{file} is no EAF that can be read ({first_line(error)}): no tiers can be added; move it away"
-        ) from error
+        raise RequestError(f"{unreadable(file, 'an EAF', error)}{remark}") from error
 
 
 def _add_tier(eaf: Any, name: str, segments: Iterable[Segment]) -> None:
-    below = f"{name} {_CONFIDENCE}"
+    below = f"{name}{CONFIDENCE}"
     eaf.add_tier(name)
     eaf.add_tier(below, _CONFIDENCE, parent=name)
     for segment in segments:

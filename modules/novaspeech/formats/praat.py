@@ -1,22 +1,34 @@
-"""TextGrids for Praat, by praatio."""
+"""TextGrids for Praat, written by praatio.
+
+They are read here: praatio's parser breaks at names with "item [", doubles the quotes in points, and refuses two tiers
+of one name.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from praatio import textgrid
 from praatio.utilities.constants import Interval, Point
-from praatio.utilities.errors import PraatioException
 
-from novaspeech.errors import RequestError, first_line
+from novaspeech.errors import RequestError
+from novaspeech.formats.text import read_text, unreadable
+from novaspeech.formats.tiers import POINTS, Labelled, Tier
 from novaspeech.formats.track import Tracks, belongs_to, lanes
+from novaspeech.segments import Segment
+
+# Praat reads texts in quotes and numbers that stand free; all else is a remark for people. A lone quote is a text that
+# was cut.
+_TOKEN = re.compile(r'"((?:[^"]|"")*)"(?!")|"|(?<![^\s=])([-+]?\d[\d.eE+-]*)(?!\S)')
 
 
 def write_textgrid(tracks: Tracks, file: Path, place: Path) -> None:
     """Writes an interval tier for each track of segments, more where they overlap, and a tier of those without length.
 
-    Praat has no place for confidences, and none for names that begin or end with blanks.
+    Praat has no place for confidences, none for empty names, and none for blanks at the ends of names.
 
     Args:
         place: where it will be moved to; other tiers of an earlier one there stay.
@@ -26,37 +38,96 @@ def write_textgrid(tracks: Tracks, file: Path, place: Path) -> None:
         segments, own = track.segments, tracks.tier(track)
         for number, lane in enumerate(lanes(one for one in segments if one.end_ms > one.start_ms), 1):
             rows = [Interval(one.start_ms / 1000, one.end_ms / 1000, one.name) for one in lane]
-            name = own if number == 1 else f"{own} {number}"
-            grid.addTier(textgrid.IntervalTier(name, rows, 0, tracks.end))
-        points = {one.start_ms: one.name for one in segments if one.end_ms == one.start_ms}
-        if points:
-            rows = [Point(milliseconds / 1000, name) for milliseconds, name in points.items()]
-            grid.addTier(textgrid.PointTier(f"{own} (points)", rows, 0, tracks.end))
+            grid.addTier(textgrid.IntervalTier(_numbered(own, number), rows, 0, tracks.end))
+        for number, lane in enumerate(_point_lanes(segments), 1):
+            rows = [Point(one.start_ms / 1000, one.name) for one in lane]
+            grid.addTier(textgrid.PointTier(f"{_numbered(own, number)}{POINTS}", rows, 0, tracks.end))
     if place.is_file():
-        grid = _merged(_read(place), grid, [tracks.tier(track) for track in tracks.of_kind("segments")])
+        grid = _merged(place, grid, [tracks.tier(track) for track in tracks.of_kind("segments")])
     # A limit would make praatio join shorter intervals with their neighbours.
     grid.save(str(file), "long_textgrid", includeBlankSpaces=True, minimumIntervalLength=None)
 
 
-def _merged(earlier: Any, new: Any, own: list[str]) -> Any:
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name} {number}"
+
+
+def _point_lanes(segments: list[Segment]) -> list[list[Segment]]:
+    """Segments without length, on as few tiers as it takes for no two to be at one time."""
+    found: list[list[Segment]] = []
+    for one in (segment for segment in segments if segment.end_ms == segment.start_ms):
+        for lane in found:
+            if lane[-1].start_ms < one.start_ms:
+                lane.append(one)
+                break
+        else:
+            found.append([one])
+    return found
+
+
+def _merged(place: Path, new: Any, own: list[str]) -> Any:
     """The tiers of an earlier file that are not our own, and then the new ones."""
-    end = max(earlier.maxTimestamp, new.maxTimestamp)
-    grid = textgrid.Textgrid(min(0, earlier.minTimestamp), end)
-    kept = [tier for tier in earlier.tiers if not belongs_to(tier.name, own)]
-    for tier in (*kept, *new.tiers):
-        grid.addTier(tier.new(minTimestamp=grid.minTimestamp, maxTimestamp=end))
+    kept = [tier for tier in _to_add_to(place) if not belongs_to(tier.name, own)]
+    start = min([0.0, *(tier.start for tier in kept)])
+    end = max([new.maxTimestamp, *(tier.end for tier in kept)])
+    grid = textgrid.Textgrid(start, end)
+    for tier in kept:
+        if tier.points:
+            grid.addTier(textgrid.PointTier(tier.name, [Point(row.start, row.label) for row in tier.rows], start, end))
+        else:
+            rows = [Interval(*row[:3]) for row in tier.rows]
+            grid.addTier(textgrid.IntervalTier(tier.name, rows, start, end))
+    for tier in new.tiers:
+        grid.addTier(tier.new(minTimestamp=start, maxTimestamp=end))
     return grid
 
 
 def tiers_of_textgrid(file: Path) -> list[str]:
     """Names of a TextGrid's tiers. Raises RequestError if it cannot be read."""
-    return list(_read(file).tierNames)
+    return [tier.name for tier in _to_add_to(file)]
 
 
-def _read(file: Path) -> Any:
+def _to_add_to(file: Path) -> list[Tier]:
     try:
-        return textgrid.openTextgrid(str(file), includeEmptyIntervals=False)
-    except (OSError, ValueError, IndexError, KeyError, PraatioException) as error:
-        raise RequestError(
-            f"{file} is no TextGrid that can be read ({first_line(error)}): no tiers can be added; move it away"
-        ) from error
+        return read_textgrid(file)
+    except RequestError as error:
+        raise RequestError(f"{error}: no tiers can be added") from error
+
+
+def read_textgrid(file: Path) -> list[Tier]:
+    """The tiers of a TextGrid, long or short, without what has no label. Raises RequestError if it cannot be read."""
+    try:
+        return list(_tiers(read_text(file)))
+    except ValueError as error:
+        if isinstance(error, RequestError):
+            raise
+        raise unreadable(file, "a TextGrid", error) from error
+
+
+def _tiers(text: str) -> Iterator[Tier]:
+    tokens = _TOKEN.finditer(text)
+
+    def word(what: str) -> str:
+        found = next(tokens, None)
+        if found is None or found[1] is None:
+            raise ValueError(f"{what} is missing" if found is None else f"{found[0]} is where {what} should be")
+        return found[1].replace('""', '"').strip()
+
+    def number(what: str) -> float:
+        found = next(tokens, None)
+        if found is None or found[2] is None:
+            raise ValueError(f"{what} is missing" if found is None else f"{found[0]} is where {what} should be")
+        return float(found[2])
+
+    if not word("the word ooTextFile").startswith("ooTextFile") or word("the word TextGrid") != "TextGrid":
+        raise ValueError("it does not begin with ooTextFile and TextGrid")
+    number("its start"), number("its end")
+    for _ in range(int(number("the number of tiers"))):
+        points, name = word("a tier's class") == "TextTier", word("a tier's name")
+        start, end = number("a tier's start"), number("a tier's end")
+        rows = []
+        for _ in range(int(number("the number of a tier's rows"))):
+            begins = number("a time")
+            row = Labelled(begins, begins if points else number("a time"), word("a label"))
+            rows += [row] if row.label else []
+        yield Tier(name, rows, points=points, start=start, end=end)

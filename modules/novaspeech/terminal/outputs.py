@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def add_output_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments `places` and `audio`."""
     command.add_argument(
-        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help=".stream and .annotation files, or folders of them"
+        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help="files of results in any format, or folders of them"
     )
     command.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
 
 
 def read_each(given: argparse.Namespace) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
     """Folder, outputs and thresholds of each recording, for commands that write one file each."""
-    from novaspeech.formats.ssi import found_outputs
+    from novaspeech.formats.read import found_outputs
 
     groups = found_outputs(given.places)
     if (given.out or given.audio) and len(groups) > 1:
@@ -36,8 +36,8 @@ def read_recordings(
 ) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
     """Folder, outputs and thresholds of each recording: `audio`, else what lies beside them or where records say."""
     from novaspeech.corpus.notes import remembered
-    from novaspeech.formats.ssi import read_tracks
+    from novaspeech.formats.read import read_tracks
 
     for (folder, name), (beside, files) in groups.items():
-        recording, thresholds = remembered(folder, name)
-        yield folder, read_tracks(name, audio or beside or recording, files), thresholds
+        recording, thresholds, records = remembered(folder, name)
+        yield folder, read_tracks(name, audio or beside or recording, files, records), thresholds

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from novaspeech.errors import RequestError, first_line, require
+from novaspeech.errors import RequestError
+from novaspeech.formats.praat import read_textgrid
+from novaspeech.formats.subtitles import read_subtitles
+from novaspeech.formats.text import read_text, unreadable
 from novaspeech.segments import Segment
 from novaspeech.server import host
 
@@ -34,12 +35,11 @@ def read_transcript(path: Path) -> list[str]:
 
     Raises:
         RequestError: the file is missing, of another kind or damaged, or holds no words.
-        PackageError: a package that reads this kind of file is missing.
     """
     readers: dict[str, Callable[[Path], Sequence[str]]] = {
-        ".txt": lambda file: [_text(file)],
-        ".srt": _subtitles,
-        ".vtt": _subtitles,
+        ".txt": lambda file: [read_text(file)],
+        ".srt": lambda file: [row.label for row in read_subtitles(file)],
+        ".vtt": lambda file: [row.label for row in read_subtitles(file)],
         ".textgrid": _textgrid,
         ".annotation": _annotation,
     }
@@ -49,7 +49,10 @@ def read_transcript(path: Path) -> list[str]:
         raise RequestError(f"transcript {path} must end in .txt, .srt, .vtt, .TextGrid or .annotation")
     if not path.is_file():
         raise RequestError(f"transcript {path} does not exist")
-    words = [word for text in reader(path) for word in split_words(text)]
+    try:
+        words = [word for text in reader(path) for word in split_words(text)]
+    except RequestError as error:
+        raise RequestError(f"transcript {error}") from error
     if not words:
         raise RequestError(f"transcript {path} has no words; it must hold what is said in the recording")
     return words
@@ -68,63 +71,22 @@ def split_words(text: str) -> list[str]:
     return [word for word in text.split() if re.search(rf"[^\W_]|[{SPOKEN_SIGNS}]", word)]
 
 
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if not re.search(r"[\x00-\x08\x0e-\x1a]", text):
-            return text
-    raise RequestError(f"transcript {path} is no text; save it as text in UTF-8")
-
-
-def _subtitles(path: Path) -> list[str]:
-    with require("subtitles need pysubs2", "pysubs2"):
-        import pysubs2
-    # pysubs2 would take WebVTT's notes and styles, which end with a blank line, and times within a cue for text.
-    text = re.sub(r"(?m)^(NOTE|STYLE|REGION)\b.*\n(.+\n?)*", "", _text(path).replace("\r\n", "\n"))
-    text = re.sub(r"<\d+:[\d:.]+>", "", text)
-    try:
-        subtitles = pysubs2.SSAFile.from_string(text, path.suffix.lower()[1:])
-    except Exception as error:
-        raise _unreadable(path, "subtitles", error) from error
-    return [html.unescape(event.plaintext) for event in sorted(subtitles, key=lambda event: event.start)]
-
-
 def _textgrid(path: Path) -> list[str]:
-    with require("TextGrids need praatio", "praatio"):
-        from praatio.utilities.textgrid_io import parseTextgridStr  # praatio's openTextgrid refuses tiers of one name
-    try:
-        tiers: list[dict[str, Any]] = parseTextgridStr(_text(path))["tiers"]
-        tiers = [tier for tier in tiers if tier["class"] == "IntervalTier"]
-        named = [tier for tier in tiers if re.split(r"[\s_.:-]", tier["name"].strip().lower())[-1] in TIERS]
-        entries = [(float(start), label) for tier in named or tiers for start, _, label in tier["entries"]]
-    except RequestError:
-        raise
-    except Exception as error:  # praatio's parser has no errors of its own
-        raise _unreadable(path, "a TextGrid", error) from error
-    entries.sort(key=lambda entry: entry[0])
-    return [label for _, label in entries if label.strip().lower() not in SILENCES]
+    tiers = [tier for tier in read_textgrid(path) if not tier.points]
+    named = [tier for tier in tiers if re.split(r"[\s_.:-]", tier.name.lower())[-1] in TIERS]
+    rows = sorted((row for tier in named or tiers for row in tier.rows), key=lambda row: row.start)
+    return [row.label for row in rows if row.label.lower() not in SILENCES]
 
 
 def _annotation(path: Path) -> list[str]:
     try:
         annotation = host.FileHandler().load(path)
     except Exception as error:
-        raise _unreadable(path, "an annotation", error) from error
+        raise unreadable(path, "an annotation", error) from error
     if not isinstance(annotation, host.FreeAnnotation):
-        raise RequestError(f"transcript {path} is no free annotation; the labels of a free one are read as text")
-    return _texts(host.segments_of(annotation, f"transcript {path}"))
+        raise RequestError(f"{path} is no free annotation; the labels of a free one are read as text")
+    return _texts(host.segments_of(annotation, str(path)))
 
 
 def _texts(segments: Sequence[Segment]) -> list[str]:
     return [segment.name for segment in sorted(segments, key=lambda segment: segment.start_ms)]
-
-
-def _unreadable(path: Path, kind: str, error: Exception) -> RequestError:
-    return RequestError(
-        f"transcript {path} cannot be read as {kind} ({first_line(error)}); its ending must say what it is"
-    )

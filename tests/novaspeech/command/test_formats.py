@@ -19,7 +19,7 @@ from discover_utils.data.handler.file_handler import FileHandler
 from discover_utils.data.stream import SSIStream
 
 from novaspeech.command.main import main
-from novaspeech.formats.ssi import read_tracks
+from novaspeech.formats.read import read_tracks
 from novaspeech.formats.track import Track
 
 Speech = Callable[..., Path]
@@ -138,7 +138,7 @@ def test_convert_puts_the_outputs_of_a_recording_together(
         (["a.words.annotation", "--to", "ssi"], "these files are ssi files; name another format"),
         (["a.words.annotation", "--to", "docx"], "there is no format 'docx'; there are: ssi, csv, "),
         (["a.embeddings.stream", "--to", "srt"], "the format srt holds segments; of the outputs none is: embeddings"),
-        (["a.wav", "--to", "csv"], "a.wav is no .stream or .annotation file; `novaspeech run` writes some"),
+        (["a.wav", "--to", "csv"], "a.wav is no file of results, .parquet, "),
         (["c.words.annotation", "--to", "csv"], "c.words.annotation does not exist"),
         (["a.words.annotation", "b.words.annotation", "--to", "csv", "--audio", "a.wav"], "these are files of 2 recor"),
         (["a.words.annotation", "--to", "csv", "--audio", "no.wav"], "no.wav does not exist; give the path of an aud"),
@@ -176,4 +176,4 @@ def test_two_files_of_one_output_are_refused(written: Path, capsys: pytest.Captu
     save(SSIStream(data=np.ones((4, 3), np.float32), sample_rate=25, sample_shape=(3,)), written / "a.words.stream")
     files = [str(written / f"a.words.{kind}") for kind in ("annotation", "stream")]
     assert main(["convert", *files, "--to", "npz"]) == 1
-    assert "and another file would both be a.words.*; rename one" in capsys.readouterr().err
+    assert "a.words.stream would both be a.words.*; rename one" in capsys.readouterr().err

@@ -152,7 +152,7 @@ def test_what_is_wrong_with_a_manifest_is_said_at_once(talks: Path, text: str, s
 @pytest.mark.parametrize(
     ("entry", "error", "said"),
     [
-        ("nothing.csv", RequestError, "the manifest .*nothing.csv cannot be read"),
+        ("nothing.csv", RequestError, "nothing.csv cannot be read: .*No such file"),
         ("memory://nowhere", RequestError, "there is no memory://nowhere"),
         ("sftp2://host/talks", RequestError, "sftp2://host/talks cannot be opened"),
         ("gs://bucket/talks", PackageError, "gs://bucket/talks needs a package more: .*gcsfs"),

@@ -1,10 +1,9 @@
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from novaspeech.errors import PackageError, RequestError
+from novaspeech.errors import RequestError
 from novaspeech.server import host, package
 from training.letters import VOCABULARY
 from wav2vec2_kws.align.aligner import spell_word
@@ -166,15 +165,6 @@ def test_files_that_are_no_transcripts(tmp_path: Path, name: str, content: bytes
     assert str(raised.value).startswith(f"transcript {tmp_path / name} ")
     assert sentence in str(raised.value)
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(("name", "package"), [("a.srt", "pysubs2"), ("a.TextGrid", "praatio")])
-def test_a_missing_package(tmp_path: Path, name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / name).write_text(SRT)
-    for module in ("pysubs2", "praatio.utilities.textgrid_io"):
-        monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(PackageError, match=f"pip install {package}"):
-        read_transcript(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""Segments that people made: tiers of Praat and ELAN, tables, subtitles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from novaspeech.errors import RequestError, first_line, shortened
+from novaspeech.formats.elan import read_eaf
+from novaspeech.formats.praat import read_textgrid
+from novaspeech.formats.rows import rows_of
+from novaspeech.formats.subtitles import read_subtitles
+from novaspeech.formats.tiers import Tier
+from novaspeech.times import seconds_of
+
+_TIERS: dict[str, Callable[[Path], list[Tier]]] = {
+    ".textgrid": read_textgrid,
+    ".eaf": read_eaf,
+    **dict.fromkeys((".srt", ".vtt"), lambda file: [Tier("", read_subtitles(file))]),
+}
+_TABLES = (".csv", ".tsv", ".parquet")
+
+
+class Annotated(NamedTuple):
+    """A segment of a recording.
+
+    Attributes:
+        file: the recording as a table names it; "" where the file is of one recording and does not say which.
+        start, end: in seconds; an end of None is the recording's.
+        tier: name of its tier; "" if it has none.
+        speaker: ELAN's participant, or a table's speaker; "" if nobody said.
+        label: its text.
+    """
+
+    file: str
+    start: float
+    end: float | None
+    tier: str
+    speaker: str
+    label: str
+
+
+def segments_in(file: Path) -> list[Annotated]:
+    """The segments of a file, in the order of its tiers and rows.
+
+    - `.TextGrid`, `.eaf`: the rows of all tiers, but for points, and in Praat for intervals without a label.
+    - `.csv`, `.tsv`, `.parquet`: `start` and `end` in seconds, or audformat's timedeltas; an empty end is the
+      recording's. `file`, `tier`, `speaker` and `label` may be there, too.
+    - `.srt`, `.vtt`: the cues.
+
+    Raises:
+        RequestError: the file is missing, of another kind or damaged, holds no segments, or has one without a time or
+            one that ends before it begins.
+        PackageError: a package that reads this kind of file is missing.
+    """
+    file, ending = file.expanduser(), file.suffix.lower()
+    if ending not in (*_TIERS, *_TABLES):
+        listed = ", ".join((".TextGrid", *list(_TIERS)[1:], *_TABLES))
+        raise RequestError(f"{file} holds no segments that can be read; its ending must be one of {listed}")
+    if not file.is_file():
+        raise RequestError(f"{file} does not exist")
+    found = list(_of_tiers(_TIERS[ending](file)) if ending in _TIERS else _of_table(file))
+    if not found:
+        raise RequestError(f"{file} holds no segments")
+    return found
+
+
+def _of_tiers(tiers: list[Tier]) -> Iterator[Annotated]:
+    for tier in tiers:
+        for row in tier.rows if not tier.points else ():
+            yield Annotated("", row.start, row.end, tier.name, tier.speaker, row.label)
+
+
+def _of_table(file: Path) -> Iterator[Annotated]:
+    for number, row in enumerate(rows_of(str(file)), 1):
+        if not {"start", "end"} <= row.keys():
+            has = shortened(", ".join(map(str, row))) or "none"
+            raise RequestError(f"{file} has no columns start and end, in seconds; its columns are {has}")
+        try:
+            start, end = seconds_of(row["start"]), seconds_of(row["end"])
+            if start is None:
+                raise ValueError("its start is empty; seconds are needed")
+            if end is not None and end < start:
+                raise ValueError(f"it ends at {end:g} s and begins at {start:g} s")
+        except ValueError as error:
+            raise RequestError(f"row {number} of {file} is no segment: {first_line(error)}") from error
+        yield Annotated(_text(row, "file"), start, end, *(_text(row, name) for name in ("tier", "speaker", "label")))
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    return "" if value is None or value != value else str(value)  # a float that is no number stands for no text
