@@ -31,6 +31,7 @@ PROGRAMS = {
     "bash": ("bash", "tests"),
     "fish": ("fish", "tests:may"),
     "zsh": ("zsh", "tests:may"),
+    "Rscript": ("r-base-core", "tests:may"),
     "mount": ("mount", "tests:may"),
     "umount": ("mount", "tests:may"),
     "chromium": ("chromium", "browser"),

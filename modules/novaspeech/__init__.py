@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from novaspeech.audio.excerpt import Part
     from novaspeech.result import Result
     from novaspeech.segments import Segment
+    from novaspeech.tables import table
 
 # torch's threads read it when torch is loaded: those that wait for others sleep. While they spin, two jobs in processes
 # of their own take 1.2 to 1.4 times as long as one after the other, and one is no faster.
@@ -48,10 +49,18 @@ __all__ = [
     "Segment",
     "WeightsError",
     "load",
+    "table",
 ]
 
 # Imported on use, so that `import novaspeech` is quick and comes without torch.
-_PLACES = {"Model": "api", "load": "api", "Part": "audio.excerpt", "Result": "result", "Segment": "segments"}
+_PLACES = {
+    "Model": "api",
+    "Part": "audio.excerpt",
+    "Result": "result",
+    "Segment": "segments",
+    "load": "api",
+    "table": "tables",
+}
 
 
 def __getattr__(name: str) -> Any:

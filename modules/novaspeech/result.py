@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,13 @@ import numpy.typing as npt
 
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.errors import RequestError
+from novaspeech.formats.annotated import Annotated
 from novaspeech.formats.files import NPY, SSI, file_names
+from novaspeech.formats.given import GivenSegments
 from novaspeech.formats.places import NO_PLACE, files_for, in_the_way, kept_of, kind_of, save_tracks
 from novaspeech.formats.ssi import save_output
-from novaspeech.formats.tables import table
+from novaspeech.formats.summary import Heard, check_statistics, summarised
+from novaspeech.formats.tables import Columns, frame_of, table
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.inference.engine import Windows
 from novaspeech.module.output import Output
@@ -120,6 +123,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
             values,
             low=output.low,
             high=output.high,
+            whole=output.whole,
             module=self._module,
             named=self._named,
         )
@@ -151,6 +155,46 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
                 f"{', '.join(self)}"
             )
         return table(tracks, self.file, unit)
+
+    def summary(
+        self,
+        statistics: Sequence[str] = ("mean",),
+        name: str | Sequence[str] | None = None,
+        segments: str | Path | None = None,
+    ) -> pd.DataFrame:
+        """Statistics of scores and vectors: a row for the recording, or for each of given segments.
+
+        The columns are `file`, `start` and `end` in seconds; `tier`, `speaker` and `label` of segments; `windows`, how
+        many had usable audio; `silent`, their share without sound; then `arousal_mean`, `embedding-0_mean` and so on,
+        NaN where nothing counts. Vectors count where there is sound; one of the recording as a whole stays as it is.
+
+        Args:
+            statistics: of "mean", "std" (of a sample, as R's sd), "min", "max", and percentiles as "p10".
+            name: an output or several; None takes all that have scores or vectors.
+            segments: a TextGrid, EAF or table, or a folder of them, see docs/study.md.
+
+        Raises:
+            KeyError: there is no such output.
+            RequestError: no such statistic, no output that has any, or segments that cannot be read.
+            PackageError: pandas is missing.
+        """
+        check_statistics(statistics)
+        names = [name] if isinstance(name, str) else name
+        given = GivenSegments(segments).of(self.file, self.file, self.name) if segments is not None else None
+        return frame_of(self.file, *self.summarised(statistics, names, given), "s")
+
+    def summarised(
+        self, statistics: Sequence[str], names: Iterable[str] | None, segments: Sequence[Annotated] | None
+    ) -> tuple[npt.NDArray[np.float64], Columns]:
+        """Times and columns of a summary, see `novaspeech.formats.summary`."""
+        tracks = [self._track(self._output(name)) for name in (self if names is None else names)]
+        if not (kept := [track for track in tracks if track.kind != "segments"]):
+            raise RequestError(
+                f"a summary has statistics of scores and vectors; of these there are none: {', '.join(self)}"
+            )
+        start = self._start_ms / 1000
+        heard = Heard(start, start + self.seconds, self.times, self.usable, self.silent)
+        return summarised(kept, heard, statistics, segments)
 
     def save(
         self, folder: str | Path, formats: Collection[str] = (SSI,), dtype: str = "float32", *, overwrite: bool = False

@@ -56,7 +56,7 @@ def test_a_manifest_of_parts(
     for begin in (500, 1500):
         table = pd.read_csv(tmp_path / "out" / f"a_{begin}-{begin + 1000}ms.emow2v.scores.csv")
         assert (len(table), table["start"].min(), table["end"].max()) == (25, begin / 1000, begin / 1000 + 1)
-        assert set(table["file"]) == {str(tmp_path / "a.wav")}
+        assert set(table["file"]) == {"a.wav"}
     capsys.readouterr()
     assert main([*words, "--out", str(tmp_path / "out"), "--format", "csv"]) == 0
     assert "2 of them ended before" in capsys.readouterr().err

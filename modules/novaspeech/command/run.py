@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import RequestError
-from novaspeech.terminal.arguments import add_plan_arguments, check_module, new_command, plan_of
+from novaspeech.terminal.arguments import (
+    add_plan_arguments,
+    add_table_arguments,
+    check_module,
+    new_command,
+    plan_of,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from novaspeech.corpus.driver import Driver, Engine
     from novaspeech.corpus.ended import Ended
+    from novaspeech.corpus.table import Gathered
     from novaspeech.terminal.bar import Bar
 
 _AT_LEAST_ONE = ("jobs", "together", "workers_per_gpu")
@@ -38,6 +46,8 @@ def add_command(commands: Any) -> None:
     add("--retry-failed", action="store_true", help="of recordings into --out, do again what failed")
     add("--dry-run", action="store_true", help="say what would be done, and do nothing")
     add("--report", type=Path, metavar="FILE", help="what became of each recording, as JSON lines")
+    add_table_arguments(run)
+    add("--root", metavar="DIR", help="folder from which on tables name recordings (default: as you give them)")
     add("--jobs", type=int, default=1, metavar="N", help="processes, for CPUs with many cores (1)")
     add("--shard", default="", metavar="I/N", help="only the I-th of N parts, for SLURM and Kubernetes")
     add("--engine", choices=["ray"], help="what hands out the work on a cluster, or to all of this machine")
@@ -54,6 +64,8 @@ def _run(given: argparse.Namespace) -> int:
     Examples:
         novaspeech run emow2v interview.mp4
         novaspeech run emow2v talks --out results --jobs 4 --report report.jsonl
+        novaspeech run emow2v talks --table emotions.csv
+        novaspeech run emow2v talks --table turns.csv --summary mean,std --segments turns
         novaspeech run wav2vec2_kws talks/*.wav --output words --format textgrid --format csv
         novaspeech run wav2vec2_sv lesson.wav --input reference=teacher.wav --output similarity
         novaspeech run w2v_bert_2 @list.txt --stride 100ms --set context=recording --set device=cpu
@@ -66,7 +78,7 @@ def _run(given: argparse.Namespace) -> int:
     from novaspeech.terminal.bar import Bar
 
     bar = Bar(quiet=given.quiet, verbose=given.verbose)
-    driver = _driver(given, bar)
+    driver, gathered = _driver(given, bar)
     if given.dry_run:
         return 0
     try:
@@ -76,24 +88,35 @@ def _run(given: argparse.Namespace) -> int:
         report = driver.report()
         if given.report:
             Store("").write(str(given.report), as_lines(report))
+    if gathered and not stopped:
+        done = driver.rows_of(report)
+        gathered.write(done)
+        bar.log(f"{given.table}: {len(done)} of {len(report)} recordings")
     return _told(report, stopped=stopped, quiet=given.quiet)
 
 
-def _driver(given: argparse.Namespace, bar: Bar) -> Driver:
-    """The recordings that are meant, all that can be wrong with the command checked."""
+def _driver(given: argparse.Namespace, bar: Bar) -> tuple[Driver, Gathered | None]:
+    """The recordings that are meant, and the table of them; all that can be wrong with the command is checked."""
     from novaspeech.corpus.driver import Driver
-    from novaspeech.corpus.rows import part_of, read_rows
+    from novaspeech.corpus.rows import part_of, read_rows, seen_from
+    from novaspeech.corpus.table import Gathered, tabled
 
     plan = plan_of(given)
     _check(given)
+    if table := table_of(given):
+        plan = tabled(plan, given.table, table, bar.log)
     rows = read_rows(given.entries, bar.log, beside=not plan.out)
+    rows = seen_from(rows, given.root) if given.root else rows
     plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
     rows = part_of(rows, given.shard) if given.shard else rows
     replacing = {"anew": given.anew, "overwrite": given.overwrite, "retry_failed": given.retry_failed}
+    gathered = Gathered(given.table, plan) if given.table else None
+    if gathered:
+        gathered.check(len(rows), overwrite=given.overwrite)
     driver = Driver(rows, plan, bar, shard=given.shard, **replacing)
     if plan.many or driver.skipped or given.dry_run:
         bar.log(f"{len(rows)} recordings, {driver.skipped} of them ended before, {len(driver.todo)} to do")
-    return driver
+    return driver, gathered
 
 
 def _told(report: Sequence[Ended], *, stopped: bool, quiet: bool) -> int:
@@ -115,6 +138,10 @@ def _check(given: argparse.Namespace) -> None:
             raise RequestError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be 1 or more")
     if given.engine and (given.shard or given.jobs > 1):
         raise RequestError("--engine ray hands out the work, as --shard and --jobs do; take one of them")
+    if given.table and given.shard:
+        raise RequestError("--table has all recordings in it; run the parts first, and then --table without --shard")
+    if given.table and given.formats and not given.out:
+        raise RequestError("--table writes no other files without --out; name it for what --format asks for")
     if (given.engine or given.shard) and not given.out:
         raise RequestError("--engine and --shard need --out, where all that take part find what is done")
 

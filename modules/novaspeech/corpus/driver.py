@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -117,6 +117,11 @@ class Driver:
             self._store.write(self._name("report", "jsonl"), as_lines(report))
         return report
 
+    def rows_of(self, report: Iterable[Ended]) -> list[Row]:
+        """The recordings of a report that are done."""
+        done = {ended.id for ended in report if ended.status == "done"}
+        return [row for row in self._rows if row.id in done]
+
     def _looked_up(self, rows: Sequence[Row]) -> Iterator[tuple[Record, Ended | None]]:
         """Records of recordings, and what became of those that have ended."""
         if not rows:
@@ -139,6 +144,8 @@ class Driver:
         """Says what cannot be done before the model is loaded; never written down, since somebody may mend it."""
         try:
             self._plan.file_names(row)
+            if self._plan.table:
+                self._plan.table.segments_of(row.file, row.place, row.id)
             if not is_url(row.place) and not Path(row.place).exists():
                 Recording.open(Path(row.place))
         except (RecordingError, RequestError) as error:

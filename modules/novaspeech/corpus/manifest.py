@@ -31,6 +31,7 @@ class Listed(NamedTuple):
         seconds: how long it is; 0 if the row does not say.
         span: begin and end, in ms, of the part that is meant, None for the recording's end; None for all of it.
         channel: the one that is meant, from 1 on; 0 if the row does not say.
+        given: the place as the row has it.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Listed(NamedTuple):
     seconds: float = 0.0
     span: Span | None = None
     channel: int = 0
+    given: str = ""
 
 
 def listed_in(manifest: str) -> Iterator[Listed]:
@@ -67,7 +69,7 @@ def listed_in(manifest: str) -> Iterator[Listed]:
         else:
             whole = str(Path(manifest).expanduser().absolute().parent / Path(place).expanduser())
         own = posixpath.splitext("/".join(parts))[0] + (_mark(row) if rows[place] > 1 else "")
-        yield row._replace(id=row.id or own, place=whole)
+        yield row._replace(id=row.id or own, place=whole, given=place)
 
 
 def _mark(row: Listed) -> str:

@@ -18,14 +18,17 @@ from novaspeech.audio.recording import Recording
 from novaspeech.corpus.fetched import at_hand, settled, stamp
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import BOOKS, Store, is_url
+from novaspeech.corpus.table import part_name, write_part
 from novaspeech.errors import RecordingError, RequestError, quoted
 from novaspeech.formats.files import NPY, SSI, check_formats, left_out
+from novaspeech.formats.one_table import Table
 from novaspeech.formats.places import NO_PLACE, files_for, kept_of
 from novaspeech.formats.track import Kept
 from novaspeech.hooks import Log
 from novaspeech.module.catalogue import Trainer, advising, load_trainer, processor_class
 from novaspeech.module.options import Options
 from novaspeech.module.output import Output, chosen_outputs
+from novaspeech.result import Result
 from novaspeech.times import milliseconds
 from novaspeech.wording import COMMAND
 
@@ -46,6 +49,7 @@ class Plan:
         end: time at which to stop; None is the recording's end.
         formats: of the files, as `Result.save` takes them.
         dtype: of the numbers in npy.
+        table: what goes into one table of all recordings.
         out: folder or URL of the results; "" is beside each recording.
         together: the most short recordings that share passes.
         many: whether a corpus is worked on below `out`, that is gone on with whoever dies.
@@ -61,6 +65,7 @@ class Plan:
     end: str | None = None
     formats: Sequence[str] = (SSI,)
     dtype: str = "float32"
+    table: Table | None = None
     out: str = ""
     together: int = 1
     many: bool = False
@@ -100,7 +105,8 @@ class Plan:
             OptionError: an unknown option or format, or a wrong value.
             WeightsError: there is no such model.
         """
-        check_formats(self.formats, self.kept)
+        if self.formats or not self.table:
+            check_formats(self.formats, self.kept)
         if self.dtype != "float32" and set(self.formats) != {NPY}:
             raise RequestError(f"--dtype {self.dtype} is for --format npy; NOVA's streams hold float32")
         self._check_inputs()
@@ -138,7 +144,13 @@ class Plan:
         if row.span and row.span[0] and SSI in self.formats and any(one.kind != "segments" for one in self.kept):
             raise RequestError(f"{row.name}: {NO_PLACE}")
         folder = Path(self.out if not is_url(self.out) else "", row.folder).expanduser()
-        return [file.name for file in files_for(row.name, self.kept, folder, self.formats)]
+        names = [file.name for file in files_for(row.name, self.kept, folder, self.formats)] if self.formats else []
+        return list(dict.fromkeys([*names, *([part_name(self.table, row.name)] if self.table else [])]))
+
+    def written(self, result: Result, row: Row, folder: Path) -> list[Path]:
+        """Writes the files of a recording's result; gives their paths, without those of data."""
+        files = result.save(folder, self.formats, self.dtype, overwrite=True) if self.formats else []
+        return [*files, *(write_part(self.table, result, row, folder) if self.table else [])]
 
     def claim(self, store: Store, *, overwrite: bool = False) -> None:
         """From now on only results that are made in this way are to be below `out`; raises as `check`.
@@ -158,11 +170,11 @@ class Plan:
         try:
             there = self.origin if content is None else json.loads(content)
         except ValueError as error:
-            raise RequestError(f"{self.out}/{name} is no JSON; take another --out, or --overwrite") from error
+            raise RequestError(f"{self.out}/{name} is no JSON; take another place, or --overwrite") from error
         if differing := list(differences(there, self.origin)):
             raise RequestError(
                 f"{self.out} holds results of {self.module} that were made in another way, which differs in "
-                f"{'; '.join(differing)}; take another --out, the same options, or --overwrite to make all of them anew"
+                f"{'; '.join(differing)}; take another place, the same options, or --overwrite to make all of them anew"
             )
 
     def groups(self, rows: Iterable[Row]) -> Iterator[list[Row]]:

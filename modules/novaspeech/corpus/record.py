@@ -18,11 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from novaspeech.arrays import runs
 from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.notes import file_of, parsed
 from novaspeech.corpus.plan import Plan, differences
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import DATA, Size, Store, is_url
+from novaspeech.corpus.table import identity
 from novaspeech.errors import RequestError
 from novaspeech.formats.files import is_shared
 from novaspeech.formats.track import belongs_to
@@ -174,15 +176,15 @@ class Record:
         if self._content.get("made"):
             self._write(_NO_RESULTS)
         shared = [name for name in plan.file_names(self.row) if is_shared(name)]
-        sizes = self._store.save(
-            self.row.folder, shared, lambda folder: result.save(folder, plan.formats, plan.dtype, overwrite=True)
-        )
+        sizes = self._store.save(self.row.folder, shared, lambda folder: plan.written(result, self.row, folder))
         self._content = {
             "from": {"recording": self._stamp(), **plan.origin},
             "made": {**(self._made if before else {}), **sizes},
             "at": _now(),
             "recording": self.row.place,
+            "file": result.file,
             "threshold": threshold,
+            "silence": [f"{begin}-{end}" for begin, end in runs(result.silent)],
             "shapes": {**before.get("shapes", {}), **shapes},
             **numbers,
         }
@@ -212,9 +214,14 @@ class Record:
         return {**made_from, "recording": None} == {"recording": None, **self._plan.origin}
 
     def _stamp(self) -> dict[str, Any]:
-        """Identity of the recording, whatever has its name later, if it lies on this machine."""
+        """Identity of the recording, whatever has its name later, if it lies on this machine; and what is in tables."""
         place = self.row.place
         part = {"span": list(self.row.span or ()), "channel": self.row.channel} if self.row.is_part else {}
+        with suppress(RequestError):  # of a recording that fails by it
+            if any(name.endswith((".csv", ".parquet")) for name in self._plan.file_names(self.row)):
+                part["file"] = self.row.file
+            if self._plan.table:
+                part |= identity(self._plan.table, self.row)
         with suppress(OSError):
             if not is_url(place):
                 status = Path(place).stat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections import Counter
@@ -32,6 +33,7 @@ class Row:
             bytes; 0 if nobody knows.
         span: part of it that is meant, as a manifest says, begin and end in ms; None for all of it.
         channel: its channel that is meant, from 1 on; 0 if nobody said.
+        file: the recording as tables name it: as somebody gave it, or as seen from a root.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Row:
     size: float = 0.0
     span: Span | None = None
     channel: int = 0
+    file: str = ""
 
     @property
     def is_part(self) -> bool:
@@ -96,6 +99,24 @@ def _told_apart(rows: Sequence[Row]) -> list[Row]:
     return list(by_id.values())
 
 
+def seen_from(rows: Sequence[Row], root: str) -> list[Row]:
+    """Rows whose recordings tables name by their paths from a folder or URL on; RequestError for one elsewhere."""
+    found = [replace(row, file=_seen_from(row.place, root)) for row in rows]
+    if other := next((row for row in found if is_url(row.file) or row.file.startswith("..")), None):
+        raise RequestError(f"{other.place} is not below --root {root}; name a folder that all recordings are in")
+    return found
+
+
+def _seen_from(place: str, root: str) -> str:
+    """Path of a recording as seen from a folder or URL, "" for where we are; its place if there is none."""
+    if is_url(place):
+        return place.removeprefix(f"{root.rstrip('/')}/")
+    try:
+        return Path(os.path.relpath(place, Path(root).expanduser())).as_posix()
+    except ValueError:  # on another drive of Windows
+        return place
+
+
 def part_of(rows: Sequence[Row], shard: str) -> list[Row]:
     """The I-th of N parts of rows that are sorted by size, so that parts take about as long; `shard` is "I/N"."""
     index, _, count = shard.partition("/")
@@ -118,12 +139,14 @@ def _of_entry(entry: str, log: Log, listed: str = "") -> Iterator[Row]:
         for line in _lines(entry[1:]):
             yield from _of_entry(line, log, entry)
     elif entry.lower().endswith(MANIFESTS):
-        for name, place, seconds, span, channel in listed_in(entry):
-            yield Row(_checked(name, entry), place, seconds or _size_of(place), span, channel)
+        for name, place, seconds, span, channel, given in listed_in(entry):
+            yield Row(_checked(name, entry), place, seconds or _size_of(place), span, channel, given)
     else:
         files, root = opened(entry)
-        for name, place, size in _found(entry, files, root, log):
-            yield Row(name, str(Path(place)) if here else files.unstrip_protocol(place), size / _BYTES_PER_SECOND)
+        is_relative = here and not Path(entry).expanduser().is_absolute()
+        for name, path, size in _found(entry, files, root, log):
+            place = str(Path(path)) if here else files.unstrip_protocol(path)
+            yield Row(name, place, size / _BYTES_PER_SECOND, file=_seen_from(place, "") if is_relative else place)
 
 
 def _lines(file: str) -> list[str]:

@@ -9,10 +9,10 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 from filelock import FileLock, Timeout
@@ -103,6 +103,11 @@ class Store:
             content: bytes = self._files.cat_file(self._place(name))
             return content
         return None
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A file that is read piece by piece."""
+        opened_file: AbstractContextManager[IO[bytes]] = self._files.open(self._place(name), "rb")
+        return opened_file
 
     def remove(self, name: str) -> None:
         """Removes a file if it is there."""

@@ -82,6 +82,7 @@ class Worker:
         began = time.monotonic()
         for record, result in zip(group, self._results([record.row for record in group]), strict=True):
             if isinstance(result, Result):
+                result.file = record.row.file or record.row.place
                 took = round((time.monotonic() - began) / len(group), 3)
                 yield record.save(result, took, self.load().processor.threshold)
 

@@ -20,6 +20,7 @@ _TIERS: dict[str, Callable[[Path], list[Tier]]] = {
     **dict.fromkeys((".srt", ".vtt"), lambda file: [Tier("", read_subtitles(file))]),
 }
 _TABLES = (".csv", ".tsv", ".parquet")
+ENDINGS = (*_TIERS, *_TABLES)
 
 
 class Annotated(NamedTuple):
@@ -55,7 +56,7 @@ def segments_in(file: Path) -> list[Annotated]:
         PackageError: a package that reads this kind of file is missing.
     """
     file, ending = file.expanduser(), file.suffix.lower()
-    if ending not in (*_TIERS, *_TABLES):
+    if ending not in ENDINGS:
         listed = ", ".join((".TextGrid", *list(_TIERS)[1:], *_TABLES))
         raise RequestError(f"{file} holds no segments that can be read; its ending must be one of {listed}")
     if not file.is_file():

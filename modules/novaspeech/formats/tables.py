@@ -21,9 +21,13 @@ Columns = dict[str, npt.NDArray[Any]]
 
 def table(tracks: Sequence[Track], file: str, unit: str = "") -> pd.DataFrame:
     """Tracks as a table: see `Result.to_frame`."""
+    return frame_of(file, *beside(tracks), unit)
+
+
+def frame_of(file: str, times: npt.NDArray[np.float64], columns: Columns, unit: str) -> pd.DataFrame:
+    """Times (n, 2) in seconds and columns (n,) of a recording as a table."""
     with require("tables need pandas", "novaspeech[frames]"):
         import pandas
-    times, columns = beside(tracks)
     files = pandas.Index([file] * len(times), dtype=object)
     if unit:
         return pandas.DataFrame({"file": files, "start": times[:, 0], "end": times[:, 1], **columns})
@@ -59,9 +63,13 @@ def beside(tracks: Sequence[Track]) -> tuple[npt.NDArray[np.float64], Columns]:
 
 def write_csv(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
     """Writes a table: times in seconds with three decimals, numbers in full, an empty cell for no score."""
-    times, columns = beside(group)
+    save_csv(tracks.file, *beside(group), file)
+
+
+def save_csv(recording: str, times: npt.NDArray[np.float64], columns: Columns, file: Path) -> None:
+    """Writes times (n, 2) in seconds and columns (n,) of a recording as `write_csv` does."""
     starts, ends = ([f"{second:.3f}" for second in column.tolist()] for column in times.T)
-    _write_rows(tracks.file, starts, ends, columns, file)
+    _write_rows(recording, starts, ends, columns, file)
 
 
 def write_audformat(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
@@ -92,18 +100,22 @@ def _durations(seconds: npt.NDArray[np.float64]) -> list[str]:
 
 def write_parquet(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
     """Writes the table of `write_csv` as Parquet. Its types do not depend on what was found."""
+    save_parquet(tracks.file, *beside(group), file)
+
+
+def save_parquet(recording: str, times: npt.NDArray[np.float64], columns: Columns, file: Path) -> None:
+    """Writes times (n, 2) in seconds and columns (n,) of a recording as `write_parquet` does."""
     with require("Parquet needs pyarrow", "novaspeech[formats]"):
         import pyarrow
         from pyarrow import parquet
-    times, columns = beside(group)
-    recording = tracks.file.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    name_shown = recording.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     arrays = {
-        "file": pyarrow.array([recording] * len(times), pyarrow.string()),
+        "file": pyarrow.array([name_shown] * len(times), pyarrow.string()),
         "start": pyarrow.array(times[:, 0]),
         "end": pyarrow.array(times[:, 1]),
     }
     for name, column in columns.items():
-        kind = pyarrow.string() if name == "label" else pyarrow.float32()
+        kind = {"O": pyarrow.string(), "i": pyarrow.int64()}.get(column.dtype.kind, pyarrow.float32())
         arrays[name] = pyarrow.array(column, kind, from_pandas=True)  # NaN becomes null
     parquet.write_table(pyarrow.table(arrays), file)
 
@@ -122,3 +134,7 @@ def write_npy(tracks: Tracks, group: Sequence[Track], file: Path) -> None:
     """Writes the values alone, (n,) or (n, D), for readers that know their rate."""
     with file.open("wb") as opened:
         np.save(opened, group[0].values)
+
+
+# Writers of tables by the formats' names: recording, times, columns, file.
+SAVERS = {"csv": save_csv, "parquet": save_parquet}

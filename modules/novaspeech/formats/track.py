@@ -47,6 +47,7 @@ class Track:
         values: (n,) float32 scores, NaN where there is none; (n, D) vectors; or (n,) confidences of segments.
         low, high: range of scores.
         classes: names that segments may have, if they are not free.
+        whole: whether its one row stands for the recording as a whole.
         module, named: see `Kept`.
     """
 
@@ -58,6 +59,7 @@ class Track:
     low: float = 0.0
     high: float = 1.0
     classes: tuple[str, ...] = ()
+    whole: bool = False
     module: str = ""
     named: bool = True
 

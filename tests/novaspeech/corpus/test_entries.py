@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from novaspeech.corpus.rows import read_rows
+from novaspeech.corpus.rows import read_rows, seen_from
 from novaspeech.errors import RequestError
 
 NAMES = ("b.wav", "a.FLAC", "sub/c.mp3", "sub/deep/d.wav", ".trash/e.wav", ".f.wav", "notes.txt", "sub/README", "z.txt")
@@ -102,6 +102,23 @@ def test_the_endings_of_two_of_one_name_go_into_both_names(talks: Path, beside: 
 def test_a_list_may_have_comments(talks: Path) -> None:
     Path("list.txt").write_text("# the first day\ntalks/a.wav\n\n  # talks/b.wav\n")
     assert found("@list.txt")[0] == {"a": "talks/a.wav"}
+
+
+def test_tables_name_a_recording_as_it_was_given_or_from_a_root_on(talks: Path) -> None:
+    def names(entry: str, root: str = "") -> list[str]:
+        rows = read_rows([entry], lambda line: None)
+        return sorted(row.file for row in (seen_from(rows, root) if root else rows))
+
+    assert names("talks/sub") == ["talks/sub/c.mp3", "talks/sub/deep/d.wav"]
+    assert names("./talks/*.wav") == ["talks/b.wav"]
+    assert names(str(talks / "b.wav")) == [str(talks / "b.wav")]
+    assert names("talks", "talks/../talks") == ["a.FLAC", "b.wav", "sub/c.mp3", "sub/deep/d.wav"]
+    Path("list.csv").write_text("path\nmemory://lab/talks/m.wav\n")
+    assert names("list.csv") == ["memory://lab/talks/m.wav"]
+    assert names("list.csv", "memory://lab/") == ["talks/m.wav"]
+    for root in ("talks/sub", "memory://lab"):
+        with pytest.raises(RequestError, match=f"is not below --root {root}; name a folder"):
+            names("talks", root)
 
 
 def test_without_out_a_recording_at_a_url_has_no_place(talks: Path) -> None:
