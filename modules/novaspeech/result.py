@@ -18,7 +18,7 @@ from novaspeech.formats.given import GivenSegments
 from novaspeech.formats.places import NO_PLACE, files_for, in_the_way, kept_of, kind_of, save_tracks
 from novaspeech.formats.ssi import save_output
 from novaspeech.formats.summary import Heard, check_statistics, summarised
-from novaspeech.formats.tables import Columns, frame_of, table
+from novaspeech.formats.tables import Rows, frame_of, table
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.inference.engine import Windows
 from novaspeech.module.output import Output
@@ -185,7 +185,7 @@ class Result(Mapping[str, "FloatArray | list[Segment]"]):
 
     def summarised(
         self, statistics: Sequence[str], names: Iterable[str] | None, segments: Sequence[Annotated] | None
-    ) -> tuple[npt.NDArray[np.float64], Columns]:
+    ) -> Rows:
         """Times and columns of a summary, see `novaspeech.formats.summary`."""
         tracks = [self._track(self._output(name)) for name in (self if names is None else names)]
         if not (kept := [track for track in tracks if track.kind != "segments"]):

@@ -49,7 +49,7 @@ def _convert(given: argparse.Namespace) -> int:
     if given.out and twice:
         raise RequestError(f"{twice[0]} is there in several folders, and --out is for all; convert them apart")
     written, named = 0, not any(place.is_dir() for place in given.places)
-    for folder, tracks, _ in read_recordings(groups, given.audio):
+    for folder, tracks, *_ in read_recordings(groups, given.audio):
         tracks = replace(tracks, tracks=tuple(replace(track, named=named) for track in tracks.tracks))
         place = given.out or folder
         for form in dict.fromkeys(given.to):

@@ -9,7 +9,19 @@ import traceback
 from collections.abc import Sequence
 
 import novaspeech
-from novaspeech.command import completion, convert, doctor, download, export, modules, new_module, plot, run, view
+from novaspeech.command import (
+    completion,
+    convert,
+    doctor,
+    download,
+    export,
+    modules,
+    new_module,
+    plot,
+    run,
+    table,
+    view,
+)
 from novaspeech.errors import NovaspeechError
 from novaspeech.module.catalogue import command_modules
 from novaspeech.wording import COMMAND, speaking
@@ -51,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="novaspeech", description=__doc__)
     parser.add_argument("--version", action="version", version=f"novaspeech {novaspeech.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for first in (run, convert, plot, view):
+    for first in (run, table, convert, plot, view):
         first.add_command(commands)
     for module in command_modules():
         module.add_commands(commands)

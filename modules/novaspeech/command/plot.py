@@ -36,7 +36,7 @@ def _plot(given: argparse.Namespace) -> int:
 
     end = None if given.end is None else milliseconds(given.end, "--to") / 1000
     span = milliseconds(given.start, "--from") / 1000, end
-    for folder, tracks, thresholds in read_each(given):
+    for folder, tracks, thresholds, _ in read_each(given):
         picture = given.out or folder / f"{tracks.name}.{given.format}"
         draw_picture(tracks, picture, span=span, thresholds=thresholds)
         print(picture)

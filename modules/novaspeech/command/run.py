@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from novaspeech.errors import RequestError
 from novaspeech.terminal.arguments import (
     add_plan_arguments,
-    add_table_arguments,
+    add_summary_arguments,
     check_module,
     new_command,
     plan_of,
-    table_of,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +45,13 @@ def add_command(commands: Any) -> None:
     add("--retry-failed", action="store_true", help="of recordings into --out, do again what failed")
     add("--dry-run", action="store_true", help="say what would be done, and do nothing")
     add("--report", type=Path, metavar="FILE", help="what became of each recording, as JSON lines")
-    add_table_arguments(run)
+    add(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="one table of all recordings, .csv or .parquet; other files with --out",
+    )
+    add_summary_arguments(run)
     add("--root", metavar="DIR", help="folder from which on tables name recordings (default: as you give them)")
     add("--jobs", type=int, default=1, metavar="N", help="processes, for CPUs with many cores (1)")
     add("--shard", default="", metavar="I/N", help="only the I-th of N parts, for SLURM and Kubernetes")
@@ -100,11 +105,12 @@ def _driver(given: argparse.Namespace, bar: Bar) -> tuple[Driver, Gathered | Non
     from novaspeech.corpus.driver import Driver
     from novaspeech.corpus.rows import part_of, read_rows, seen_from
     from novaspeech.corpus.table import Gathered, tabled
+    from novaspeech.formats.one_table import Table
 
     plan = plan_of(given)
     _check(given)
-    if table := table_of(given):
-        plan = tabled(plan, given.table, table, bar.log)
+    if given.table:
+        plan = tabled(plan, given.table, Table.asked(given.table, given.summary, given.segments), bar.log)
     rows = read_rows(given.entries, bar.log, beside=not plan.out)
     rows = seen_from(rows, given.root) if given.root else rows
     plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
@@ -138,6 +144,8 @@ def _check(given: argparse.Namespace) -> None:
             raise RequestError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be 1 or more")
     if given.engine and (given.shard or given.jobs > 1):
         raise RequestError("--engine ray hands out the work, as --shard and --jobs do; take one of them")
+    if not given.table and (given.summary or given.segments):
+        raise RequestError("--summary and --segments are for a table: name one, as --table emotions.csv")
     if given.table and given.shard:
         raise RequestError("--table has all recordings in it; run the parts first, and then --table without --shard")
     if given.table and given.formats and not given.out:

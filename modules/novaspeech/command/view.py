@@ -31,7 +31,7 @@ def _view(given: argparse.Namespace) -> int:
     """
     with require("pages need bokeh", "novaspeech[view]"):
         from novaspeech.view.page import write_page
-    for folder, tracks, thresholds in read_each(given):
+    for folder, tracks, thresholds, _ in read_each(given):
         page = given.out or folder / f"{tracks.name}.html"
         write_page(tracks, page, thresholds)
         print(page)

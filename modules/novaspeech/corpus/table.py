@@ -13,9 +13,8 @@ from novaspeech.corpus.notes import parsed
 from novaspeech.corpus.store import Store
 from novaspeech.errors import RequestError
 from novaspeech.formats.files import file_names
-from novaspeech.formats.given import GivenSegments
 from novaspeech.formats.joined import join_tables
-from novaspeech.formats.one_table import Table
+from novaspeech.formats.one_table import SUMMARY, Table
 from novaspeech.formats.tables import SAVERS
 from novaspeech.saving import whole
 
@@ -45,7 +44,7 @@ def tabled(plan: Plan, file: Path, table: Table, log: Log) -> Plan:
 def part_name(table: Table, name: str) -> str:
     """Name of a recording's part of a table."""
     if table.statistics:
-        return f"{name}.{table.kept[0].module}.summary.{table.form}"
+        return f"{name}.{table.kept[0].module}{SUMMARY}.{table.form}"
     [file] = file_names(name, table.kept, table.form)
     return file
 
@@ -83,8 +82,7 @@ class Gathered:
 
     def check(self, recordings: int, *, overwrite: bool) -> None:
         """Raises RequestError if segments do not say whose they are, or another table is there than `write` made."""
-        if self._table.segments:
-            GivenSegments(self._table.segments).check(recordings)
+        self._table.check_segments(recordings)
         if not overwrite and self._file.exists() and self._identity() != parsed(self._store.read(self._note)):
             raise RequestError(f"{self._file} is there, and not made by this command; --overwrite replaces it")
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from novaspeech.errors import RequestError
 from novaspeech.formats.annotated import Annotated
 from novaspeech.formats.given import GivenSegments
-from novaspeech.formats.summary import check_statistics
-from novaspeech.formats.tables import SAVERS
-from novaspeech.formats.track import Kept
+from novaspeech.formats.summary import check_statistics, heard_of, summarised
+from novaspeech.formats.tables import SAVERS, Rows, beside
+from novaspeech.formats.track import Kept, Tracks
+
+SUMMARY = ".summary"  # ends the names of recordings' parts of a summary, before their endings
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Table:
         """
         form = file.suffix.lower().removeprefix(".")
         if form not in SAVERS:
-            raise RequestError(f"--table is {file}; it must end in {' or '.join(f'.{one}' for one in SAVERS)}")
+            raise RequestError(f"the table {file} must end in {' or '.join(f'.{one}' for one in SAVERS)}")
         statistics = tuple(part.strip() for part in summary.split(",") if part.strip())
         check_statistics(statistics)
         if segments and not statistics:
@@ -57,6 +60,10 @@ class Table:
             RequestError: no table holds them together.
         """
         scores = [one for one in outputs if one.kind == "scores"]
+        if len({one.module for one in scores}) > 1:
+            raise RequestError(
+                f"there are scores of several modules, {', '.join(one.key for one in scores)}; name some"
+            )
         others = [one for one in outputs if one.kind != "scores" and (named or not scores)]
         if self.statistics:
             others = [one for one in others if one.kind == "vectors"]
@@ -75,3 +82,24 @@ class Table:
     def segments_of(self, file: str, place: str, name: str) -> list[Annotated] | None:
         """The segments of a recording, as `GivenSegments.of`; None if there are none for all."""
         return GivenSegments(self.segments).of(file, place, name) if self.segments else None
+
+    def check_segments(self, recordings: int) -> None:
+        """Raises RequestError if the segments are not there, or do not say of which of some recordings they are."""
+        if self.segments:
+            GivenSegments(self.segments).check(recordings)
+
+    def rows_of(self, tracks: Tracks, record: Mapping[str, Any]) -> Rows | None:
+        """A recording's rows, of what was read of its files; None if it has none of the outputs.
+
+        Args:
+            record: what `run` noted of it, if it did.
+
+        Raises:
+            RequestError: its outputs do not fit together, or it has none of the segments.
+        """
+        found = {track.kept.key: track for track in tracks.tracks}
+        held = [found[one.key] for one in self.kept if one.key in found]
+        if not held or not self.statistics:
+            return beside(held) if held else None
+        segments = self.segments_of(tracks.file, str(tracks.audio or tracks.file), tracks.name)
+        return summarised(held, heard_of(held, tracks.duration, record), self.statistics, segments)

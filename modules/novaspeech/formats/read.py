@@ -13,6 +13,7 @@ from novaspeech.audio.recording import ENDINGS, Recording
 from novaspeech.errors import RequestError
 from novaspeech.formats.elan import read_eaf
 from novaspeech.formats.files import SSI, is_shared
+from novaspeech.formats.one_table import SUMMARY
 from novaspeech.formats.praat import read_textgrid
 from novaspeech.formats.read_arrays import Read, read_npy, read_npz
 from novaspeech.formats.read_tables import read_csv, read_parquet, recordings_in
@@ -89,7 +90,7 @@ def found_outputs(places: Iterable[Path]) -> dict[tuple[Path, str], tuple[Path |
 
 def _is_result(file: Path, folder: Path) -> bool:
     hidden = any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
-    if hidden or not _ending(file):
+    if hidden or not _ending(file) or file.name[: -len(_ending(file))].endswith(SUMMARY):
         return False
     if file.suffix.lower() not in _TABLES or _module_in(file.name):
         return True
@@ -197,7 +198,10 @@ def _described(track: Track, file: Path, module: str, records: Records) -> Track
         elif len(owners) == 1:
             [module] = owners
     track = replace(track, module=module)
-    if _form(file) == SSI or not module or track.kind == "vectors":
+    if track.kind == "vectors":
+        shape = _entry(records.get(module, {}), "shapes").get(track.id)
+        return replace(track, whole=len(shape) == 1 if shape else len(track.times) == 1)
+    if _form(file) == SSI or not module:
         return track
     kinds = {entry.io_id: entry.io_data.lower() for entry in load_trainer(module).outputs}
     if not kinds.get(track.id, "").endswith((":continuous", ":discrete")):  # the class of others need not be imported

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from novaspeech.arrays import BoolArray, FloatArray
 from novaspeech.errors import RequestError, quoted
 from novaspeech.formats.annotated import Annotated
-from novaspeech.formats.tables import Columns
+from novaspeech.formats.tables import Columns, Rows
 from novaspeech.formats.track import Track
 
 _STATISTICS: dict[str, Callable[[FloatArray], npt.NDArray[np.floating]]] = {
@@ -42,6 +42,33 @@ class Heard(NamedTuple):
     silent: BoolArray
 
 
+def heard_of(tracks: Sequence[Track], end: float, record: Mapping[str, Any]) -> Heard:
+    """What files tell of a recording's windows.
+
+    Args:
+        tracks: of scores and vectors.
+        end: of the recording, in seconds, if its record does not know it.
+        record: what `run` noted of it, if it did; only there stands which windows are silent.
+
+    Raises:
+        RequestError: the tracks have different windows.
+    """
+    windowed = [track for track in tracks if not track.whole]
+    times = windowed[0].times if windowed else np.zeros((0, 2))
+    if other := next((track for track in windowed if not np.array_equal(track.times, times)), None):
+        raise RequestError(f"{windowed[0].id} and {other.id} have different windows; name one of them with --output")
+    usable = np.ones(len(times), bool)
+    for track in windowed:
+        usable &= np.isfinite(track.values) if track.kind == "scores" else track.values.any(axis=1)
+    silent = np.zeros(len(times), bool)
+    for run in record.get("silence", ()):
+        begin, last = map(int, str(run).split("-"))
+        silent[begin:last] = True
+    start = float(times.min(initial=np.inf)) if len(times) else 0.0
+    seconds = record.get("seconds")
+    return Heard(start, start + seconds if isinstance(seconds, float) else end, times, usable, silent)
+
+
 def check_statistics(names: Sequence[str]) -> None:
     """Raises RequestError for a name that is no statistic's."""
     for name in names:
@@ -57,7 +84,7 @@ def summarised(
     heard: Heard,
     statistics: Sequence[str],
     segments: Sequence[Annotated] | None = None,
-) -> tuple[npt.NDArray[np.float64], Columns]:
+) -> Rows:
     """Statistics of scores and vectors over windows.
 
     A segment has the windows whose frames' middles are in it; one without any has the window in whose frame its own

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Columns = dict[str, npt.NDArray[Any]]
+Rows = tuple[npt.NDArray[np.float64], Columns]  # times (n, 2) in seconds, and columns (n,)
 
 
 def table(tracks: Sequence[Track], file: str, unit: str = "") -> pd.DataFrame:
@@ -39,7 +40,7 @@ def frame_of(file: str, times: npt.NDArray[np.float64], columns: Columns, unit: 
     return pandas.DataFrame(columns, index=index)
 
 
-def beside(tracks: Sequence[Track]) -> tuple[npt.NDArray[np.float64], Columns]:
+def beside(tracks: Sequence[Track]) -> Rows:
     """Times (n, 2) in seconds, and columns of tracks of scores beside each other, or of one track of another kind.
 
     Scores at other times than the first ones' are NaN there, as if they had none.

@@ -7,7 +7,6 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import RequestError
@@ -16,7 +15,6 @@ from novaspeech.wording import COMMAND
 if TYPE_CHECKING:
     from novaspeech.api import Model
     from novaspeech.corpus.plan import Plan
-    from novaspeech.formats.one_table import Table
 
 _TIMES = {
     "frame": "time that one output stands for (default: the trainer's)",
@@ -84,28 +82,11 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_table_arguments(command: argparse.ArgumentParser) -> None:
-    """The arguments of one table of many recordings, as `table_of` takes them."""
+def add_summary_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments of what one table of many recordings has rows for."""
     add = command.add_argument
-    add(
-        "--table",
-        type=Path,
-        metavar="FILE",
-        help="one table of all recordings, .csv or .parquet; other files with --out",
-    )
     add("--summary", default="", metavar="STATISTICS", help="of the table's windows, as mean,std,min,max,p10,p90")
     add("--segments", default="", metavar="FILE|DIR", help="what --summary has a row for (default: each recording)")
-
-
-def table_of(given: argparse.Namespace) -> Table | None:
-    """The table that the arguments of `add_table_arguments` ask for; RequestError for one that cannot be."""
-    from novaspeech.formats.one_table import Table
-
-    if given.table:
-        return Table.asked(given.table, given.summary, given.segments)
-    if given.summary or given.segments:
-        raise RequestError("--summary and --segments are for a table: name one, as --table emotions.csv")
-    return None
 
 
 def check_module(given: argparse.Namespace) -> None:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from novaspeech.errors import RequestError
 
 if TYPE_CHECKING:
     from novaspeech.formats.track import Tracks
+
+
+class Outputs(NamedTuple):
+    """The outputs of a recording, read from their files.
+
+    Attributes:
+        folder: that the files are in.
+        thresholds: id of an output of scores → from which one on something was taken to be so.
+        records: module → what `run` noted.
+    """
+
+    folder: Path
+    tracks: Tracks
+    thresholds: dict[str, float]
+    records: dict[str, dict[str, Any]]
 
 
 def add_output_arguments(command: argparse.ArgumentParser) -> None:
@@ -21,8 +37,8 @@ def add_output_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
 
 
-def read_each(given: argparse.Namespace) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
-    """Folder, outputs and thresholds of each recording, for commands that write one file each."""
+def read_each(given: argparse.Namespace) -> Iterator[Outputs]:
+    """The outputs of each recording, for commands that write one file each."""
     from novaspeech.formats.read import found_outputs
 
     groups = found_outputs(given.places)
@@ -33,11 +49,13 @@ def read_each(given: argparse.Namespace) -> Iterator[tuple[Path, Tracks, dict[st
 
 def read_recordings(
     groups: Mapping[tuple[Path, str], tuple[Path | None, Sequence[Path]]], audio: Path | None
-) -> Iterator[tuple[Path, Tracks, dict[str, float]]]:
-    """Folder, outputs and thresholds of each recording: `audio`, else what lies beside them or where records say."""
+) -> Iterator[Outputs]:
+    """The outputs of each recording, which is `audio`, else what lies beside them or where records say."""
     from novaspeech.corpus.notes import remembered
     from novaspeech.formats.read import read_tracks
 
     for (folder, name), (beside, files) in groups.items():
         recording, thresholds, records = remembered(folder, name)
-        yield folder, read_tracks(name, audio or beside or recording, files, records), thresholds
+        tracks = read_tracks(name, audio or beside or recording, files, records)
+        file = next((str(record["file"]) for record in records.values() if record.get("file")), tracks.file)
+        yield Outputs(folder, replace(tracks, file=file), thresholds, records)

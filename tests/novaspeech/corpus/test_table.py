@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from novaspeech.command.main import main
 from tests.novaspeech.corpus.conftest import Run
 
 FILES = ["talks/a.wav", "talks/b.flac", "talks/e.wav", "talks/sub/c.m4a", "talks/sub/d ü.wav"]
@@ -92,6 +93,39 @@ def test_failures_are_left_out_and_said(run: Run, talks: Path, capsys: pytest.Ca
     assert read("turns.csv")["file"].tolist() == ["talks/a.wav"]
 
 
+def test_what_is_there_becomes_the_same_table(
+    run: Run, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`novaspeech table` reads any format, and knows from the records which windows are silent."""
+    outputs = ("--output", "arousal", "--output", "embedding")
+    Path("turns.csv").write_text(
+        "file,start,end,label\n" + "".join(f"{one},0.2,0.9,x\n" for one in FILES), encoding="utf-8"
+    )
+    for name, more in (("all", ["--summary", "mean,std"]), ("turns", ["--summary", "mean", "--segments", "turns.csv"])):
+        assert run("--table", f"{name}.parquet", *outputs, *more, out=None) == 0
+        for form, close in (("npz", {"rtol": 1e-4, "atol": 1e-6}), ("ssi", {"atol": 0.006})):  # which has two decimals
+            assert run("--format", form, *outputs, out=form) == 0
+            assert main(["table", form, "--out", f"{form}.{name}.parquet", *outputs, *more]) == 0
+            made, expected = read(f"{form}.{name}.parquet"), read(f"{name}.parquet")
+            pd.testing.assert_frame_equal(made, expected, check_exact=False, **close)
+    assert run("--table", "scores.csv", "--output", "arousal", out=None) == 0
+    assert main(["table", "npz", "--out", "npz.csv"]) == 0
+    assert Path("npz.csv").read_bytes() == Path("scores.csv").read_bytes()
+    capsys.readouterr()
+    for more, message in (
+        (["--out", "npz.csv"], "npz.csv is there already; --overwrite replaces it"),
+        (["--out", "new.csv", "--output", "valence"], "the results have no output valence"),
+        (
+            ["--out", "new.csv", "--output", "arousal", "--output", "embedding"],
+            "a table holds continuous annotations, or",
+        ),
+        (["--out", "new.csv", "--segments", "turns.csv"], "--segments is for statistics"),
+    ):
+        assert main(["table", "npz", *more]) == 1
+        assert message in capsys.readouterr().err
+    assert not Path("new.csv").exists()
+
+
 def test_a_table_that_is_there_stays(run: Run, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.csv").write_text("mine")
     arguments = ("--table", "mine.csv", *SCORES)
@@ -108,7 +142,7 @@ def test_what_cannot_be_is_said_before_the_model_is_loaded(
     run: Run, talks: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for more, message in (
-        (["--table", "a.xlsx"], "--table is a.xlsx; it must end in .csv or .parquet"),
+        (["--table", "a.xlsx"], "the table a.xlsx must end in .csv or .parquet"),
         (["--table", "a.csv", "--summary", "middle"], "there is no statistic 'middle'"),
         (["--table", "a.csv", "--segments", "turns"], "--segments is for statistics of each segment"),
         (["--table", "a.csv", "--summary", "mean", "--segments", "turns"], "turns"),
