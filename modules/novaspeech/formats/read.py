@@ -152,11 +152,12 @@ def read_tracks(name: str, audio: Path | None, files: Sequence[Path], records: R
                 raise RequestError(f"{file} and {origin[there]} would both be {name}.{there}.*; rename one")
             if not there:
                 found[track.kept.key], origin[track.kept.key] = track, file
+    tracks = sorted(found.values(), key=lambda track: files.index(origin[track.kept.key]))
     recording = None if audio is None else Recording.open(audio)
-    duration = max((track.times.max(initial=0) for track in found.values()), default=0.0)
+    duration = max((track.times.max(initial=0) for track in tracks), default=0.0)
     if recording:
         duration = recording.duration_ms / 1000
-    return Tracks(name, audio, float(duration), tuple(found.values()), recording, recording_name)
+    return Tracks(name, audio, float(duration), tuple(tracks), recording, recording_name)
 
 
 def _rank(name: str, records: Records, file: Path) -> tuple[bool, bool, int]:
