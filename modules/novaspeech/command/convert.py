@@ -1,4 +1,4 @@
-"""`novaspeech convert`: files that a server wrote, for other programs."""
+"""`novaspeech convert`: results in other formats, for other programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from novaspeech.terminal.outputs import add_output_arguments, read_recordings
 
 def add_command(commands: Any) -> None:
     """Adds `convert` to the subparsers of `novaspeech`."""
-    convert = new_command(commands, "convert", _convert, help="write .stream and .annotation files in other formats")
+    convert = new_command(commands, "convert", _convert, help="write results in other formats")
     add_output_arguments(convert)
     convert.add_argument(
         "--to",
@@ -30,11 +30,15 @@ def add_command(commands: Any) -> None:
 
 
 def _convert(given: argparse.Namespace) -> int:
-    """Writes .stream and .annotation files in other formats; those of one recording go together.
+    """Writes results in other formats; those of one recording go together.
+
+    Results are what run or a server wrote in any format, and the tiers that people made with Praat or ELAN. Of an
+    output that is there in several formats the fullest one is read.
 
     Examples:
         novaspeech convert a.wav2vec2_kws.words.annotation a.wav2vec2_kws.keywords.annotation --to eaf
         novaspeech convert results --to csv --to parquet
+        novaspeech convert interview.eaf --to textgrid
     """
     from novaspeech.formats.files import SSI, check_formats
     from novaspeech.formats.places import files_for, in_the_way, save_tracks
@@ -44,7 +48,10 @@ def _convert(given: argparse.Namespace) -> int:
     if given.audio and len(groups) > 1:
         raise RequestError(f"these are files of {len(groups)} recordings; --audio is for one")
     if SSI in given.to:
-        raise RequestError("these files are ssi files; name another format")
+        raise RequestError(
+            "convert writes no ssi: those files hold a rate in place of times, and two decimals of scores and seconds; "
+            "`novaspeech run MODULE RECORDING --format ssi` makes them of the recording"
+        )
     twice = [name for name, count in Counter(name for _, name in groups).items() if count > 1]
     if given.out and twice:
         raise RequestError(f"{twice[0]} is there in several folders, and --out is for all; convert them apart")

@@ -51,8 +51,7 @@ def segments_in(file: Path) -> list[Annotated]:
     - `.srt`, `.vtt`: the cues.
 
     Raises:
-        RequestError: the file is missing, of another kind or damaged, holds no segments, or has one without a time or
-            one that ends before it begins.
+        RequestError: the file is missing, of another kind or damaged, or a segment has no time, or ends too early.
         PackageError: a package that reads this kind of file is missing.
     """
     file, ending = file.expanduser(), file.suffix.lower()
@@ -61,10 +60,7 @@ def segments_in(file: Path) -> list[Annotated]:
         raise RequestError(f"{file} holds no segments that can be read; its ending must be one of {listed}")
     if not file.is_file():
         raise RequestError(f"{file} does not exist")
-    found = list(_of_tiers(_TIERS[ending](file)) if ending in _TIERS else _of_table(file))
-    if not found:
-        raise RequestError(f"{file} holds no segments")
-    return found
+    return list(_of_tiers(_TIERS[ending](file)) if ending in _TIERS else _of_table(file))
 
 
 def _of_tiers(tiers: list[Tier]) -> Iterator[Annotated]:

@@ -36,6 +36,11 @@ def kept_of(module: str, outputs: Iterable[Output], *, named: bool) -> list[Kept
 def files_for(name: str, outputs: Sequence[Kept], folder: Path, formats: Collection[str] = (SSI,)) -> list[Path]:
     """Paths of a recording's outputs; OptionError or RequestError for formats or names that cannot be."""
     check_formats(formats, outputs)
+    for output in outputs:
+        if Path(output.id).name != output.id and not set(formats) <= {"textgrid", "eaf"}:  # a tier that a person named
+            raise RequestError(
+                f"the name {output.id!r} cannot stand in that of a file; rename it, or take textgrid or eaf"
+            )
     names = [file for form in formats for file in file_names(name, outputs, form)]
     files = [folder / file for file in dict.fromkeys(names)]  # two formats may share a file
     for file in files:

@@ -1,7 +1,7 @@
 """TextGrids for Praat, written by praatio.
 
-They are read here: praatio's parser breaks at names with "item [", doubles the quotes in points, and refuses two tiers
-of one name.
+They are read here: praatio's parser breaks at names with "item [", doubles the quotes in points, and what it opens may
+not have two tiers of one name.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 
 from praatio import textgrid
 from praatio.utilities.constants import Interval, Point
+from praatio.utilities.errors import PraatioException
 
-from novaspeech.errors import RequestError
+from novaspeech.errors import RequestError, first_line, quoted
 from novaspeech.formats.text import read_text, unreadable
 from novaspeech.formats.tiers import POINTS, Labelled, Tier
 from novaspeech.formats.track import Tracks, belongs_to, lanes
@@ -43,7 +44,7 @@ def write_textgrid(tracks: Tracks, file: Path, place: Path) -> None:
             rows = [Point(one.start_ms / 1000, one.name) for one in lane]
             grid.addTier(textgrid.PointTier(f"{_numbered(own, number)}{POINTS}", rows, 0, tracks.end))
     if place.is_file():
-        grid = _merged(place, grid, [tracks.tier(track) for track in tracks.of_kind("segments")])
+        grid = _merged(_to_add_to(place), grid, [tracks.tier(track) for track in tracks.of_kind("segments")])
     # A limit would make praatio join shorter intervals with their neighbours.
     grid.save(str(file), "long_textgrid", includeBlankSpaces=True, minimumIntervalLength=None)
 
@@ -65,33 +66,41 @@ def _point_lanes(segments: list[Segment]) -> list[list[Segment]]:
     return found
 
 
-def _merged(place: Path, new: Any, own: list[str]) -> Any:
+def _merged(earlier: Any, new: Any, own: list[str]) -> Any:
     """The tiers of an earlier file that are not our own, and then the new ones."""
-    kept = [tier for tier in _to_add_to(place) if not belongs_to(tier.name, own)]
-    start = min([0.0, *(tier.start for tier in kept)])
-    end = max([new.maxTimestamp, *(tier.end for tier in kept)])
-    grid = textgrid.Textgrid(start, end)
-    for tier in kept:
-        if tier.points:
-            grid.addTier(textgrid.PointTier(tier.name, [Point(row.start, row.label) for row in tier.rows], start, end))
-        else:
-            rows = [Interval(*row[:3]) for row in tier.rows]
-            grid.addTier(textgrid.IntervalTier(tier.name, rows, start, end))
-    for tier in new.tiers:
-        grid.addTier(tier.new(minTimestamp=start, maxTimestamp=end))
+    end = max(earlier.maxTimestamp, new.maxTimestamp)
+    grid = textgrid.Textgrid(min(0, earlier.minTimestamp), end)
+    kept = [tier for tier in earlier.tiers if not belongs_to(tier.name, own)]
+    for tier in (*kept, *new.tiers):
+        grid.addTier(tier.new(minTimestamp=grid.minTimestamp, maxTimestamp=end))
     return grid
 
 
 def tiers_of_textgrid(file: Path) -> list[str]:
-    """Names of a TextGrid's tiers. Raises RequestError if it cannot be read."""
-    return [tier.name for tier in _to_add_to(file)]
+    """Names of a TextGrid's tiers; RequestError if it cannot be read, or praatio cannot write it."""
+    return list(_to_add_to(file).tierNames)
 
 
-def _to_add_to(file: Path) -> list[Tier]:
+def _to_add_to(file: Path) -> Any:
+    """A TextGrid as praatio has it, to which tiers can be added."""
     try:
-        return read_textgrid(file)
+        tiers = read_textgrid(file)
+        start, end = min((tier.start for tier in tiers), default=0), max((tier.end for tier in tiers), default=0)
+        grid = textgrid.Textgrid(start, end)
+        for tier in tiers:
+            if tier.points:
+                made = textgrid.PointTier(tier.name, [Point(row.start, row.label) for row in tier.rows], start, end)
+            else:
+                made = textgrid.IntervalTier(tier.name, [Interval(*row[:3]) for row in tier.rows], start, end)
+            grid.addTier(made)
     except RequestError as error:
         raise RequestError(f"{error}: no tiers can be added") from error
+    except PraatioException as error:  # two tiers of one name, intervals that overlap
+        raise RequestError(
+            f"{file}: no tiers can be added, since its tier {quoted(tier.name)} cannot be written again "
+            f"({first_line(error)}); rename or mend that tier"
+        ) from error
+    return grid
 
 
 def read_textgrid(file: Path) -> list[Tier]:

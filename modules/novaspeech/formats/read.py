@@ -80,10 +80,10 @@ def found_outputs(places: Iterable[Path]) -> dict[tuple[Path, str], tuple[Path |
             found = sorted(file for file in place.rglob("*") if file.is_file() and _is_result(file, place))
             if not found:
                 raise RequestError(f"{place} holds no results, {READABLE}; `novaspeech run` writes some")
-        elif not _ending(place):
-            raise RequestError(f"{place} is no file of results, {READABLE}; `novaspeech run` writes some")
         elif not place.is_file():
             raise RequestError(f"{place} does not exist")
+        elif not _ending(place):
+            raise RequestError(f"{place} is no file of results, {READABLE}; `novaspeech run` writes some")
         files |= dict.fromkeys(found)
     return group(list(files))
 
@@ -153,11 +153,12 @@ def read_tracks(name: str, audio: Path | None, files: Sequence[Path], records: R
                 raise RequestError(f"{file} and {origin[there]} would both be {name}.{there}.*; rename one")
             if not there:
                 found[track.kept.key], origin[track.kept.key] = track, file
+    tracks = sorted(found.values(), key=lambda track: files.index(origin[track.kept.key]))
     recording = None if audio is None else Recording.open(audio)
-    duration = max((track.times.max(initial=0) for track in found.values()), default=0.0)
+    duration = max((track.times.max(initial=0) for track in tracks), default=0.0)
     if recording:
         duration = recording.duration_ms / 1000
-    return Tracks(name, audio, float(duration), tuple(found.values()), recording, recording_name)
+    return Tracks(name, audio, float(duration), tuple(tracks), recording, recording_name)
 
 
 def _rank(name: str, records: Records, file: Path) -> tuple[bool, bool, int]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from novaspeech.arrays import FloatArray
-from novaspeech.errors import RequestError, first_line
+from novaspeech.errors import RequestError
 from novaspeech.formats.text import unreadable
 from novaspeech.formats.track import Track
 
@@ -58,16 +58,16 @@ def read_npy(file: Path, own: str, record: Mapping[str, Any]) -> Read:
         shape, windows = tuple(record["shapes"][own]), record["from"]["milliseconds"]
         start = (record["from"]["recording"].get("span") or [0])[0]
         whole = len(shape) == 1 and values.ndim == 2  # a vector of the recording as a whole
-        if values.shape != ((1, *shape) if whole else shape):
-            raise ValueError(f"the record tells of {shape}, and it has {values.shape}")
         starts = start + np.arange(len(values)) * windows["stride"]
         length = 1000 * record["seconds"] if whole else windows["frame"]
-        times = np.stack([starts, starts + length], axis=1) / 1000
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RequestError(
-            f"{file} has no times, and no record beside it tells them ({first_line(error)}); keep `.NAME.MODULE.json` "
-            f"beside it, or ask run for another format"
+            f"{file} has no times, and no record of a run beside it tells them; keep `.NAME.MODULE.json` beside it, or "
+            f"ask run for another format"
         ) from error
+    if values.shape != ((1, *shape) if whole else shape):
+        raise RequestError(f"{file} is {values.shape}, and the record beside it tells of {shape}; run it again")
+    times = np.stack([starts, starts + length], axis=1) / 1000
     return Read([_numeric(own, times, values)])
 
 

@@ -32,7 +32,7 @@ class Outputs(NamedTuple):
 def add_output_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments `places` and `audio`."""
     command.add_argument(
-        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help="files of results in any format, or folders of them"
+        "places", nargs="+", type=Path, metavar="DIR-OR-FILE", help="results in any format of run, or folders of them"
     )
     command.add_argument("--audio", type=Path, metavar="FILE", help="the recording, if it lies elsewhere")
 

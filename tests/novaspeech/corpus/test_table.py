@@ -74,6 +74,11 @@ def test_a_summary_has_a_row_for_each_recording_or_segment(run: Run, whole: Path
     table = read("turns.parquet")
     assert table["label"].tolist() == ["x", "y", "z"]
     assert table["windows"].tolist() == [25, 25, 37]
+    Path("turns").mkdir()
+    for name, rows in (("a", ""), ("d ü", "0,1,x\n")):  # nobody speaks in the first
+        Path("turns", f"{name}.csv").write_text(f"start,end,label\n{rows}")
+    assert run("--table", "few.csv", "--summary", "mean", "--segments", "turns", inputs=inputs, out=None) == 0
+    assert read("few.csv")["file"].tolist() == ["talks/sub/d ü.wav"]
     corrected = turns.replace("0,1,x", "0,1.2,x")
     Path("turns.csv").write_text(corrected, encoding="utf-8")
     assert run("--table", "turns.parquet", *more, inputs=inputs, out=None) == 0

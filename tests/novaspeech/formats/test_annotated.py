@@ -102,6 +102,11 @@ def test_subtitles(tmp_path: Path) -> None:
     assert segments_in(tmp_path / "a.vtt") == [Annotated("", 1.0, 2.5, "", "", "Fish & chips")]
 
 
+def test_where_nobody_speaks_there_are_no_segments(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("start,end\n")
+    assert segments_in(tmp_path / "a.csv") == []
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -109,7 +114,6 @@ def test_subtitles(tmp_path: Path) -> None:
         ("a.csv", "start,end\none,2\n", "row 1 of .*a.csv is no segment: 'one' is no time; seconds are needed"),
         ("a.csv", "start,end\n1,2\n,2\n", "row 2 of .*a.csv is no segment: its start is empty"),
         ("a.csv", "start,end\n3,2\n", "row 1 of .*a.csv is no segment: it ends at 2 s and begins at 3 s"),
-        ("a.csv", "", "a.csv holds no segments"),
         ("a.parquet", "PAR1 cut", "a.parquet cannot be read"),
         ("a.TextGrid", SHORT[:200], "cannot be read as a TextGrid"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "cannot be read as an EAF"),
