@@ -11,6 +11,7 @@ from pathlib import Path
 
 from novaspeech.audio.recording import Recording
 from novaspeech.corpus.ended import Ended
+from novaspeech.corpus.own_inputs import check_own
 from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.record import Record
 from novaspeech.corpus.report import Counted, Events, as_lines
@@ -144,6 +145,7 @@ class Driver:
         """Says what cannot be done before the model is loaded; never written down, since somebody may mend it."""
         try:
             self._plan.file_names(row)
+            check_own(row)
             if self._plan.table:
                 self._plan.table.segments_of(row.file, row.place, row.id)
             if not is_url(row.place) and not Path(row.place).exists():

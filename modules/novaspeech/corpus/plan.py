@@ -16,6 +16,7 @@ import novaspeech
 from novaspeech.api import Model, window_times
 from novaspeech.audio.recording import Recording
 from novaspeech.corpus.fetched import at_hand, settled, stamp
+from novaspeech.corpus.own_inputs import with_own
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import BOOKS, Store, is_url
 from novaspeech.corpus.table import part_name, write_part
@@ -46,6 +47,7 @@ class Plan:
         windows: any of frame, stride, left, right, as text.
         outputs: ids or aliases; None takes those that the trainer ticks.
         inputs: further inputs by id.
+        own: ids of the further inputs that each recording has of its own.
         end: time at which to stop; None is the recording's end.
         formats: of the files, as `Result.save` takes them.
         dtype: of the numbers in npy.
@@ -62,6 +64,7 @@ class Plan:
     windows: Mapping[str, str] = field(default_factory=dict)
     outputs: Sequence[str] | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    own: Sequence[str] = ()
     end: str | None = None
     formats: Sequence[str] = (SSI,)
     dtype: str = "float32"
@@ -86,7 +89,8 @@ class Plan:
     def chosen(self) -> list[Output]:
         """Outputs that are meant. Raises RequestError as `chosen_outputs` does."""
         known = processor_class(self.trainer).outputs
-        return chosen_outputs(self.trainer, known, self.outputs, self.inputs, self.parsed_options, COMMAND)
+        inputs = [*self.inputs, *self.own]
+        return chosen_outputs(self.trainer, known, self.outputs, inputs, self.parsed_options, COMMAND)
 
     @cached_property
     def kept(self) -> list[Kept]:
@@ -180,11 +184,24 @@ class Plan:
     def groups(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         """Rows as they are worked on: each alone, of short neighbours `together`."""
         for is_short, found in itertools.groupby(rows, lambda row: 0 < row.size <= _SHORT_S):
-            alike, count = list(found), self.together if is_short else 1
+            alike, count = list(found), self.together if is_short and not self.own else 1
             yield from (alike[start : start + count] for start in range(0, len(alike), count))
 
+    def with_own(self, rows: Sequence[Row]) -> tuple[Plan, list[Row]]:
+        """The plan and its rows, where inputs are folders: of each recording its own file there."""
+        own = {name: place for name, place in self.inputs.items() if Path(place).expanduser().is_dir()}
+        for name, place in own.items():
+            rows = with_own(rows, name, str(Path(place).expanduser()), sound=name in self._sounds)
+        shared = {name: place for name, place in self.inputs.items() if name not in own}
+        return replace(self, inputs=shared, own=(*self.own, *own)), list(rows)
+
+    @property
+    def _sounds(self) -> set[str]:
+        """Ids of the inputs that are recordings."""
+        return {entry.io_id for entry in self.trainer.inputs if entry.io_data == _AUDIO}
+
     def _check_inputs(self) -> None:
-        recordings = {entry.io_id for entry in self.trainer.inputs if entry.io_data == _AUDIO}
+        recordings = self._sounds
         for name, place in self.inputs.items():
             file = Path(place).expanduser()
             if not file.is_file():

@@ -20,6 +20,7 @@ from typing import Any
 
 from novaspeech.arrays import runs
 from novaspeech.corpus.ended import Ended
+from novaspeech.corpus.fetched import stamp
 from novaspeech.corpus.notes import file_of, parsed
 from novaspeech.corpus.plan import Plan, differences
 from novaspeech.corpus.rows import Row
@@ -215,8 +216,9 @@ class Record:
 
     def _stamp(self) -> dict[str, Any]:
         """Identity of the recording, whatever has its name later, if it lies on this machine; and what is in tables."""
-        place = self.row.place
-        part = {"span": list(self.row.span or ()), "channel": self.row.channel} if self.row.is_part else {}
+        row, place = self.row, self.row.place
+        part: dict[str, Any] = {"span": list(row.span or ()), "channel": row.channel} if row.is_part else {}
+        part |= {"inputs": {name: stamp(file) for name, file in row.inputs.items()}} if row.inputs else {}
         with suppress(RequestError):  # of a recording that fails by it
             if any(name.endswith((".csv", ".parquet")) for name in self._plan.file_names(self.row)):
                 part["file"] = self.row.file
@@ -225,8 +227,8 @@ class Record:
         with suppress(OSError):
             if not is_url(place):
                 status = Path(place).stat()
-                stamp = {"name": Path(place).name, "bytes": status.st_size, "modified": int(status.st_mtime)}
-                return stamp | part
+                known = {"name": Path(place).name, "bytes": status.st_size, "modified": int(status.st_mtime)}
+                return known | part
         return {"name": place.rpartition("/")[2]} | part
 
     def _write(self, changed: Mapping[str, Any]) -> None:

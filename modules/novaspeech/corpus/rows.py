@@ -6,8 +6,8 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,6 +34,7 @@ class Row:
         span: part of it that is meant, as a manifest says, begin and end in ms; None for all of it.
         channel: its channel that is meant, from 1 on; 0 if nobody said.
         file: the recording as tables name it: as somebody gave it, or as seen from a root.
+        inputs: id of each further input that it has of its own → a file.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Row:
     span: Span | None = None
     channel: int = 0
     file: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_part(self) -> bool:

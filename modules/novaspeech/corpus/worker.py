@@ -109,7 +109,8 @@ class Worker:
                 self._events.progress(row.id, _READING_SHARE + (1 - _READING_SHARE) * completed / max(1, total))
 
             hooks = {"progress": progress, "reading": reading}
-            return [model(_audio(row, file), plan.outputs, inputs=plan.inputs, end=plan.end, name=row.name, **hooks)]
+            inputs = {**plan.inputs, **row.inputs}
+            return [model(_audio(row, file), plan.outputs, inputs=inputs, end=plan.end, name=row.name, **hooks)]
 
 
 def _failure(record: Record, error: Exception, took: float) -> Ended:
