@@ -87,7 +87,8 @@ def _driver(given: argparse.Namespace, bar: Bar) -> Driver:
     plan = plan_of(given)
     _check(given)
     rows = read_rows(given.entries, bar.log, beside=not plan.out)
-    plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
+    many = bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)
+    plan = replace(plan, many=many).checked(bar.log, rows)
     rows = part_of(rows, given.shard) if given.shard else rows
     replacing = {"anew": given.anew, "overwrite": given.overwrite, "retry_failed": given.retry_failed}
     driver = Driver(rows, plan, bar, shard=given.shard, **replacing)
@@ -117,6 +118,8 @@ def _check(given: argparse.Namespace) -> None:
         raise RequestError("--engine ray hands out the work, as --shard and --jobs do; take one of them")
     if (given.engine or given.shard) and not given.out:
         raise RequestError("--engine and --shard need --out, where all that take part find what is done")
+    if Path(given.out).expanduser().is_file():
+        raise RequestError(f"--out {given.out} is a file; name a folder, which is made if need be")
 
 
 def _engine(given: argparse.Namespace) -> Engine:

@@ -15,7 +15,7 @@ from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.record import Record
 from novaspeech.corpus.report import Counted, Events, as_lines
 from novaspeech.corpus.rows import Row
-from novaspeech.corpus.store import Store, is_url, sweep
+from novaspeech.corpus.store import Store, sweep
 from novaspeech.errors import ModelError, RecordingError, RequestError, first_line
 
 _STATUS_EVERY_S = 5.0
@@ -139,7 +139,7 @@ class Driver:
         """Says what cannot be done before the model is loaded; never written down, since somebody may mend it."""
         try:
             self._plan.file_names(row)
-            if not is_url(row.place) and not Path(row.place).exists():
+            if not row.is_there:
                 Recording.open(Path(row.place))
         except (RecordingError, RequestError) as error:
             self._tell(Ended(row.id, row.place, reason=first_line(error), again=True))
