@@ -113,7 +113,8 @@ def _driver(given: argparse.Namespace, bar: Bar) -> tuple[Driver, Gathered | Non
         plan = tabled(plan, given.table, Table.asked(given.table, given.summary, given.segments), bar.log)
     rows = read_rows(given.entries, bar.log, beside=not plan.out)
     rows = seen_from(rows, given.root) if given.root else rows
-    plan = replace(plan, many=bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)).checked(bar.log)
+    many = bool(plan.out) and bool(len(rows) > 1 or given.shard or given.engine)
+    plan = replace(plan, many=many).checked(bar.log, rows)
     rows = part_of(rows, given.shard) if given.shard else rows
     replacing = {"anew": given.anew, "overwrite": given.overwrite, "retry_failed": given.retry_failed}
     gathered = Gathered(given.table, plan) if given.table else None
@@ -152,6 +153,8 @@ def _check(given: argparse.Namespace) -> None:
         raise RequestError("--table writes no other files without --out; name it for what --format asks for")
     if (given.engine or given.shard) and not given.out:
         raise RequestError("--engine and --shard need --out, where all that take part find what is done")
+    if Path(given.out).expanduser().is_file():
+        raise RequestError(f"--out {given.out} is a file; name a folder, which is made if need be")
 
 
 def _engine(given: argparse.Namespace) -> Engine:

@@ -16,7 +16,7 @@ from novaspeech.corpus.plan import Plan
 from novaspeech.corpus.record import Record
 from novaspeech.corpus.report import Counted, Events, as_lines
 from novaspeech.corpus.rows import Row
-from novaspeech.corpus.store import Store, is_url, sweep
+from novaspeech.corpus.store import Store, sweep
 from novaspeech.errors import ModelError, RecordingError, RequestError, first_line
 
 _STATUS_EVERY_S = 5.0
@@ -148,7 +148,7 @@ class Driver:
             check_own(row)
             if self._plan.table:
                 self._plan.table.segments_of(row.file, row.place, row.id)
-            if not is_url(row.place) and not Path(row.place).exists():
+            if not row.is_there:
                 Recording.open(Path(row.place))
         except (RecordingError, RequestError) as error:
             self._tell(Ended(row.id, row.place, reason=first_line(error), again=True))

@@ -24,8 +24,9 @@ from novaspeech.corpus.processes import cores
 from novaspeech.corpus.report import Events
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.worker import Worker
-from novaspeech.errors import ModelError, NovaspeechError, WeightsError, first_line, require
+from novaspeech.errors import ModelError, NovaspeechError, RequestError, WeightsError, first_line, require
 
+_THREADS, _CLUSTER = "OMP_NUM_THREADS", "RAY_ADDRESS"
 _PAUSE_S = 60.0  # before a process ends over a fault: a broken GPU must not use up the attempts of many recordings
 _MOST_STARTS = 100  # of a worker: a recording ends three processes at the most, a model too large all of them
 
@@ -43,11 +44,15 @@ def run_on_ray(
         PackageError: Ray is missing.
         WeightsError: the model cannot be had.
         ModelError: all workers died again and again.
+        RequestError: Ray is this machine's own, which has fewer cores than a worker takes.
     """
     with _connected() as ray:
-        share, workers = _share_of_a_worker(plan, ray.cluster_resources(), workers_per_gpu)
-        count = min(workers, len(rows))
-        events.log(f"Ray: {count} workers on {len(ray.nodes())} machines")
+        machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+        share, workers = _share_of_a_worker(plan, machines, workers_per_gpu)
+        if not workers:
+            _say_too_small(share["num_cpus"], max(_cores(machine) for machine in machines), events)
+        count = max(1, min(workers, len(rows)))
+        events.log(f"Ray: {count} workers on {len(machines)} machines")
         actor = ray.remote(_Actor).options(max_restarts=_MOST_STARTS, max_task_retries=-1, **share)
         crew = [actor.remote(plan, pause_s) for _ in range(count)]
         try:
@@ -133,7 +138,7 @@ def _connected() -> Iterator[Any]:
         PackageError: Ray is missing.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    alone = "RAY_ADDRESS" not in os.environ
+    alone = _CLUSTER not in os.environ
     if alone:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # which else listens on all addresses
     with require("--engine ray needs Ray", "novaspeech[corpus]"):
@@ -154,10 +159,24 @@ def _connected() -> Iterator[Any]:
         ray.shutdown()
 
 
-def _share_of_a_worker(plan: Plan, resources: Mapping[str, float], workers_per_gpu: int) -> tuple[dict[str, Any], int]:
-    """Share of a machine that a worker takes, and how many workers there can be at once."""
-    gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
+def _share_of_a_worker(
+    plan: Plan, machines: Sequence[Mapping[str, float]], workers_per_gpu: int
+) -> tuple[dict[str, Any], int]:
+    """Share of a machine that a worker takes, and how many workers there can be at once, maybe none."""
+    gpus = sum(machine.get("GPU", 0) for machine in machines)
     if gpus and plan.origin["options"]["device"] in ("auto", "cuda"):
         return {"num_gpus": 1 / workers_per_gpu, "num_cpus": 1}, int(gpus * workers_per_gpu)
-    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
-    return {"num_cpus": threads}, max(1, int(cpus // threads))
+    threads = int(os.environ.get(_THREADS, "1"))
+    return {"num_cpus": threads}, sum(_cores(machine) // threads for machine in machines)
+
+
+def _cores(machine: Mapping[str, float]) -> int:
+    return int(machine.get("CPU", 0))
+
+
+def _say_too_small(wanted: int, largest: int, events: Events) -> None:
+    """Says that no machine has room for a worker. To a cluster such a one may come, to Ray of this machine none."""
+    said = f"no machine of Ray's has the {wanted} cores that {_THREADS} gives each worker; the largest has {largest}"
+    if _CLUSTER not in os.environ:
+        raise RequestError(f"{said}: set {_THREADS} to that or less")
+    events.log(f"{said}: waiting for a larger one; else stop this, and set {_THREADS} to that or less")

@@ -97,16 +97,18 @@ class Plan:
         """What the names of their files tell of the outputs."""
         return kept_of(self.module, self.chosen, named=self.outputs is not None)
 
-    def checked(self, log: Log) -> Plan:
+    def checked(self, log: Log, rows: Sequence[Row] = ()) -> Plan:
         """The same plan with its model settled and its origin; all that can be wrong is found here, without the model.
 
         Args:
             log: takes a line for each format that leaves something out.
+            rows: what it is for; if nothing of it is there, no model is asked for.
 
         Raises:
             RequestError: no such module, output or input, an input that no output uses or cannot be read, a time that
                 is none.
             OptionError: an unknown option or format, or a wrong value.
+            RecordingError: none of the recordings is there.
             WeightsError: there is no such model.
         """
         if self.formats or not self.table:
@@ -117,12 +119,15 @@ class Plan:
         for form in self.formats:
             if lost := left_out(self.kept, form):
                 log(f"the format {form} leaves out {', '.join(lost)}; parquet, npz and ssi hold all")
-        parsed = self.parsed_options
+        parsed, windows = self.parsed_options, window_times(self.trainer, self.windows)
+        times = {**windows, "end": milliseconds(self.end or 0, "end")}
+        if rows and not any(row.is_there for row in rows):
+            Recording.open(Path(rows[0].place))
         with advising(self.module, parsed.model, COMMAND):
             pinned = replace(self, options=settled(parsed, self.options))
-        return replace(pinned, origin=pinned._origin())
+        return replace(pinned, origin=pinned._origin(times))
 
-    def _origin(self) -> dict[str, Any]:
+    def _origin(self, times: Mapping[str, int]) -> dict[str, Any]:
         parsed = self.parsed_options
         named = [str(getattr(parsed, name)) for name, entry in parsed.fields().items() if entry.metadata["file"]]
         places = [place for place in (*named, *self.inputs.values()) if place]
@@ -131,7 +136,7 @@ class Plan:
             "module": self.module,
             "version": self.trainer.version,
             "options": dataclasses.asdict(parsed),
-            "milliseconds": {**window_times(self.trainer, self.windows), "end": milliseconds(self.end or 0, "end")},
+            "milliseconds": dict(times),
             "inputs": dict(self.inputs),
             "files": {place: found for place in places if (found := stamp(place))},
             "dtype": self.dtype,

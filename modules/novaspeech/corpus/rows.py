@@ -51,6 +51,11 @@ class Row:
         return bool(self.span or self.channel)
 
     @property
+    def is_there(self) -> bool:
+        """Whether there is a file, as far as that is known without asking for a URL."""
+        return is_url(self.place) or Path(self.place).exists()
+
+    @property
     def folder(self) -> str:
         """Folder of its results."""
         return posixpath.dirname(self.id)
@@ -155,7 +160,8 @@ def _lines(file: str) -> list[str]:
     try:
         text = Path(file).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"the list {file} cannot be read ({error}); a text file in UTF-8 is needed") from error
+        why = getattr(error, "strerror", None) or error
+        raise RequestError(f"the list {file} cannot be read ({why}); a text file in UTF-8 is needed") from error
     return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 

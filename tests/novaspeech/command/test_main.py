@@ -105,7 +105,7 @@ def test_what_cannot_be_drawn_or_written_gets_one_line(
     assert novaspeech("plot", tmp_path) == 1
     problems = problems_of(capsys.readouterr().err)
     for problem, message in zip(
-        problems, ("File exists", "No such file", "a.embeddings.stream cannot be read"), strict=True
+        problems, ("a.wav is a file; name a folder", "No such file", "a.embeddings.stream cannot be read"), strict=True
     ):
         assert message in problem
 

@@ -60,6 +60,25 @@ def test_what_else_to_do(
     assert line.endswith(fetching + (small if standins()[module].small else ""))
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothere.wav"], "nothere.wav does not exist; give the path of an audio file on the machine that runs"),
+        ([str(SPEECH), "--end", "abc"], "end is 'abc'; it must be a time, as 1.5 or 1.5s, 40ms or 1:05"),
+        ([str(SPEECH), "--frame", "x"], "frame is 'x'; it must be a time, as 1.5 or 1.5s, 40ms or 1:05"),
+        ([str(SPEECH), "--out", str(SPEECH)], f"--out {SPEECH} is a file; name a folder, which is made if need be"),
+    ],
+    ids=["recording", "end", "frame", "out"],
+)
+def test_faults_of_the_command_come_before_the_model_is_looked_for(
+    home: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "emow2v", *words]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert not home.exists()
+
+
 def test_other_commands_say_one_line_too(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["find", "hello", str(SPEECH)]) == 2
     [line] = capsys.readouterr().err.splitlines()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,9 @@ import pytest
 import soundfile
 
 from novaspeech.corpus.ended import Ended
-from novaspeech.corpus.on_ray import _Actor, _share_of_a_worker
+from novaspeech.corpus.on_ray import _Actor, _say_too_small, _share_of_a_worker
 from novaspeech.corpus.plan import Plan
+from novaspeech.corpus.report import Events
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.worker import Worker
 from tests.conftest import ROOT
@@ -28,10 +30,12 @@ OUT = Path("out")
 
 
 @contextmanager
-def driver(model: Path, *more: str, inputs: Sequence[str] = ("talks",)) -> Iterator[subprocess.Popen[str]]:
+def driver(
+    model: Path, *more: str, inputs: Sequence[str] = ("talks",), threads: int = 1
+) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own, killed at the latest when this is left."""
     words = [sys.executable, *command(model, "--engine", "ray", *more, inputs=inputs)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "modules"), "OMP_NUM_THREADS": str(threads)}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, env=environment, text=True)
     try:
         yield process
@@ -87,10 +91,10 @@ def test_two_workers_share_a_gpu_and_on_cpus_each_has_its_threads(
     model: Path, talks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    there = {"GPU": 8.0, "CPU": 64.0}
+    there = [{"GPU": 4.0, "CPU": 31.0}, {"GPU": 4.0, "CPU": 31.0}, {}]
     assert _share_of_a_worker(a_plan(model), there, 2) == ({"num_gpus": 0.5, "num_cpus": 1}, 16)
-    assert _share_of_a_worker(a_plan(model, device="cpu"), there, 2) == ({"num_cpus": 4}, 16)
-    assert _share_of_a_worker(a_plan(model), {"CPU": 2.0}, 2) == ({"num_cpus": 4}, 1)
+    assert _share_of_a_worker(a_plan(model, device="cpu"), there, 2) == ({"num_cpus": 4}, 14)
+    assert _share_of_a_worker(a_plan(model), [{"CPU": 2.0}, {"CPU": 3.0}], 2) == ({"num_cpus": 4}, 0)
 
 
 def test_a_process_that_had_a_fault_tells_of_it_and_ends_after_a_pause(
@@ -175,6 +179,28 @@ def test_a_model_that_cannot_be_had_is_said_and_nothing_is_tried(model: Path, ta
     assert said.splitlines()[-1].startswith("novaspeech: a worker says: model 'nowhere' is neither a folder on this")
     assert not workers()
     assert set(statuses().values()) == {"not begun"}
+
+
+def test_a_machine_with_too_few_cores_for_a_worker_is_said(model: Path, talks: Path) -> None:
+    with driver(model, threads=999) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.match(
+        r"novaspeech: no machine of Ray's has the 999 cores that OMP_NUM_THREADS gives each worker; the largest has "
+        r"\d+: set OMP_NUM_THREADS to that or less$",
+        said.splitlines()[-1],
+    )
+    assert not workers()
+
+
+def test_a_cluster_may_get_a_larger_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    events = Events()
+    events.log = said.append  # type: ignore[method-assign]
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    _say_too_small(8, 4, events)
+    [line] = said
+    assert "has the 8 cores that OMP_NUM_THREADS gives each worker; the largest has 4: waiting for a larger one" in line
 
 
 def test_a_machine_that_is_lost_costs_nothing(
