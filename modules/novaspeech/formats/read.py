@@ -79,22 +79,22 @@ def found_outputs(places: Iterable[Path]) -> dict[tuple[Path, str], tuple[Path |
         if place.is_dir():
             found = sorted(file for file in place.rglob("*") if file.is_file() and _is_result(file, place))
             if not found:
-                raise RequestError(f"{place} holds no results, {READABLE}; `novaspeech run` writes some")
+                raise RequestError(f"{place} holds no results ({READABLE}); `novaspeech run` writes some")
         elif not place.is_file():
             raise RequestError(f"{place} does not exist")
         elif not _ending(place):
-            raise RequestError(f"{place} is no file of results, {READABLE}; `novaspeech run` writes some")
+            raise RequestError(f"{place} is no file of results ({READABLE}); `novaspeech run` writes some")
         files |= dict.fromkeys(found)
     return group(list(files))
 
 
 def _is_result(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
     if hidden or not _ending(file) or file.name[: -len(_ending(file))].endswith(SUMMARY):
         return False
     if file.suffix.lower() not in _TABLES or _module_in(file.name):
         return True
-    recordings = recordings_in(file)
+    recordings = None if file.name.startswith("_") else recordings_in(file)  # it is what tells of a whole run
     return recordings is not None and len(recordings) < 2
 
 

@@ -24,15 +24,16 @@ _LABEL, _CONFIDENCE = "label", "confidence"
 
 def recordings_in(file: Path) -> set[str] | None:
     """The recordings that a table of results names; None for any other file, be it damaged."""
+    ending = file.suffix.lower()
     try:
-        if file.suffix == ".csv":
+        if ending == ".csv":
             with _opened(file) as rows:
                 head = next(rows, [])
                 return {row[0] for row in rows if row} if head[:3] == _HEAD and len(head) > 3 else None
-        if file.suffix == ".parquet":
+        if ending == ".parquet":
             columns = _columns(file)
             return set(columns["file"]) if list(columns)[:3] == _HEAD and len(columns) > 3 else None
-        if file.suffix == ".npz":
+        if ending == ".npz":
             with np.load(file) as arrays:
                 return set() if "times" in arrays and ("values" in arrays or "names" in arrays) else None
     except (OSError, ValueError, zipfile.BadZipFile, csv.Error, RequestError):

@@ -120,6 +120,7 @@ def test_in_a_folder_what_is_no_result_is_passed_over(results: Path, capsys: pyt
         "_emow2v.report.jsonl": "{}\n",
         "talk.1.html": "<p>",
         "talk.1.png": "x",
+        "_emow2v.table.csv": "file,start,end,arousal\na.wav,0,1,0.5\n",
         "own.npz": "x",
         "own.npy": "x",
         ".hidden.csv": "x",

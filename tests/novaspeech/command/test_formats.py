@@ -138,7 +138,7 @@ def test_convert_puts_the_outputs_of_a_recording_together(
         (["a.words.annotation", "--to", "ssi"], "convert writes no ssi: those files hold a rate in place of times, "),
         (["a.words.annotation", "--to", "docx"], "there is no format 'docx'; there are: ssi, csv, "),
         (["a.embeddings.stream", "--to", "srt"], "the format srt holds segments; of the outputs none is: embeddings"),
-        (["notes.txt", "--to", "csv"], "notes.txt is no file of results, .parquet, "),
+        (["notes.txt", "--to", "csv"], "notes.txt is no file of results (.parquet, "),
         (["c.words.annotation", "--to", "csv"], "c.words.annotation does not exist"),
         (["a.words.annotation", "b.words.annotation", "--to", "csv", "--audio", "a.wav"], "these are files of 2 recor"),
         (["a.words.annotation", "--to", "csv", "--audio", "no.wav"], "no.wav does not exist; give the path of an aud"),

@@ -15,6 +15,7 @@ from PIL import Image
 
 from novaspeech.audio.recording import Recording
 from novaspeech.command.main import main
+from novaspeech.formats.read import READABLE
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
 from novaspeech.view.data import GAP, curve, gaps, tiles
@@ -158,8 +159,8 @@ def test_the_line_of_a_threshold_is_the_models_where_the_option_names_none(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["empty"], "empty holds no .stream or .annotation files; `novaspeech run` writes some"),
-        (["no"], "no is no .stream or .annotation file; `novaspeech run` writes some"),
+        (["empty"], f"empty holds no results ({READABLE}); `novaspeech run` writes some"),
+        (["no"], f"no is no file of results ({READABLE}); `novaspeech run` writes some"),
         (["no.stream"], "no.stream does not exist"),
     ],
 )
