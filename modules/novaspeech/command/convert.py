@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,21 +41,12 @@ def _convert(given: argparse.Namespace) -> int:
         novaspeech convert results --to csv --to parquet
         novaspeech convert interview.eaf --to textgrid
     """
-    from novaspeech.formats.files import SSI, check_formats
+    from novaspeech.formats.files import check_formats
     from novaspeech.formats.places import files_for, in_the_way, save_tracks
     from novaspeech.formats.read import found_outputs
 
     groups = found_outputs(given.places)
-    if given.audio and len(groups) > 1:
-        raise RequestError(f"these are files of {len(groups)} recordings; --audio is for one")
-    if SSI in given.to:
-        raise RequestError(
-            "convert writes no ssi: those files hold a rate in place of times, and two decimals of scores and seconds; "
-            "`novaspeech run MODULE RECORDING --format ssi` makes them of the recording"
-        )
-    twice = [name for name, count in Counter(name for _, name in groups).items() if count > 1]
-    if given.out and twice:
-        raise RequestError(f"{twice[0]} is there in several folders, and --out is for all; convert them apart")
+    _check(given, [name for _, name in groups])
     written, named = 0, not any(place.is_dir() for place in given.places)
     for folder, tracks, *_ in read_recordings(groups, given.audio):
         tracks = replace(tracks, tracks=tuple(replace(track, named=named) for track in tracks.tracks))
@@ -75,3 +67,19 @@ def _convert(given: argparse.Namespace) -> int:
             print(*files, sep="\n")
             written += len(files)
     return int(not written)
+
+
+def _check(given: argparse.Namespace, names: Sequence[str]) -> None:
+    """Raises RequestError for what cannot be with the recordings of these names."""
+    from novaspeech.formats.files import SSI
+
+    if given.audio and len(names) > 1:
+        raise RequestError(f"these are files of {len(names)} recordings; --audio is for one")
+    if SSI in given.to:
+        raise RequestError(
+            "convert writes no ssi: those files hold a rate in place of times, and two decimals of scores and seconds; "
+            "`novaspeech run MODULE RECORDING --format ssi` makes them of the recording"
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if given.out and twice:
+        raise RequestError(f"{twice[0]} is there in several folders, and --out is for all; convert them apart")

@@ -77,7 +77,8 @@ def read_eaf(file: Path) -> list[Tier]:
             texts = {key: row[2] for key, row in aligned.items()} | {key: row[1] for key, row in below.items()}
             sure = above.get(name, {})
             rows = [Labelled(*_span(eaf, key, slots), text, sure.get(key, 1.0)) for key, text in texts.items()]
-            found.append(Tier(name, sorted(rows, key=lambda row: row[:2]), about.get("PARTICIPANT", "")))
+            ordered, speaker = sorted(rows, key=lambda row: row[:2]), about.get("PARTICIPANT", "")
+            found.append(Tier(name, ordered, speaker, foreign=name not in above))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise unreadable(file, "an EAF", error) from error
     return found

@@ -28,6 +28,7 @@ class Tier(NamedTuple):
     Attributes:
         speaker: whom it is of, if the file says so.
         points: whether its rows have no length.
+        foreign: whether it is certain that somebody else made it.
         start, end: where the tier itself begins and ends, in seconds, if the file says so.
     """
 
@@ -35,6 +36,7 @@ class Tier(NamedTuple):
     rows: Sequence[Labelled]
     speaker: str = ""
     points: bool = False
+    foreign: bool = False
     start: float = 0.0
     end: float = 0.0
 
@@ -62,7 +64,7 @@ def tracks_of(tiers: Sequence[Tier]) -> list[Track]:
         if tier.points and plain != tier.name:
             name = plain if plain in found or not lane else base
             found.setdefault(name, []).extend(tier.rows)
-        elif lane and tier.rows and _all_overlap(tier.rows, last[base]):
+        elif lane and not tier.foreign and tier.rows and _all_overlap(tier.rows, last[base]):
             found[base].extend(tier.rows)
             last[base] = tier.rows
         else:

@@ -167,6 +167,18 @@ def test_tiers_of_people_are_tracks_of_their_names(tmp_path: Path, capsys: pytes
         assert capsys.readouterr().out.splitlines() == [str(tmp_path / f"a.{name}.csv") for name in ("Anna", "Anna 2")]
 
 
+def test_an_eaf_tells_who_made_a_second_tier(tmp_path: Path) -> None:
+    from pympi import Eaf
+
+    eaf = Eaf()
+    eaf.remove_tier("default")
+    for name, start in (("Anna", 1500), ("Anna 2", 1600)):
+        eaf.add_tier(name)
+        eaf.add_annotation(name, start, start + 1000, name)
+    eaf.to_file(str(tmp_path / "a.eaf"))
+    assert [track.id for track in read(tmp_path / "a.eaf").tracks] == ["Anna", "Anna 2"]
+
+
 def test_a_tier_is_of_the_module_whose_record_tells_of_it(tmp_path: Path) -> None:
     [_, eaf] = by_hand(tmp_path)
     record: dict[str, Any] = {"made": {"a.eaf": 1}, "shapes": {"Anna": [1]}}

@@ -16,6 +16,7 @@ from matplotlib.image import imread
 
 from novaspeech.command.main import main
 from novaspeech.errors import RequestError
+from novaspeech.formats.read import READABLE
 from novaspeech.formats.track import Track, Tracks
 from novaspeech.segments import Segment
 from novaspeech.view import pictures
@@ -264,7 +265,7 @@ def test_plot_with_the_recording_elsewhere(outputs: Path, speech: Speech, tmp_pa
             ["out/a.words.annotation", "--from", "soon"],
             "--from is 'soon'; it must be a time, as 1.5 or 1.5s, 40ms or 1:05",
         ),
-        (["out/sub"], "out/sub holds no .stream or .annotation files; `novaspeech run` writes some"),
+        (["out/sub"], f"out/sub holds no results ({READABLE}); `novaspeech run` writes some"),
     ],
 )
 def test_what_cannot_be_drawn_gets_one_line(
