@@ -83,6 +83,7 @@ class Scan:
         self._detectors, self._decoders, self._threshold = detectors, decoders, threshold
         self._words: list[Hit] = []
         self._hits: dict[tuple[str, int, int], Hit] = {}
+        self._best: dict[str, Hit] = {}
         self._many = MANY
 
     @property
@@ -100,6 +101,12 @@ class Scan:
         """Recognised words, if they were asked for."""
         return [self.timeline.segment(word) for word in self._words]
 
+    @property
+    def missed(self) -> list[Segment]:
+        """The best place, below the threshold, of each keyword that was not found."""
+        best = (hit for hit in self._best.values() if hit.score < self._threshold)
+        return [self.timeline.segment(hit) for hit in sorted(best, key=lambda hit: -hit.score)]
+
     def take(self, windows: Pooled) -> None:
         """Fills in windows that have all their frames."""
         self.usable[windows.rows] = windows.usable
@@ -115,6 +122,8 @@ class Scan:
             if self.timeline.is_gap(hit):
                 continue
             self.timeline.mark(hit)
+            if hit.name not in self._best or self._best[hit.name].score < hit.score:
+                self._best[hit.name] = hit
             key = (hit.name, hit.start, hit.end)
             if hit.score >= self._threshold and (key not in self._hits or self._hits[key].score < hit.score):
                 self._hits[key] = hit

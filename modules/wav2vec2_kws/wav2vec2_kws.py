@@ -21,6 +21,8 @@ from wav2vec2_kws.scan import scan
 from wav2vec2_kws.search.classifier import load_classifier
 from wav2vec2_kws.search.methods import Search, by_classifier, by_example, by_spelling, split_keywords
 
+_MISSED = 5  # keywords below the threshold that are said
+
 
 class Wav2Vec2KWS(SpeechProcessor):
     """The server's entry."""
@@ -74,7 +76,9 @@ class Wav2Vec2KWS(SpeechProcessor):
         if found.pooled is not None:
             results["embeddings"] = Windows(found.pooled, found.usable)
         if search:
-            session.log(f"{len(keywords)} places with a keyword")
+            best = (f"{one.name} {one.confidence:.2g} at {one.start_ms / 1000:.1f} s" for one in found.missed[:_MISSED])
+            below = f"; the best below {self.options.threshold:g}: {', '.join(best)}" if found.missed else ""
+            session.log(f"{len(keywords)} places with a keyword{below}")
         if aligner:
             results["alignment"] = list(map(found.timeline.segment, aligner.finish()))
         return results

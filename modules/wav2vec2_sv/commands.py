@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import NovaspeechError, OptionError, RequestError
-from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command
+from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command, options_given
 
 if TYPE_CHECKING:
     from novaspeech.arrays import FloatArray
     from novaspeech.inference.engine import Inference
 
+_COLUMNS = ("file", "against", "cosine", "same")
 WINDOW_MS = 3000  # length of a window, the same as in the module's trainer
 
 
 def add_commands(commands: Any) -> None:
     """Adds `verify` to the subparsers of `novaspeech`."""
     verify = new_command(commands, "verify", _verify, help="compare speakers")
-    verify.add_argument("audio", nargs="*", type=Path, help="two recordings; with --against as many as you like")
-    verify.add_argument("--against", nargs="+", type=Path, metavar="AUDIO", help="recordings of the other speaker")
+    verify.add_argument(
+        "audio", nargs="*", help="two recordings; with --against as many as you like, also folders and patterns"
+    )
+    verify.add_argument("--against", nargs="+", metavar="AUDIO", help="recordings of the other speaker")
     verify.add_argument("--trials", type=Path, metavar="FILE", help="a list, lines as `1 a.wav b.wav` (1: the same)")
     verify.add_argument("--root", type=Path, metavar="DIR", help="where the list's paths start (default: its folder)")
     verify.add_argument("--out", type=Path, metavar="PNG", help="the DET curve of a list (default: beside it)")
     verify.add_argument(
         "--threshold", type=float, help="cosine from which on it is the same speaker (default: the model's)"
     )
+    verify.add_argument("--csv", action="store_true", help="a row for each pair, comma-separated, for other programs")
     add_model_arguments(verify)
 
 
@@ -38,7 +43,7 @@ def _verify(given: argparse.Namespace) -> int:
 
     Examples:
         novaspeech verify a.wav b.wav
-        novaspeech verify a.wav --against b.wav c.wav
+        novaspeech verify talks --against anna1.wav anna2.wav --csv
         novaspeech verify --trials list.txt --root voices
     """
     from wav2vec2_sv.encoder import SpeakerEncoder
@@ -52,15 +57,18 @@ def _verify(given: argparse.Namespace) -> int:
         )
     if given.threshold is not None and not -1 <= given.threshold <= 1:
         raise OptionError(f"--threshold is {given.threshold}; it must be a cosine, from -1 to 1")
-    model = load_model("wav2vec2_sv", model=given.model, device=given.device)
+    files, against = _files(first or []), _files(second or [])
+    model = load_model("wav2vec2_sv", **options_given(given))
     inference = model.processor.inference(partial(print, file=sys.stderr))
     if listed:
-        return verify_trials(given.trials, given.root, inference, given.out)
+        return verify_trials(given.trials, given.root, inference, given.out, as_csv=given.csv)
     threshold: float | None = given.threshold
     if threshold is None:
         assert isinstance(inference.encoder, SpeakerEncoder)
         threshold = inference.encoder.threshold
-    cosine = float(_vector(first, inference) @ _vector(second, inference))
+    if len(files) > 1 or given.csv:
+        return _compare(files, against, inference, threshold, as_csv=given.csv)
+    cosine = float(_vector(list(files.values()), inference) @ _vector(list(against.values()), inference))
     answer = "the same speaker" if cosine >= threshold else "different speakers"
     print(f"cosine {cosine:.4f}: {answer}")
     print(
@@ -70,10 +78,45 @@ def _verify(given: argparse.Namespace) -> int:
     return 0
 
 
-def verify_trials(file: Path, root: Path | None, inference: Inference, picture: Path | None) -> int:
+def _files(entries: Sequence[str]) -> dict[str, Path]:
+    """Paths of the recordings that are meant, by what tables call them, in the order of these."""
+    from novaspeech.corpus.rows import read_rows
+    from novaspeech.corpus.store import is_url
+
+    rows = read_rows(entries, partial(print, file=sys.stderr))
+    if distant := next((row.place for row in rows if is_url(row.place)), None):
+        raise RequestError(f"{distant} is at a URL; verify compares files on this machine")
+    return {row.file: Path(row.place) for row in sorted(rows, key=lambda row: row.file)}
+
+
+def _compare(
+    files: Mapping[str, Path], against: Mapping[str, Path], inference: Inference, threshold: float, *, as_csv: bool
+) -> int:
+    """Lists for each recording whether it is the speaker of others; those that cannot be used are said."""
+    other, name, failed = _vector(list(against.values()), inference), " + ".join(against), False
+    layout = f"{{:<{max(map(len, [*files, 'file']))}}}  {{:<{max(len(name), 7)}}}  {{:>7}}  {{}}"
+    write = csv.writer(sys.stdout, lineterminator="\n").writerow if as_csv else lambda row: print(layout.format(*row))
+    write(_COLUMNS)
+    for file, path in files.items():
+        try:
+            cosine = float(_vector([path], inference) @ other)
+        except NovaspeechError as error:
+            print(f"novaspeech: {error}", file=sys.stderr)
+            failed = True
+            continue
+        write((file, name, f"{cosine:.4f}", cosine >= threshold))
+    return int(failed)
+
+
+def verify_trials(
+    file: Path, root: Path | None, inference: Inference, picture: Path | None, *, as_csv: bool = False
+) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
     A recording that cannot be used is listed on standard error. Its trials are left out, and the exit status is 1.
+
+    Args:
+        as_csv: lists the score of each trial, `same` as the list has it, and says the rest on standard error.
     """
     import numpy as np
     from tqdm import tqdm
@@ -96,10 +139,14 @@ def verify_trials(file: Path, root: Path | None, inference: Inference, picture: 
     scores = np.array([vectors[trial.first] @ vectors[trial.second] for trial in scored], np.float64)
     thresholds, misses, alarms = error_rates(scores, np.array([trial.same for trial in scored], bool))
     rate, threshold = equal_error_rate(thresholds, misses, alarms)
-    print(f"{len(scored)} of {len(trials)} trials, {sum(trial.same for trial in scored)} of the same speaker")
-    print(f"equal error rate {100 * rate:.2f} % at the threshold {threshold:.4f}")
+    if as_csv:
+        rows = ((one.first, one.second, f"{score:.4f}", one.same) for one, score in zip(scored, scores, strict=True))
+        csv.writer(sys.stdout, lineterminator="\n").writerows([_COLUMNS, *rows])
+    say = partial(print, file=sys.stderr if as_csv else sys.stdout)
+    say(f"{len(scored)} of {len(trials)} trials, {sum(trial.same for trial in scored)} of the same speaker")
+    say(f"equal error rate {100 * rate:.2f} % at the threshold {threshold:.4f}")
     draw_det(misses, alarms, rate, picture)
-    print(picture)
+    say(picture)
     return int(len(scored) < len(trials))
 
 

@@ -1,3 +1,4 @@
+import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -79,17 +80,22 @@ def test_the_threshold_decides(verify: Callable[..., tuple[int, str, str]], voic
     assert (code, errors) == (1, "novaspeech: --threshold is 1.5; it must be a cosine, from -1 to 1\n")
 
 
-def test_several_recordings_are_averaged(
+def test_several_recordings_of_the_other_are_averaged(
     verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path], models: dict[str, Path]
 ) -> None:
-    he, he_again, she, she_again = (
-        vector_of(voices[name], milliseconds, models)
-        for name, milliseconds in (("he", 4000), ("he again", 4018), ("she", 4300), ("she again", 4606))
-    )
-    means = [one + other for one, other in ((he, he_again), (she, she_again))]
-    expected = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
-    words = (voices["he"], voices["he again"], "--against", voices["she"], voices["she again"])
-    assert cosine(verify(*words)[1]) == pytest.approx(float(expected), abs=1e-4)
+    lengths = {"he": 4000, "he again": 4018, "she": 4300, "she again": 4606}
+    he, he_again, she, she_again = (vector_of(voices[name], length, models) for name, length in lengths.items())
+    other = (she + she_again) / np.linalg.norm(she + she_again)
+    words = (voices["he"], "--against", voices["she"], voices["she again"])
+    assert cosine(verify(*words)[1]) == pytest.approx(float(he @ other), abs=1e-4)
+    code, printed, errors = verify(voices["he"].parent, *words[1:], "--csv", "--threshold", "0.5")
+    rows = list(csv.reader(printed.splitlines()))
+    assert (code, rows[0]) == (0, ["file", "against", "cosine", "same"])
+    assert [Path(row[0]).name for row in rows[1:]] == ["he-again.wav", "he.wav", "she-again.wav", "she.wav"]
+    assert rows[1][1] == f"{voices['she again']} + {voices['she']}"
+    assert [float(row[2]) for row in rows[1:3]] == pytest.approx([float(he_again @ other), float(he @ other)], abs=1e-4)
+    assert [row[3] for row in rows[3:]] == ["True", "True"]
+    assert errors.endswith("on cpu, float32\n")
 
 
 def test_a_recording_shorter_than_a_window_is_one(verify: Callable[..., tuple[int, str, str]], mono: Write) -> None:
@@ -137,6 +143,12 @@ def test_trials(
         f"equal error rate {100 * rate:.2f} % at the threshold {threshold:.4f}",
     ]
     assert (tmp_path / "all.det.png").is_file()
+    code, table, errors = verify("--trials", tmp_path / "all.txt", "--csv")
+    rows = list(csv.reader(table.splitlines()))
+    assert (code, rows[0]) == (0, ["file", "against", "cosine", "same"])
+    assert [float(row[2]) for row in rows[1:]] == pytest.approx(scores, abs=1e-4)
+    assert [row[3] for row in rows[1:]] == ["True", "True", "False", "False"]
+    assert "equal error rate" in errors
     (tmp_path / "some.txt").write_text("\n".join([*lines, "0 he.wav nobody.wav", "1 silence.wav he.wav"]))
     code, again, errors = verify("--trials", tmp_path / "some.txt", "--out", tmp_path / "det.png")
     assert code == 1

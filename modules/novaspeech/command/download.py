@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.errors import NovaspeechError
-from novaspeech.terminal.arguments import new_command, pairs
+from novaspeech.terminal.arguments import add_model_arguments, new_command, options_given
 from novaspeech.wording import COMMAND
 
 
@@ -17,9 +17,7 @@ def add_command(commands: Any) -> None:
     """Adds `download` to the subparsers of `novaspeech`."""
     download = new_command(commands, "download", _download, help="fetch models ahead of time")
     download.add_argument("module", nargs="+", help="names of modules; their published models are fetched")
-    download.add_argument(
-        "--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option, as model=ID"
-    )
+    add_model_arguments(download)
 
 
 def _download(given: argparse.Namespace) -> int:
@@ -30,13 +28,13 @@ def _download(given: argparse.Namespace) -> int:
 
     Examples:
         novaspeech download emow2v w2v_bert_2
-        novaspeech download speech_encoder --set model=microsoft/wavlm-large
+        novaspeech download speech_encoder --model microsoft/wavlm-large
     """
     from novaspeech.api import Model
     from novaspeech.models.hub import gigabytes
     from novaspeech.module.catalogue import load_trainer, published_place
 
-    options = pairs("--set", given.options, "OPTION=VALUE, for example --set model=owner/name")
+    options = options_given(given)
     known = {name: load_trainer(name).options for name in given.module}
     failed = False
     for name in given.module:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.errors import RequestError
-from novaspeech.terminal.arguments import new_command
+from novaspeech.terminal.arguments import add_model_arguments, new_command, options_given
 from novaspeech.wording import COMMAND
 
 
@@ -16,7 +16,7 @@ def add_command(commands: Any) -> None:
     """Adds `export` to the subparsers of `novaspeech`."""
     export = new_command(commands, "export", _export, help="write a model for onnxruntime")
     export.add_argument("module", help="its name")
-    export.add_argument("--model", help="Hub id or folder (default: the published model)")
+    add_model_arguments(export)
     export.add_argument("--precision", choices=("float32", "int8"), default="float32", help="int8: for CPUs")
     export.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where to; --set backend=onnx --set model=DIR runs it"
@@ -39,7 +39,7 @@ def _export(given: argparse.Namespace) -> int:
     if not issubclass(options_of(trainer.name), BackendOptions):
         raise RequestError(f"module {given.module!r} has no export to ONNX")
     packages = made_with()
-    options = {"device": "cpu", "precision": "float32"} | ({"model": given.model} if given.model else {})
+    options = {"device": "cpu", "precision": "float32"} | options_given(given)
     processor = load_processor(trainer, options, print, COMMAND)
     assert processor.encoder.model is not None
     folder = processor.encoder.model.folder

@@ -24,9 +24,10 @@ from novaspeech.command import (
 )
 from novaspeech.errors import NovaspeechError
 from novaspeech.module.catalogue import command_modules
+from novaspeech.terminal.arguments import INTERRUPTED
 from novaspeech.wording import COMMAND, speaking
 
-INTERRUPTED, BROKEN_PIPE = 130, 141  # exit statuses that shells give programs ended by SIGINT and SIGPIPE
+BROKEN_PIPE = 141  # the exit status that shells give programs ended by SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -39,6 +39,8 @@ class Driver:
         shard: "I/N" if `rows` are one part of N.
 
     Attributes:
+        plan: the given one.
+        known: the end of each recording that has ended, by their ids.
         todo: recordings that have not ended.
         skipped: how many have.
 
@@ -58,12 +60,12 @@ class Driver:
         retry_failed: bool = False,
         shard: str = "",
     ) -> None:
-        self._rows, self._plan, self._counted, self._shard = rows, plan, counted, shard
+        self._rows, self.plan, self._counted, self._shard = rows, plan, counted, shard
         self._anew, self._overwrite = anew, overwrite
         self._store = Store(plan.out)
         if plan.many and not overwrite:
             plan.check(self._store)
-        self._known: dict[str, Ended] = {}
+        self.known: dict[str, Ended] = {}
         self._forgotten: list[Row] = []
         for record, ended in self._looked_up(rows):
             left = record.tried and not plan.many  # by a run that was killed
@@ -71,10 +73,10 @@ class Driver:
             if left or failed or (ended and anew):
                 self._forgotten.append(record.row)
             elif ended:
-                self._known[ended.id] = ended
-            if record.row.id not in self._known and not overwrite and (found := record.in_the_way()):
+                self.known[ended.id] = ended
+            if record.row.id not in self.known and not overwrite and (found := record.in_the_way()):
                 raise RequestError(f"{found}; --overwrite replaces it, and another --out leaves it there")
-        self.todo = [row for row in rows if row.id not in self._known]
+        self.todo = [row for row in rows if row.id not in self.known]
         self.skipped = len(rows) - len(self.todo)
 
     def run(self, engine: Engine) -> bool:
@@ -84,10 +86,10 @@ class Driver:
             OptionError, WeightsError: the model cannot be had.
             ModelError: several recordings in a row came to no end by no fault of their own.
         """
-        if self._plan.many:
-            self._plan.claim(self._store, overwrite=self._overwrite)
+        if self.plan.many:
+            self.plan.claim(self._store, overwrite=self._overwrite)
         for row in self._forgotten:
-            Record(row, self._plan, self._store).forget(results=self._anew)
+            Record(row, self.plan, self._store).forget(results=self._anew)
         self._counted.began(self.todo, self.skipped)
         sweep()
         try:
@@ -95,13 +97,13 @@ class Driver:
                 self._write_status("running")
                 possible = [row for row in self.todo if self._is_possible(row)]
                 if possible:
-                    with closing(engine(possible, self._plan, self._counted)) as ended:
+                    with closing(engine(possible, self.plan, self._counted)) as ended:
                         self._follow(ended)
         except KeyboardInterrupt:
             return True
         finally:
             for record, _ in self._looked_up([row for row in self.todo if not self._is_settled(row)]):
-                if self._plan.many:
+                if self.plan.many:
                     record.take_back()
                 else:
                     record.forget()
@@ -111,10 +113,10 @@ class Driver:
 
     def report(self) -> list[Ended]:
         """The end of each recording, also of those that another process has done; written where many are done."""
-        looked_up = self._looked_up([row for row in self._rows if row.id not in self._known])
-        known = {**{ended.id: ended for _, ended in looked_up if ended}, **self._known}
+        looked_up = self._looked_up([row for row in self._rows if row.id not in self.known])
+        known = {**{ended.id: ended for _, ended in looked_up if ended}, **self.known}
         report = [known.get(row.id) or Ended(row.id, row.place, "not begun") for row in self._rows]
-        if self._plan.many:
+        if self.plan.many:
             self._store.write(self._name("report", "jsonl"), as_lines(report))
         return report
 
@@ -130,7 +132,7 @@ class Driver:
         size = self._store.sizes()
 
         def look_up(row: Row) -> tuple[Record, Ended | None]:
-            record = Record(row, self._plan, self._store, size)
+            record = Record(row, self.plan, self._store, size)
             return record, record.ended()
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -138,16 +140,16 @@ class Driver:
 
     def _is_settled(self, row: Row) -> bool:
         """Whether the record of a recording tells all that is to stay."""
-        known = self._known.get(row.id)
-        return known is not None and (known.status == "done" or self._plan.many)
+        known = self.known.get(row.id)
+        return known is not None and (known.status == "done" or self.plan.many)
 
     def _is_possible(self, row: Row) -> bool:
         """Says what cannot be done before the model is loaded; never written down, since somebody may mend it."""
         try:
-            self._plan.file_names(row)
+            self.plan.file_names(row)
             check_own(row)
-            if self._plan.table:
-                self._plan.table.segments_of(row.file, row.place, row.id)
+            if self.plan.table:
+                self.plan.table.segments_of(row.file, row.place, row.id)
             if not row.is_there:
                 Recording.open(Path(row.place))
         except (RecordingError, RequestError) as error:
@@ -170,16 +172,16 @@ class Driver:
                 )
 
     def _tell(self, ended: Ended) -> None:
-        self._known[ended.id] = ended
+        self.known[ended.id] = ended
         self._counted.ended(ended)
 
     def _write_status(self, state: str) -> None:
-        if self._plan.many:
+        if self.plan.many:
             self._store.write(self._name("status", "json"), self._counted.status(state))
 
     def _name(self, what: str, ending: str) -> str:
         part = f".{self._shard.replace('/', '-of-')}" if self._shard else ""
-        return f"_{self._plan.module}.{what}{part}.{ending}"
+        return f"_{self.plan.module}.{what}{part}.{ending}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaspeech.errors import RequestError
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from novaspeech.api import Model
     from novaspeech.corpus.plan import Plan
 
-_TIMES = {
+INTERRUPTED = 130  # the exit status that shells give programs ended by Ctrl-C
+_WINDOWS = {
     "frame": "time that one output stands for (default: the trainer's)",
     "stride": "time from one output to the next (default: the frame)",
     "left": "audio before the frame that the model also hears (default: the trainer's)",
     "right": "audio after the frame that the model also hears (default: the trainer's)",
-    "end": "time at which to stop (default: the recording's end)",
 }
+_END, _AS = "time at which to stop (default: the recording's end)", "as 0.04, 40ms or 1:05"
 
 _SET = "OPTION=VALUE, for example --set batch_size=100"
 
@@ -49,25 +51,38 @@ def new_command(
 
 
 def add_model_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the arguments `model` and `device`."""
-    command.add_argument("--model", help="Hub id or folder (default: the published model)")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-
-
-def add_plan_arguments(command: argparse.ArgumentParser) -> None:
-    """The arguments of what to do with recordings, as `plan_of` takes them."""
+    """The arguments of the model and of all other options, as `options_given` takes them."""
     add = command.add_argument
-    add("module", help="its name, as `novaspeech modules` lists it")
-    for name, text in _TIMES.items():
-        add(f"--{name}", metavar="TIME", help=f"{text}, as 0.04, 40ms or 1:05")
-    add("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="an option")
-    add("--input", action="append", default=[], metavar="ID=FILE", dest="inputs", help="a further input")
+    add("--model", help="Hub id or folder, or small (default: the published model)")
+    add("--device", help="auto (default), cpu, cuda or mps")
+    add("--set", action="append", default=[], metavar="OPTION=VALUE", dest="options", help="any other option")
+
+
+def options_given(given: argparse.Namespace, *names: str) -> dict[str, str]:
+    """Options that the arguments of `add_model_arguments` name, and arguments called as options.
+
+    Raises:
+        RequestError: --set has no value, or another one than an argument of the same name.
+    """
+    options = pairs("--set", given.options, _SET)
+    for name in ("model", "device", *names):
+        value = getattr(given, name)
+        if value is not None and options.setdefault(name, str(value)) != str(value):
+            raise RequestError(f"--{name} {value} and --set {name}={options[name]} differ; give one")
+    return options
+
+
+def add_recording_arguments(command: argparse.ArgumentParser, entries: str = "entries", **more: Any) -> None:
+    """The arguments of recordings and their results, as `novaspeech.terminal.work` takes them."""
+    add = command.add_argument
     add(
-        "--output",
-        action="append",
-        metavar="ID",
-        help="an output (default: those that `novaspeech modules` does not call off)",
+        entries,
+        nargs="+",
+        metavar="INPUT",
+        help="a recording, folder, pattern, manifest (.jsonl, .csv, .tsv, .parquet), URL, or @FILE with one a line",
+        **more,
     )
+    add("--end", metavar="TIME", help=f"{_END}, {_AS}")
     add("--out", default="", metavar="DIR|URL", help="where results go (default: beside each recording)")
     add(
         "--format",
@@ -75,6 +90,38 @@ def add_plan_arguments(command: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         dest="formats",
         help="ssi (default), csv, parquet, audformat, npz, npy, textgrid, eaf, srt, vtt",
+    )
+    add("--anew", action="store_true", help="make also what is there already")
+    add("--overwrite", action="store_true", help="replace what other options, another module or a person made")
+    add("--retry-failed", action="store_true", help="of recordings into --out, do again what failed")
+    add("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    add("--report", type=Path, metavar="FILE", help="what became of each recording, as JSON lines")
+    add("--root", metavar="DIR", help="folder from which on tables name recordings (default: as you give them)")
+    add("--jobs", type=int, default=1, metavar="N", help="processes, for CPUs with many cores (1)")
+    add("--shard", default="", metavar="I/N", help="only the I-th of N parts, for SLURM and Kubernetes")
+    add("--engine", choices=["ray"], help="what hands out the work on a cluster, or to all of this machine")
+    add("--workers-per-gpu", type=int, default=2, metavar="N", help="processes of --engine ray that share a GPU (2)")
+
+
+def add_plan_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments of a module, its windows, inputs and outputs, as `plan_of` takes them."""
+    add = command.add_argument
+    add("module", help="its name, as `novaspeech modules` lists it")
+    for name, text in _WINDOWS.items():
+        add(f"--{name}", metavar="TIME", help=f"{text}, {_AS}")
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="ID=FILE|DIR",
+        dest="inputs",
+        help="a further input; of a folder each recording has the file with its name",
+    )
+    add(
+        "--output",
+        action="append",
+        metavar="ID",
+        help="an output (default: those that `novaspeech modules` does not call off)",
     )
     add("--dtype", choices=["float32", "float16"], default="float32", help="of the numbers in npy (float32)")
     add(
@@ -93,7 +140,7 @@ def check_module(given: argparse.Namespace) -> None:
     """Raises RequestError or OptionError for a wrong module or option, in less time than what computes is imported."""
     from novaspeech.module.catalogue import load_trainer, options_of
 
-    options_of(load_trainer(given.module).name).parse(pairs("--set", given.options, _SET))
+    options_of(load_trainer(given.module).name).parse(options_given(given))
 
 
 def plan_of(given: argparse.Namespace) -> Plan:
@@ -102,8 +149,8 @@ def plan_of(given: argparse.Namespace) -> Plan:
 
     return Plan(
         given.module,
-        options=pairs("--set", given.options, _SET),
-        windows={name: getattr(given, name) for name in _TIMES if name != "end" and getattr(given, name)},
+        options=options_given(given),
+        windows={name: getattr(given, name) for name in _WINDOWS if getattr(given, name)},
         outputs=given.output,
         inputs=pairs("--input", given.inputs, "ID=FILE, for example --input reference=somebody.wav"),
         end=given.end,

@@ -3,55 +3,49 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from novaspeech.terminal.arguments import add_model_arguments, new_command
-from novaspeech.wording import COMMAND
-from wav2vec2_kws.table import row_writer
-
-COLUMNS = ("start", "end", "word", "confidence")
+from novaspeech.errors import RequestError
+from novaspeech.terminal.arguments import add_model_arguments, add_recording_arguments, new_command, options_given
 
 
 def add_command(commands: Any) -> None:
     """Adds `align` to the subparsers of `novaspeech`."""
     align = new_command(commands, "align", _align, help="find when words are said")
-    align.add_argument("audio", type=Path, metavar="AUDIO", help="the recording")
-    align.add_argument("text", type=Path, metavar="TEXT", help="a .txt, .srt, .vtt, .TextGrid or .annotation")
+    add_recording_arguments(align)
+    text = "a .txt, .srt, .vtt, .TextGrid or .annotation, or a folder of them (default: beside each recording)"
+    align.add_argument("--text", metavar="FILE|DIR", help=text)
     align.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
-    align.add_argument("--out", type=Path, metavar="DIR", help="also writes NAME.wav2vec2_kws.alignment.annotation")
-    align.add_argument("--overwrite", action="store_true", help="replace what is there")
     add_model_arguments(align)
 
 
 def _align(given: argparse.Namespace) -> int:
-    """Finds when each word of a transcript is said in a recording.
+    """Finds when each word of a transcript is said: of anna.wav in anna.txt, .srt, .vtt, .TextGrid or .annotation.
+
+    It lists the words. --out or --format writes files, too, as `novaspeech run` does, and the same command goes on.
 
     Examples:
         novaspeech align a.wav a.txt
-        novaspeech align a.wav a.TextGrid --out results --csv
+        novaspeech align talks --out results --format textgrid
+        novaspeech align talks --text transcripts --csv
     """
-    from tqdm import tqdm
-
-    from novaspeech.api import Model
-    from novaspeech.terminal.bar import progress_bar
+    from novaspeech.corpus.own_inputs import TEXTS, with_own
+    from novaspeech.corpus.plan import Plan
     from wav2vec2_kws.align.transcript import read_transcript
+    from wav2vec2_kws.listed import list_segments
 
-    words = read_transcript(given.text)  # a bad transcript ends the command before the model is loaded
-    # print would break the bar.
-    log = partial(tqdm.write, file=sys.stderr)
-    model = Model("wav2vec2_kws", {"model": given.model, "device": given.device}, {}, log, COMMAND)
-    with progress_bar(given.audio.name) as progress:
-        result = model(given.audio, ["alignment"], inputs={"transcript": given.text}, progress=progress)
-    width = max(map(len, [*words, COLUMNS[2]]))
-    write = row_writer(f"{{:>9}}  {{:>9}}  {{:<{width}}}  {{:>10}}", as_csv=given.csv)
-    write(COLUMNS)
-    for word in result["alignment"]:
-        times = (f"{ms / 1000:.3f}" for ms in (word.start_ms, word.end_ms))
-        write((*times, word.name, f"{word.confidence:.3f}"))
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        result.save(given.out, overwrite=given.overwrite)
-    return 0
+    *entries, last = given.entries
+    if entries and Path(last).suffix.lower() in TEXTS:
+        if given.text or len(entries) > 1:
+            raise RequestError(f"{last} is the text of one recording; --text names it, or a folder of texts")
+        given.text, given.entries = last, entries
+    text = Path(given.text or "").expanduser()
+    plan = Plan("wav2vec2_kws", options=options_given(given), outputs=["alignment"])
+    if given.text and not text.is_dir():
+        read_transcript(text)  # what cannot be read ends the command before the model is loaded
+        return list_segments(given, replace(plan, inputs={"transcript": str(text)}), given.entries)[0]
+    own = partial(with_own, name="transcript", folder=given.text or "")
+    return list_segments(given, replace(plan, own=["transcript"]), given.entries, own)[0]

@@ -65,7 +65,7 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
         RequestError: the classifier was trained with another model or layer.
         WeightsError: the file cannot be read, would unpack to more than `LARGEST_MB`, or is not one of ours.
     """
-    classifier = _read(file)
+    classifier = read_classifier(file)
     if classifier.fingerprint != encoder.fingerprint:
         raise RequestError(
             f"{file} was trained with the model {quoted(classifier.model)}, whose weights are others; "
@@ -79,8 +79,8 @@ def load_classifier(file: Path, encoder: KeywordEncoder) -> KeywordClassifier:
     return classifier
 
 
-def _read(file: Path) -> KeywordClassifier:
-    """The classifier in a file, which must hold types of ours only."""
+def read_classifier(file: Path) -> KeywordClassifier:
+    """The classifier in a file, which must hold types of ours only; WeightsError if it cannot be read."""
     import skops.io  # 1.7 s with scikit-learn, which most jobs do not need
 
     if not file.is_file():

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from novaspeech.errors import OptionError
-from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command
+from novaspeech.module.catalogue import OWN_MODEL
+from novaspeech.terminal.arguments import add_model_arguments, load_model, new_command, options_given
 
 
 def add_command(commands: Any) -> None:
@@ -20,7 +21,7 @@ def add_command(commands: Any) -> None:
     train.add_argument("--window", default="1s", metavar="TIME", help="what is classified at once, as 800ms or 1s (1s)")
     train.add_argument("--augment", type=int, default=0, metavar="N", help="altered copies of each example (0)")
     train.add_argument("--out", type=Path, required=True, metavar="FILE", help="the classifier, for example new.skops")
-    train.add_argument("--layer", type=int, default=-1, help="of the hidden states (-1: the last)")
+    train.add_argument("--layer", type=int, help="of the hidden states (-1: the last)")
     add_model_arguments(train)
 
 
@@ -36,8 +37,10 @@ def _train_keywords(given: argparse.Namespace) -> int:
     window_ms = milliseconds(given.window, "--window")
     if not 200 <= window_ms <= 10_000 or given.augment < 0:
         raise OptionError("--window must be a time from 200ms to 10s, --augment 0 or more")
-    model = load_model("wav2vec2_kws", model=given.model, layer=given.layer, device=given.device)
-    inference, name = model.processor.inference(partial(print, file=sys.stderr)), model.processor.options.model
+    options = options_given(given, "layer")
+    model = load_model("wav2vec2_kws", **options)
+    inference = model.processor.inference(partial(print, file=sys.stderr))
+    name = OWN_MODEL if options.get("model") == OWN_MODEL else model.processor.options.model  # which moves with us
     return train_keywords(
         given.folder, given.out, inference, name, kind=given.classifier, window_ms=window_ms, copies=given.augment
     )

@@ -27,9 +27,9 @@ def align(*words: object) -> int:
 
 
 def check(rows: list[list[str]], words: list[str], spoken: list[Spoken]) -> None:
-    assert rows[0] == ["start", "end", "word", "confidence"]
-    assert [row[2] for row in rows[1:]] == words
-    for (start, end, _, confidence), word in zip(rows[1:], spoken, strict=True):
+    assert rows[0] == ["file", "start", "end", "label", "confidence"]
+    assert [row[3] for row in rows[1:]] == words
+    for (_, start, end, _, confidence), word in zip(rows[1:], spoken, strict=True):
         assert float(start) == pytest.approx(word.start / 16000, abs=0.06)
         assert float(end) == pytest.approx(word.end / 16000, abs=0.06)
         assert 0 <= float(confidence) <= 1
@@ -52,7 +52,7 @@ def test_csv_and_words_that_cannot_be_found(talk: tuple[Path, list[Spoken]], tmp
     answer = capsys.readouterr()
     rows = list(csv.reader(io.StringIO(answer.out)))
     check(rows, ["doctor,", "1000", "river", "hospital", "letter"], talk[1])
-    assert [row[3] for row in rows if row[2] in ("1000", "hospital")] == ["0.000", "0.000"]
+    assert [row[4] for row in rows if row[3] in ("1000", "hospital")] == ["0.000", "0.000"]
     assert "1 of 5 words are not heard where the transcript has them, and have confidence 0: hospital (" in answer.err
     assert "1 of 5 words cannot be spelt by the model, and have confidence 0: 1000 (" in answer.err
 
@@ -62,14 +62,13 @@ def test_silence_and_nan(mono: Write, tmp_path: Path, capsys: Capture) -> None:
     for audio in (mono("silence.wav", np.zeros(32000)), mono("nan.wav", np.full(32000, np.nan))):
         assert align(audio, tmp_path / "talk.txt") == 0
         rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-        assert [row[2:] for row in rows[1:]] == [["money", "0.000"], ["river", "0.000"]]
+        assert [row[3:] for row in rows[1:]] == [["money", "0.000"], ["river", "0.000"]]
 
 
 @pytest.mark.parametrize(
     ("audio", "text", "sentence"),
     [
         ("talk.wav", "other.txt", "other.txt does not exist"),
-        ("talk.wav", "talk.wav", "talk.wav must end in .txt, .srt, .vtt, .TextGrid or .annotation"),
         ("talk.wav", "empty.txt", "empty.txt has no words; it must hold what is said"),
         ("other.wav", "talk.txt", "other.wav does not exist"),
         ("short.wav", "talk.txt", "0.010 s of audio are shorter than one step of 40 ms"),
@@ -85,3 +84,62 @@ def test_what_cannot_be_aligned(
     answer = capsys.readouterr()
     assert answer.out == ""
     assert sentence in answer.err.splitlines()[-1]
+
+
+def test_a_folder_of_recordings_and_texts(
+    talk: tuple[Path, list[Spoken]], mono: Write, tmp_path: Path, capsys: Capture
+) -> None:
+    """Each recording has the text with its name, beside it or in a folder; a text that changes is aligned anew."""
+    folder = tmp_path / "talks"
+    (folder / "sub").mkdir(parents=True)
+    talk[0].rename(folder / "a.wav")
+    for name, words in (("sub/b", ["river", "money"]), ("c", ["money"])):
+        mono(f"{Path(name).name}.wav", say(words)[0]).rename(folder / f"{name}.wav")
+    (folder / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nMoney\n")
+    (folder / "a.txt").write_text(" ".join(SAID))
+    (folder / "sub" / "b.txt").write_text("river money")
+    more = ("--out", tmp_path / "out", "--format", "eaf", "--format", "csv", "--csv", "--root", folder)
+    assert align(folder, *more) == 1
+    answer = capsys.readouterr()
+    rows = [row for row in csv.reader(io.StringIO(answer.out)) if row[0] != "sub/b.wav"]
+    check(rows, SAID, talk[1])
+    assert f"c.wav has no transcript: there is no {folder / 'c.txt'}" in answer.err
+    tables = {file.name: file.read_text() for file in (tmp_path / "out").rglob("*.csv")}
+    assert list(tables) == ["a.wav2vec2_kws.alignment.csv", "b.wav2vec2_kws.alignment.csv"]
+    texts = tmp_path / "texts"
+    (texts / "sub").mkdir(parents=True)
+    for name, text in (("a", " ".join(SAID)), ("sub/b", "river"), ("c", "money")):
+        (texts / f"{name}.txt").write_text(text)
+    (folder / "c.txt").write_text("money")
+    (folder / "sub" / "b.txt").write_text("river")
+    assert align(folder, *more) == 0
+    answer = capsys.readouterr()
+    assert "3 recordings, 1 of them ended before, 2 to do" in answer.err
+    listed = [row[0] for row in csv.reader(io.StringIO(answer.out))]
+    assert sorted(listed) == [*["a.wav"] * 5, "c.wav", "file", "sub/b.wav"]
+    assert align(folder, "--text", texts, "--csv", "--root", folder) == 0
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(answer.out.splitlines())
+    assert sorted(file.name for file in folder.rglob("*")) == [
+        "a.srt",
+        "a.txt",
+        "a.wav",
+        "b.txt",
+        "b.wav",
+        "c.txt",
+        "c.wav",
+        "sub",
+    ]
+
+
+def test_run_takes_a_folder_of_inputs(mono: Write, tmp_path: Path, capsys: Capture) -> None:
+    for name in ("river", "money"):
+        mono(f"{name}.wav", say([name])[0])
+    (tmp_path / "texts").mkdir()
+    for name in ("river", "money"):
+        (tmp_path / "texts" / f"{name}.txt").write_text(name)
+    words = ["run", "wav2vec2_kws", str(tmp_path), "--output", "alignment", "--model", str(SPELLER)]
+    assert main([*words, "--input", f"transcript={tmp_path / 'texts'}", "--table", str(tmp_path / "t.csv")]) == 0
+    labels = [row[3] for row in csv.reader((tmp_path / "t.csv").open())]
+    assert labels == ["label", "money", "river"]
+    assert main([*words, "--set", f"model={SPELLER}x"]) == 1
+    assert f"--model {SPELLER} and --set model={SPELLER}x differ; give one" in capsys.readouterr().err

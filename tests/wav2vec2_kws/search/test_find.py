@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def test_a_table(talk: tuple[Path, list[Spoken]], mono: Write, capsys: Capture) 
     other = mono("other.wav", say(["river", "always"])[0])
     assert find("money", audio, other) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["file", "start", "end", "keyword", "score"]
+    assert lines[0].split() == ["file", "start", "end", "label", "confidence"]
     assert len(lines) == 3
     for line, word in zip(lines[1:], (spoken[1], spoken[4]), strict=True):
         file, start, end, keyword, score = line.split()
@@ -68,8 +69,8 @@ def test_nothing_found_is_1_and_a_problem_is_2(
         (("hello.wav",), "there is no file hello.wav; give a recording of the keyword, or the keyword in letters"),
         (("some/where",), "there is no file some/where"),
         (("çava",), "keyword 'çava' has 'ç', which the model does not write; it writes ' A B"),
-        (("money", "--threshold", "2"), "option 'threshold' is 2.0; it must be a number from 0 to 1"),
-        (("money", "--tolerance", "4"), "option 'tolerance' is 4; it must be a whole number from 0 to 3"),
+        (("money", "--threshold", "2"), "option 'threshold' is '2.0'; it must be a number from 0 to 1"),
+        (("money", "--tolerance", "4"), "option 'tolerance' is '4'; it must be a whole number from 0 to 3"),
         (("money", "--layer", "9"), "option 'layer' is 9; this model has the layers 0 to 3"),
     ],
 )
@@ -78,3 +79,27 @@ def test_what_cannot_be_looked_for(
 ) -> None:
     assert find(words[0], talk[0], *words[1:]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_folder_and_files_of_what_was_found(
+    talk: tuple[Path, list[Spoken]], mono: Write, tmp_path: Path, capsys: Capture
+) -> None:
+    """What was nearly found is said; files are those of `run`, and the same command lists them again."""
+    (tmp_path / "talks").mkdir()
+    talk[0].rename(tmp_path / "talks" / "talk.wav")
+    mono("other.wav", say(["river", "always"])[0]).rename(tmp_path / "talks" / "other.wav")
+    words = ("money, drummer", tmp_path / "talks", "--csv", "--out", tmp_path / "out", "--format", "parquet")
+    assert find(*words) == 0
+    answer = capsys.readouterr()
+    rows = answer.out.splitlines()
+    assert [row.split(",")[3] for row in rows] == ["label", "money", "money"]
+    nearly = re.search(r"talk: 2 places with a keyword; the best below 0.5: drummer (0\.\d+) at (\d\.\d) s", answer.err)
+    assert nearly
+    assert float(nearly[2]) == pytest.approx(talk[1][3].start / 16000, abs=0.1)
+    assert find("drummer", tmp_path / "talks", "--threshold", float(nearly[1]) - 0.02) == 0
+    capsys.readouterr()
+    assert find(*words) == 0
+    again = capsys.readouterr()
+    assert sorted(again.out.splitlines()) == sorted(rows)
+    assert "2 of them ended before" in again.err
+    assert len(list((tmp_path / "out").glob("*.wav2vec2_kws.keywords.parquet"))) == 2

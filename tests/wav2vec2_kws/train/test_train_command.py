@@ -6,12 +6,13 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
+from novaspeech.command.main import main
 from novaspeech.errors import RequestError
 from tests.conftest import SPELLER
 from tests.wav2vec2_kws.conftest import KEYWORDS, train
 from training.speech import RATE
 from wav2vec2_kws.encoder import KeywordEncoder
-from wav2vec2_kws.search.classifier import load_classifier
+from wav2vec2_kws.search.classifier import load_classifier, read_classifier
 
 
 def test_the_command_says_how_often_it_is_wrong(
@@ -36,6 +37,18 @@ def test_mlp_too(examples: Path, tmp_path: Path, speller: KeywordEncoder) -> Non
     assert (tuple(classifier.keywords), classifier.layer, classifier.window) == (KEYWORDS, 2, 30)
     with pytest.raises(RequestError, match=r"mlp\.skops was trained on layer 2, not 3; write 2 in the option 'layer'"):
         load_classifier(out, speller)
+
+
+def test_find_takes_the_model_that_a_classifier_belongs_to(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "small.skops"
+    assert main(["train-keywords", str(examples), "--out", str(out), "--model", "small"]) == 0
+    assert read_classifier(out).model == "small"
+    capsys.readouterr()
+    example = next((examples / "money").iterdir())
+    assert main(["find", str(out), str(example), "--threshold", "0.1"]) in (0, 1)
+    assert "wav2vec2_kws/small on cpu" in capsys.readouterr().err
 
 
 def test_folders_that_hold_too_little(examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
