@@ -89,8 +89,8 @@ def _is_shown(row: dict[str, Cell]) -> bool:
     return "random" not in str(next(iter(row.values())))
 
 
-PATH, SCALE, CONTEXTS, KEYWORDS, ALIGNMENT, MANY = map(
-    Run, ("path", "scale", "contexts", "keywords", "alignment", "many")
+PATH, SCALE, FILES, CONTEXTS, KEYWORDS, ALIGNMENT, MANY = map(
+    Run, ("path", "scale", "formats", "contexts", "keywords", "alignment", "many")
 )
 PEOPLE = {title: runs("people", title)[0] for title in ("speakers", "emotions", "keywords", "voices")}
 FOUND = ("model", "said", "recall at 0.5", "false alarms", "recall at 1 false alarm")
@@ -124,6 +124,13 @@ SECTIONS = (
         "emow2v's small stand-in, `context=recording`, each job a process of its own, as on a server.",
         (SCALE,),
         _of(SCALE, "emow2v, small model", "minutes", "seconds", "× real time", "peak memory, MB", "outputs, MB"),
+    ),
+    Section(
+        "What does a format cost?",
+        "23 minutes of emow2v's default outputs, its small model, `context=recording`, from the file to the results. "
+        "CSV leaves out the embedding.",
+        (FILES,),
+        _of(FILES, "formats"),
     ),
     Section(
         "How far are the two contexts apart?",
