@@ -54,13 +54,22 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def _as_page(notebook: Path) -> str:
-    """A notebook's cells as a page."""
+    """A notebook's cells as a page, with what they gave."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    parts = [
-        "".join(cell["source"]) if cell["cell_type"] == "markdown" else f"```python\n{''.join(cell['source'])}\n```"
-        for cell in cells
-    ]
+    parts = []
+    for cell in cells:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts += [_shown(output) for output in cell.get("outputs", ())]
     return "\n\n".join([*parts, f"This page is the notebook `docs/notebooks/{notebook.name}`."])
+
+
+def _shown(output: dict[str, Any]) -> str:
+    """What a cell gave, as a part of a page."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f"![What the cell draws](data:image/png;base64,{''.join(data['image/png']).strip()})"
+    return f"```text\n{''.join(output.get('text') or data['text/plain']).rstrip()}\n```"
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:

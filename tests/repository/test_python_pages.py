@@ -1,5 +1,6 @@
 """Every block of docs/python.md and every cell of the notebooks, in their order, with stand-ins for models."""
 
+import ast
 import json
 import re
 import shutil
@@ -68,12 +69,15 @@ def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert "missing.wav does not exist" in capsys.readouterr().out
 
 
+def cells_of(name: str) -> list[dict[str, Any]]:
+    content = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
+    return [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+
+
 def of_notebook(name: str) -> dict[str, Any]:
-    file = NOTEBOOKS / f"{name}.ipynb"
-    content = json.loads(file.read_text(encoding="utf-8"))
-    cells = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] == [] for cell in cells), "notebooks are kept without what they print"
-    return run(["".join(cell["source"]) for cell in cells], file)
+    cells = cells_of(name)
+    assert all(cell["outputs"] == [] for cell in cells), "it is kept without what it prints"
+    return run(["".join(cell["source"]) for cell in cells], NOTEBOOKS / f"{name}.ipynb")
 
 
 def test_arousal_over_an_interview() -> None:
@@ -95,3 +99,33 @@ def test_keywords_in_an_hour(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(names["summary"].index) == {"money", "question", "thank you"}
     assert "thank you" in capsys.readouterr().out
     assert Path("out/words.wav2vec2_kws.words.srt").is_file()
+
+
+def test_a_study_shows_what_it_gives(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cells are run, and what stands below each is what it gives, numbers but for the last of two digits."""
+    shutil.copy(ROOT / "demo" / "recording.flac", "lesson.flac")
+    shutil.copy(ROOT / "demo" / "reference.flac", "interviewer.flac")
+    names: dict[str, Any] = {}
+    for cell in cells_of("study"):
+        tree = ast.parse("".join(cell["source"]))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) and cell["outputs"] else None
+        exec(compile(tree, "study.ipynb", "exec"), names)  # noqa: S102
+        given = repr(eval(compile(ast.Expression(last.value), "study.ipynb", "eval"), names)) if last else ""  # noqa: S307
+        shown = "".join(part for output in cell["outputs"] for part in _text_of(output))
+        if "<Figure" not in shown:
+            _check_alike(capsys.readouterr().out + given, shown)
+    assert len(plt.gcf().axes[0].lines) == 2
+
+
+def _text_of(output: dict[str, Any]) -> list[str]:
+    return list(output.get("text") or output["data"]["text/plain"])
+
+
+def _check_alike(given: str, shown: str) -> None:
+    words, expected = given.split(), shown.split()
+    assert len(words) == len(expected) > 0 or given == shown == ""
+    for word, other in zip(words, expected, strict=True):
+        if re.fullmatch(r"-?\d+\.\d+", other):
+            assert float(word) == pytest.approx(float(other), abs=0.021)
+        else:
+            assert word == other
