@@ -24,7 +24,7 @@ def add_command(commands: Any) -> None:
         required=True,
         action="append",
         metavar="FORMAT",
-        help="csv, parquet, audformat, npz, npy, textgrid, eaf, srt or vtt",
+        help="ssi, csv, parquet, audformat, npz, npy, textgrid, eaf, srt or vtt",
     )
     convert.add_argument("--overwrite", action="store_true", help="replace what is there already")
     convert.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: beside the given ones)")
@@ -40,6 +40,7 @@ def _convert(given: argparse.Namespace) -> int:
         novaspeech convert a.wav2vec2_kws.words.annotation a.wav2vec2_kws.keywords.annotation --to eaf
         novaspeech convert results --to csv --to parquet
         novaspeech convert interview.eaf --to textgrid
+        novaspeech convert corrected/interview.TextGrid --to ssi
     """
     from novaspeech.formats.files import check_formats
     from novaspeech.formats.places import files_for, in_the_way, save_tracks
@@ -71,15 +72,8 @@ def _convert(given: argparse.Namespace) -> int:
 
 def _check(given: argparse.Namespace, names: Sequence[str]) -> None:
     """Raises RequestError for what cannot be with the recordings of these names."""
-    from novaspeech.formats.files import SSI
-
     if given.audio and len(names) > 1:
         raise RequestError(f"these are files of {len(names)} recordings; --audio is for one")
-    if SSI in given.to:
-        raise RequestError(
-            "convert writes no ssi: those files hold a rate in place of times, and two decimals of scores and seconds; "
-            "`novaspeech run MODULE RECORDING --format ssi` makes them of the recording"
-        )
     twice = [name for name, count in Counter(names).items() if count > 1]
     if given.out and twice:
         raise RequestError(f"{twice[0]} is there in several folders, and --out is for all; convert them apart")

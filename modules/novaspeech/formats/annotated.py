@@ -55,11 +55,11 @@ def segments_in(file: Path) -> list[Annotated]:
         PackageError: a package that reads this kind of file is missing.
     """
     file, ending = file.expanduser(), file.suffix.lower()
+    if not file.is_file():
+        raise RequestError(f"{file} does not exist")
     if ending not in ENDINGS:
         listed = ", ".join((".TextGrid", *list(_TIERS)[1:], *_TABLES))
         raise RequestError(f"{file} holds no segments that can be read; its ending must be one of {listed}")
-    if not file.is_file():
-        raise RequestError(f"{file} does not exist")
     return list(_of_tiers(_TIERS[ending](file)) if ending in _TIERS else _of_table(file))
 
 

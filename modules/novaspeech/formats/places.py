@@ -14,6 +14,7 @@ from filelock import FileLock
 from novaspeech import saving
 from novaspeech.errors import RequestError
 from novaspeech.formats.files import SSI, check_formats, file_names, is_shared, tiers_in, write_files
+from novaspeech.formats.ssi import save_track
 from novaspeech.formats.track import Kept, Kind, Tracks, belongs_to
 from novaspeech.module.output import Output
 
@@ -50,7 +51,16 @@ def files_for(name: str, outputs: Sequence[Kept], folder: Path, formats: Collect
 
 
 def save_tracks(tracks: Tracks, form: str, folder: Path) -> None:
-    """Writes a recording's outputs in a format that is not "ssi"; all of its files appear, or none."""
+    """Writes a recording's outputs in a format; all of its files appear, or none, but for "ssi" each output's.
+
+    Raises:
+        RequestError: "ssi" has no place for an output's times.
+    """
+    if form == SSI:
+        for track in tracks.tracks:
+            [name] = file_names(tracks.name, [track.kept], SSI)
+            save_track(track, folder / name)
+        return
     names = file_names(tracks.name, tracks.kept, form)
     first = folder / names[0]
     alone = _alone_with(first) if any(map(is_shared, names)) else nullcontext()

@@ -9,6 +9,7 @@ import numpy as np
 
 from novaspeech.errors import RequestError
 from novaspeech.formats.track import Track
+from novaspeech.module.output import Output, OutputRequest
 from novaspeech.server import host
 
 
@@ -16,6 +17,39 @@ def save_output(content: Any, file: Path) -> None:
     """Saves one of the host's objects as the host does, whole or not at all."""
     marked = host.saved_whole(content)  # which changes the handler: before its method is asked for
     host.FileHandler().save(marked, file)
+
+
+def save_track(track: Track, file: Path) -> None:
+    """Saves a track as the servers do: a stream or continuous annotation with a rate, segments with their classes.
+
+    Raises:
+        RequestError: its rows do not begin at 0, or have no steady rate.
+    """
+    if track.kind == "segments":
+        from novaspeech.module.results import annotation_of  # which imports what computes
+
+        output = Output(track.id, f"annotation:{'Discrete' if track.classes else 'Free'}", classes=track.classes)
+        request = OutputRequest.of_file(output)
+        request = request.with_classes(track.classes) if track.classes else request
+        save_output(annotation_of(track.segments, request), file)
+        return
+    starts, rate = track.times[:, 0], _rate(track)
+    if not np.allclose(starts, np.arange(len(starts)) / rate, atol=0.0006):
+        raise RequestError(f"{track.id} has no steady rate from 0 s on, which the format ssi needs; take csv or npz")
+    if track.kind == "vectors":
+        values = track.values
+        save_output(host.SSIStream(values, rate, sample_shape=values.shape[1:], media_type="feature"), file)
+        return
+    scheme = host.ContinuousAnnotationScheme(name=track.id, sample_rate=rate, min_val=track.low, max_val=track.high)
+    data = np.zeros(len(track.values), scheme.label_dtype)
+    data["score"], data["conf"] = track.values, np.isfinite(track.values)
+    save_output(host.ContinuousAnnotation(scheme=scheme, data=data), file)
+
+
+def _rate(track: Track) -> float:
+    """Rows per second, by the first two, or by the length of a single one."""
+    starts, ends = track.times.T
+    return 1 / float(starts[1] - starts[0] if len(starts) > 1 else max(0.001, *(ends - starts)))
 
 
 def load_output(file: Path) -> Any:

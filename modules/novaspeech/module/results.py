@@ -35,7 +35,7 @@ def build_output(item: OutputRequest, value: Value, session: Session) -> Any:
     if isinstance(value, list):
         if item.output.subtype == "discrete":
             item = item.with_classes(session.classes.get(item.output.id, item.output.classes))
-        return _segments(value, item, **place)
+        return annotation_of(value, item, **place)
     if item.output.kind == "annotation":
         assert isinstance(value, Windows)
         return _continuous(value, item, session.grid, **place)
@@ -75,7 +75,7 @@ def _resample(scores: FloatArray, rate: float, new_rate: float) -> FloatArray:
     return resampled
 
 
-def _segments(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:
+def annotation_of(segments: Sequence[Segment], item: OutputRequest, **place: Any) -> Any:
     """Segments → DiscreteAnnotation or FreeAnnotation."""
     if item.output.subtype == "discrete":
         scheme = host.DiscreteAnnotationScheme(name=item.scheme_name, classes=item.scheme_classes)

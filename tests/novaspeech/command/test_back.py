@@ -14,6 +14,7 @@ from praatio import textgrid
 from novaspeech.command.main import main
 from novaspeech.corpus.notes import remembered
 from novaspeech.formats.read import found_outputs, read_tracks
+from novaspeech.formats.ssi import load_output
 from novaspeech.formats.track import Tracks
 
 Shared = Callable[[str, Callable[[Path], object]], Path]
@@ -80,6 +81,33 @@ def test_each_format_gives_the_same(results: Path, form: str) -> None:
         np.testing.assert_allclose(track.times, times, rtol=0, atol=1e-9)
         rounded = 0.00501 if form == "ssi" and track.kind == "scores" else 0  # two decimals
         np.testing.assert_allclose(track.values, values, rtol=0, atol=rounded)
+
+
+def test_convert_writes_what_a_server_would(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of full numbers `convert --to ssi` makes the bytes that `run` did; of a part of a recording, nothing."""
+    (tmp_path / "new").mkdir()
+    for file in results.glob("*.npz"):
+        shutil.copy(file, tmp_path / "new")
+    assert main(["convert", str(tmp_path / "new"), "--to", "ssi"]) == 0
+    for name in ("arousal.annotation~", "embedding.stream~", "embedding.stream"):
+        made = tmp_path / "new" / f"talk.1.emow2v.{name}"
+        assert made.read_bytes() == (results / made.name).read_bytes()
+    with np.load(results / "talk.1.emow2v.arousal.npz") as arrays:
+        np.savez(tmp_path / "new" / "talk.1.emow2v.arousal.npz", times=arrays["times"] + 3, values=arrays["values"])
+    assert main(["convert", str(tmp_path / "new" / "talk.1.emow2v.arousal.npz"), "--to", "ssi", "--overwrite"]) == 1
+    assert "arousal has no steady rate from 0 s on, which the format ssi needs" in capsys.readouterr().err
+
+
+def test_corrected_tiers_go_back_to_nova(tmp_path: Path) -> None:
+    grid = textgrid.Textgrid(0, 10)
+    grid.addTier(textgrid.IntervalTier("turns", [(0.5, 1.25, "anna"), (2, 3.005, "ben")], 0, 10))
+    grid.save(str(tmp_path / "a.TextGrid"), "long_textgrid", includeBlankSpaces=True)
+    assert main(["convert", str(tmp_path / "a.TextGrid"), "--to", "ssi"]) == 0
+    content = load_output(tmp_path / "a.turns.annotation")
+    assert type(content).__name__ == "FreeAnnotation"
+    rows = [(row["from"], row["to"], row["name"]) for row in content.data]
+    assert [(one, name) for one, _, name in rows] == [(500, "anna"), (2000, "ben")]
+    assert [end for _, end, _ in rows] == pytest.approx([1250, 3005], abs=5)  # two decimals of seconds
 
 
 def test_of_all_formats_the_fullest_is_taken(results: Path) -> None:

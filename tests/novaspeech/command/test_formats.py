@@ -135,7 +135,7 @@ def test_convert_puts_the_outputs_of_a_recording_together(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["a.words.annotation", "--to", "ssi"], "convert writes no ssi: those files hold a rate in place of times, "),
+        (["a.words.annotation", "--to", "ssi"], "a.words.annotation is there already; --overwrite replaces it"),
         (["a.words.annotation", "--to", "docx"], "there is no format 'docx'; there are: ssi, csv, "),
         (["a.embeddings.stream", "--to", "srt"], "the format srt holds segments; of the outputs none is: embeddings"),
         (["notes.txt", "--to", "csv"], "notes.txt is no file of results (.parquet, "),

@@ -150,7 +150,7 @@ def test_what_cannot_be_is_said_before_the_model_is_loaded(
         (["--table", "a.xlsx"], "the table a.xlsx must end in .csv or .parquet"),
         (["--table", "a.csv", "--summary", "middle"], "there is no statistic 'middle'"),
         (["--table", "a.csv", "--segments", "turns"], "--segments is for statistics of each segment"),
-        (["--table", "a.csv", "--summary", "mean", "--segments", "turns"], "turns"),
+        (["--table", "a.csv", "--summary", "mean", "--segments", "turns"], "turns does not exist"),
         (["--summary", "mean"], "--summary and --segments are for a table"),
         (["--table", "a.csv", "--format", "npz"], "--table writes no other files without --out"),
         (["--table", "a.csv", "--shard", "1/2"], "--table has all recordings in it"),
