@@ -16,7 +16,7 @@ from praatio.utilities.constants import Interval, Point
 from praatio.utilities.errors import PraatioException
 
 from novaspeech.errors import RequestError, first_line, quoted
-from novaspeech.formats.text import read_text, unreadable
+from novaspeech.formats.text import text_of, unreadable
 from novaspeech.formats.tiers import POINTS, Labelled, Tier
 from novaspeech.formats.track import Tracks, belongs_to, lanes
 from novaspeech.segments import Segment
@@ -106,7 +106,7 @@ def _to_add_to(file: Path) -> Any:
 def read_textgrid(file: Path) -> list[Tier]:
     """The tiers of a TextGrid, long or short, without what has no label. Raises RequestError if it cannot be read."""
     try:
-        return list(_tiers(read_text(file)))
+        return list(_tiers(text_of(file)))
     except ValueError as error:
         if isinstance(error, RequestError):
             raise

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pysubs2 import SSAEvent, SSAFile
 
-from novaspeech.formats.text import read_text, unreadable
+from novaspeech.formats.text import text_of, unreadable
 from novaspeech.formats.tiers import Labelled
 from novaspeech.formats.track import Track, Tracks
 
@@ -43,7 +43,7 @@ def read_subtitles(file: Path, *, foreign: bool = True) -> list[Labelled]:
     Raises:
         RequestError: it cannot be read.
     """
-    form, text = file.suffix.lower()[1:], read_text(file).replace("\r\n", "\n")
+    form, text = file.suffix.lower()[1:], text_of(file).replace("\r\n", "\n")
     marked = foreign or form == "vtt"
     if marked:
         text = _NO_TEXT.sub("", text)

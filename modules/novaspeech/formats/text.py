@@ -8,7 +8,7 @@ from pathlib import Path
 from novaspeech.errors import RequestError, first_line
 
 
-def read_text(file: Path) -> str:
+def text_of(file: Path) -> str:
     """Content of a text file in UTF-8, UTF-16 with a byte order mark, or else Windows-1252; RequestError for others."""
     try:
         data = file.read_bytes()

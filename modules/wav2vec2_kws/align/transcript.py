@@ -9,7 +9,7 @@ from pathlib import Path
 from novaspeech.errors import RequestError
 from novaspeech.formats.praat import read_textgrid
 from novaspeech.formats.subtitles import read_subtitles
-from novaspeech.formats.text import read_text, unreadable
+from novaspeech.formats.text import text_of, unreadable
 from novaspeech.segments import Segment
 from novaspeech.server import host
 
@@ -37,7 +37,7 @@ def read_transcript(path: Path) -> list[str]:
         RequestError: the file is missing, of another kind or damaged, or holds no words.
     """
     readers: dict[str, Callable[[Path], Sequence[str]]] = {
-        ".txt": lambda file: [read_text(file)],
+        ".txt": lambda file: [text_of(file)],
         ".srt": lambda file: [row.label for row in read_subtitles(file)],
         ".vtt": lambda file: [row.label for row in read_subtitles(file)],
         ".textgrid": _textgrid,

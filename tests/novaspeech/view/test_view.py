@@ -160,7 +160,7 @@ def test_the_line_of_a_threshold_is_the_models_where_the_option_names_none(
     ("arguments", "said"),
     [
         (["empty"], f"empty holds no results ({READABLE}); `novaspeech run` writes some"),
-        (["no"], f"no is no file of results ({READABLE}); `novaspeech run` writes some"),
+        (["no"], "no does not exist"),
         (["no.stream"], "no.stream does not exist"),
     ],
 )
