@@ -45,8 +45,8 @@ def test_a_folder_is_one_table(run: Run, whole: Path, file: str, capsys: pytest.
 
 
 def test_the_table_has_what_the_files_have(run: Run, whole: Path) -> None:
-    """Also with the files of each recording in --out, from processes of their own."""
-    assert run("--table", "all.csv", "--format", "npz", "--root", "talks", "--jobs", 2, *SCORES) == 0
+    """Also with the files of each recording in --out."""
+    assert run("--table", "all.csv", "--format", "npz", "--root", "talks", *SCORES) == 0
     table = read("all.csv")
     assert table["file"].drop_duplicates().tolist() == [one.removeprefix("talks/") for one in FILES]
     for name in ("a", "sub/d ü"):
