@@ -9,20 +9,31 @@ from novaspeech.module.backend_options import BackendOptions
 from novaspeech.module.options import Need, option
 from novaspeech.wording import advice
 
+_SEARCH = ("keywords", "score")
+
 
 @dataclass(frozen=True)
 class Wav2Vec2KWSOptions(BackendOptions):
     """The options of the module."""
 
-    keywords: str = option("", text="what to look for, with commas between")
-    method: str = option("words", text="how keywords are found", choices=("words", "example", "classifier"))
-    example: str = option("", text="where to hear the keyword said, in place of the input `keyword`", file=True)
-    transcript: str = option(
-        "", text="file with what is said, for alignment, in place of the input `transcript`", file=True
+    keywords: str = option("", text="what to look for, with commas between", outputs=_SEARCH)
+    method: str = option(
+        "words", text="how keywords are found", choices=("words", "example", "classifier"), outputs=_SEARCH
     )
-    threshold: float = option(0.5, text="lowest score of a keyword", minimum=0, maximum=1)
-    tolerance: int = option(0, text="wrong letters that a recognised word may have", minimum=0, maximum=3)
-    classifier: str = option("", text="file that `novaspeech train-keywords` wrote", file=True)
+    example: str = option(
+        "", text="where to hear the keyword said, in place of the input `keyword`", file=True, outputs=_SEARCH
+    )
+    transcript: str = option(
+        "",
+        text="file with what is said, for alignment, in place of the input `transcript`",
+        file=True,
+        outputs=("alignment",),
+    )
+    threshold: float = option(0.5, text="lowest score of a keyword", minimum=0, maximum=1, outputs=_SEARCH)
+    tolerance: int = option(
+        0, text="wrong letters that a recognised word may have", minimum=0, maximum=3, outputs=_SEARCH
+    )
+    classifier: str = option("", text="file that `novaspeech train-keywords` wrote", file=True, outputs=_SEARCH)
     layer: int = option(-1, text="layer of the hidden states, from 0; -1 is the last")
     model: str = option(
         "facebook/wav2vec2-base-960h", text="Hub id or folder of a wav2vec 2.0 with a CTC head", file=True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import secrets
@@ -34,6 +33,7 @@ from novaspeech.times import milliseconds
 from novaspeech.wording import COMMAND
 
 _AUDIO = "stream:Audio"  # what a trainer says of an input that is a recording
+_OF_OUTPUTS = ("options", "inputs", "files")  # of an origin: what may concern some outputs only
 _SHORT_S = 15.0  # recordings up to here may share passes; longer ones fill them
 
 
@@ -135,7 +135,7 @@ class Plan:
             "novaspeech": novaspeech.__version__,
             "module": self.module,
             "version": self.trainer.version,
-            "options": dataclasses.asdict(parsed),
+            "options": parsed.concerning({output.id for output in self.chosen}),
             "milliseconds": dict(times),
             "inputs": dict(self.inputs),
             "files": {place: found for place in places if (found := stamp(place))},
@@ -167,24 +167,28 @@ class Plan:
         Args:
             overwrite: whether it does not matter what is there.
         """
-        name = f"{BOOKS}/{self.module}.json"
-        if overwrite or store.read(name) is None:
-            store.write(name, json.dumps(self.origin, indent=1).encode())
+        there = {} if overwrite else self.check(store)
+        if (origin := united(there, self.origin)) != there:
+            store.write(self._book, json.dumps(origin, indent=1).encode())
         self.check(store)  # of two that come at once, the later one's is there
 
-    def check(self, store: Store) -> None:
-        """Raises RequestError if the module has results below `out` that were made in another way."""
-        name = f"{BOOKS}/{self.module}.json"
-        content = store.read(name)
+    @property
+    def _book(self) -> str:
+        return f"{BOOKS}/{self.module}.json"
+
+    def check(self, store: Store) -> dict[str, Any]:
+        """The way in which results of the module below `out` are made; RequestError if it is another one."""
+        content = store.read(self._book)
         try:
-            there = self.origin if content is None else json.loads(content)
+            there: dict[str, Any] = {} if content is None else json.loads(content)
         except ValueError as error:
-            raise RequestError(f"{self.out}/{name} is no JSON; take another place, or --overwrite") from error
-        if differing := list(differences(there, self.origin)):
+            raise RequestError(f"{self.out}/{self._book} is no JSON; take another place, or --overwrite") from error
+        if differing := list(differences(there, self.origin)) if there else []:
             raise RequestError(
                 f"{self.out} holds results of {self.module} that were made in another way, which differs in "
                 f"{'; '.join(differing)}; take another place, the same options, or --overwrite to make all of them anew"
             )
+        return there
 
     def groups(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         """Rows as they are worked on: each alone, of short neighbours `together`."""
@@ -219,9 +223,15 @@ class Plan:
 
 
 def differences(there: Any, mine: Any, name: str = "") -> Iterator[str]:
-    """What differs between two origins, in words."""
+    """What differs between two origins, in words; options and files that concern outputs of one only do not."""
     if isinstance(there, dict) and isinstance(mine, dict):
         for key in [*there, *(key for key in mine if key not in there)]:
-            yield from differences(there.get(key), mine.get(key), f"{name}.{key}" if name else key)
+            if name not in _OF_OUTPUTS or (key in there and key in mine):
+                yield from differences(there.get(key), mine.get(key), f"{name}.{key}" if name else key)
     elif there != mine:
         yield f"{name} ({quoted(str(there))} there, {quoted(str(mine))} here)"
+
+
+def united(there: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, Any]:
+    """An origin of the outputs of two, which do not differ."""
+    return {**mine, **{name: {**there.get(name, {}), **mine[name]} for name in _OF_OUTPUTS}}

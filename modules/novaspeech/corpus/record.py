@@ -22,7 +22,7 @@ from novaspeech.arrays import runs
 from novaspeech.corpus.ended import Ended
 from novaspeech.corpus.fetched import stamp
 from novaspeech.corpus.notes import file_of, parsed
-from novaspeech.corpus.plan import Plan, differences
+from novaspeech.corpus.plan import Plan, differences, united
 from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import DATA, Size, Store, is_url
 from novaspeech.corpus.table import identity
@@ -170,6 +170,7 @@ class Record:
             OSError: something cannot be written.
         """
         plan, before = self._plan, self._content if self._is_ours() else {}
+        came = before.get("from", {})
         values = {name: result[name] for name in result}
         shapes = {name: (len(value),) if isinstance(value, list) else value.shape for name, value in values.items()}
         numbers = {"rate": result.rate, "seconds": result.seconds, "took": took, "attempts": len(self.tried)}
@@ -179,8 +180,8 @@ class Record:
         shared = [name for name in plan.file_names(self.row) if is_shared(name)]
         sizes = self._store.save(self.row.folder, shared, lambda folder: plan.written(result, self.row, folder))
         self._content = {
-            "from": {"recording": self._stamp(), **plan.origin},
-            "made": {**(self._made if before else {}), **sizes},
+            "from": {"recording": {**came.get("recording", {}), **self._stamp()}, **united(came, plan.origin)},
+            "made": {**before.get("made", {}), **sizes},
             "at": _now(),
             "recording": self.row.place,
             "file": result.file,
@@ -204,21 +205,24 @@ class Record:
 
     def _is_ours(self) -> bool:
         """Whether it tells of results made in the same way of the same recording, be it of other outputs or formats."""
-        mine = self._stamp()
-        return self._is_same_way() and {name: self._content["from"]["recording"].get(name) for name in mine} == mine
+        if not self._is_same_way():
+            return False
+        there, mine = self._content["from"]["recording"], self._stamp()
+        # What is not there concerns other outputs or formats, but for the part of the recording.
+        return all(there.get(name) == mine[name] for name in mine if name in there or name in ("span", "channel"))
 
     def _is_same_way(self) -> bool:
         """Whether it tells of results made in the same way, be it of what had the recording's name then."""
         made_from = self._content.get("from")
         if not isinstance(made_from, dict) or not isinstance(made_from.get("recording"), dict):
             return False
-        return {**made_from, "recording": None} == {"recording": None, **self._plan.origin}
+        return not list(differences({**made_from, "recording": None}, {**self._plan.origin, "recording": None}))
 
     def _stamp(self) -> dict[str, Any]:
         """Identity of the recording, whatever has its name later, if it lies on this machine; and what is in tables."""
         row, place = self.row, self.row.place
         part: dict[str, Any] = {"span": list(row.span or ()), "channel": row.channel} if row.is_part else {}
-        part |= {"inputs": {name: stamp(file) for name, file in row.inputs.items()}} if row.inputs else {}
+        part |= {f"input {name}": stamp(file) for name, file in row.inputs.items()}
         with suppress(RequestError):  # of a recording that fails by it
             if any(name.endswith((".csv", ".parquet")) for name in self._plan.file_names(self.row)):
                 part["file"] = self.row.file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +34,7 @@ def option(
     choices: tuple[str, ...] = (),
     file: bool = False,
     unit: str = "",
+    outputs: tuple[str, ...] = (),
 ) -> Any:
     """A field of an `Options` class.
 
@@ -45,8 +46,9 @@ def option(
         choices: the strings allowed; empty allows any.
         file: whether it may name a file or folder, on whose content results depend.
         unit: of a time: "s" or "ms"; texts as "2s" or "1:05" are then understood, too.
+        outputs: ids of those whose results depend on it; empty is all.
     """
-    limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "unit": unit}
+    limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "unit": unit, "outputs": outputs}
     return dataclasses.field(
         default=default, metadata={"text": text, "kind": kind or type(default), "file": file, **limits}
     )
@@ -93,6 +95,11 @@ class Options:
         written = [inspect.get_annotations(part) for part in cls.__mro__ if issubclass(part, Options)]
         names = itertools.chain.from_iterable(written)
         return {name: fields[name] for name in names if name in fields and name not in cls.without}
+
+    def concerning(self, outputs: Collection[str]) -> dict[str, Any]:
+        """Name → value of the options on which the results of some outputs depend."""
+        of = {name: entry.metadata["outputs"] for name, entry in self.fields().items()}
+        return {name: getattr(self, name) for name in of if not of[name] or set(of[name]) & set(outputs)}
 
     def needs(self, output: str) -> Need | None:
         """What an output needs besides the recording, with these options; None if nothing."""

@@ -93,6 +93,17 @@ def test_what_is_not_whole_or_not_of_this_recording_is_made_again_and_nobody_els
     assert changed == {"b.emow2v.arousal.annotation~", "b.emow2v.embedding.stream~"}
 
 
+def test_formats_are_added_to_those_that_are_there(run: Run, talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ("npz", "npy"):
+        assert run("--format", form, inputs=["talks/e.wav"]) == 0
+    before = stamps()
+    capsys.readouterr()
+    for form in ("npz", "npy"):
+        assert run("--format", form, inputs=["talks/e.wav"]) == 0
+        assert "1 of them ended before" in capsys.readouterr().err
+    assert stamps() == before
+
+
 @pytest.mark.parametrize(
     "more",
     [("--set", "batch_size=3"), ("--stride", "80ms"), ("--end", "1s"), ("--set", "context=recording")],

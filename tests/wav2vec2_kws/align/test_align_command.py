@@ -143,3 +143,22 @@ def test_run_takes_a_folder_of_inputs(mono: Write, tmp_path: Path, capsys: Captu
     assert labels == ["label", "money", "river"]
     assert main([*words, "--set", f"model={SPELLER}x"]) == 1
     assert f"--model {SPELLER} and --set model={SPELLER}x differ; give one" in capsys.readouterr().err
+
+
+def test_find_and_align_into_one_folder(talk: tuple[Path, list[Spoken]], tmp_path: Path, capsys: Capture) -> None:
+    """Options that concern the keywords only are no other way of aligning; and other keywords are one of finding."""
+    (tmp_path / "talk.txt").write_text(" ".join(SAID))
+    talk[0].with_name("again.wav").write_bytes(talk[0].read_bytes())
+    (tmp_path / "again.txt").write_text(" ".join(SAID))
+    more = (str(tmp_path), "--out", str(tmp_path / "out"), "--format", "eaf", "--model", str(SPELLER))
+    assert main(["find", "money", *more]) == 0
+    assert main(["align", *more]) == 0
+    eaf = (tmp_path / "out" / "talk.eaf").read_text(encoding="utf-8")
+    assert 'TIER_ID="keywords"' in eaf
+    assert 'TIER_ID="alignment"' in eaf
+    capsys.readouterr()
+    for words in (["find", "money"], ["align"]):
+        assert main([*words, *more]) == 0
+        assert "2 of them ended before" in capsys.readouterr().err
+    assert main(["find", "river", *more]) == 2
+    assert "differs in options.keywords ('money' there, 'river' here)" in capsys.readouterr().err
