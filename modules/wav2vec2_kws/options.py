@@ -20,6 +20,7 @@ class Wav2Vec2KWSOptions(BackendOptions):
     transcript: str = option(
         "", text="file with what is said, for alignment, in place of the input `transcript`", file=True
     )
+    tier: str = option("", text="tier of the transcript that has the words, where that is not clear")
     threshold: float = option(0.5, text="lowest score of a keyword", minimum=0, maximum=1)
     tolerance: int = option(0, text="wrong letters that a recognised word may have", minimum=0, maximum=3)
     classifier: str = option("", text="file that `novaspeech train-keywords` wrote", file=True)

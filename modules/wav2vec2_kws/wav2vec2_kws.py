@@ -86,7 +86,7 @@ class Wav2Vec2KWS(SpeechProcessor):
     def _aligner(self, session: Session) -> Aligner:
         """An aligner of the session's transcript."""
         written = session.inputs.labels("transcript", self.options.transcript, "transcript")
-        words = read_transcript(written) if isinstance(written, Path) else words_of(written)
+        words = read_transcript(written, self.options.tier) if isinstance(written, Path) else words_of(written)
         encoder = self.encoder
         return Aligner(words, encoder.vocabulary, encoder.frame_seconds, session.log, encoder.costs)
 

@@ -45,7 +45,9 @@ def _align(given: argparse.Namespace) -> int:
     text = Path(given.text or "").expanduser()
     plan = Plan("wav2vec2_kws", options=options_given(given), outputs=["alignment"])
     if given.text and not text.is_dir():
-        read_transcript(text)  # what cannot be read ends the command before the model is loaded
+        read_transcript(
+            text, plan.options.get("tier", "")
+        )  # what cannot be read ends the command before the model is loaded
         return list_segments(given, replace(plan, inputs={"transcript": str(text)}), given.entries)[0]
     own = partial(with_own, name="transcript", folder=given.text or "")
     return list_segments(given, replace(plan, own=["transcript"]), given.entries, own)[0]

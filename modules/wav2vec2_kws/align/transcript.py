@@ -7,40 +7,41 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from novaspeech.errors import RequestError
-from novaspeech.formats.praat import read_textgrid
+from novaspeech.formats.annotated import Annotated, segments_in
 from novaspeech.formats.subtitles import read_subtitles
 from novaspeech.formats.text import text_of, unreadable
 from novaspeech.segments import Segment
 from novaspeech.server import host
+from wav2vec2_kws.align.said_tiers import said_tiers
 
-# A tier of a TextGrid holds what was said if its name ends with one of these words; other tiers are then left out.
-TIERS = ("words", "word", "transcript", "transcription", "utterances", "orthography", "ort", "text")
 # Aligners write these where nobody speaks.
 SILENCES = frozenset({"sil", "sp", "spn", "<sil>", "<p:>", "<p>", "<eps>"})
 
 SPOKEN_SIGNS = "&@%#§+=€$£"  # signs that are read aloud, unlike other punctuation
 
 
-def read_transcript(path: Path) -> list[str]:
+def read_transcript(path: Path, tier: str = "") -> list[str]:
     """The words of a transcript, as it writes them, in the order of time.
 
     - `.txt`: all of its text.
     - `.srt`, `.vtt`: the text of the subtitles, without markup.
-    - `.TextGrid`: the labels of its interval tiers. Only tiers called "words", "transcript" or the like (`TIERS`),
-      alone or as the end of a name ("Anna - words"), are read if there are some. Tiers of several speakers are merged
+    - `.TextGrid`: the labels of the interval tiers that hold what was said (`said_tiers`), one for each speaker, merged
       by the times at which intervals start.
     - `.annotation`: the labels of a free annotation of NOVA or DISCOVER.
 
     Text is UTF-8, UTF-16 with a byte order mark, or else Windows-1252.
 
+    Args:
+        tier: names of the tiers to read, with commas between.
+
     Raises:
-        RequestError: the file is missing, of another kind or damaged, or holds no words.
+        RequestError: the file is missing, of another kind or damaged, holds no words, or no tier is clearly of words.
     """
     readers: dict[str, Callable[[Path], Sequence[str]]] = {
         ".txt": lambda file: [text_of(file)],
         ".srt": lambda file: [row.label for row in read_subtitles(file)],
         ".vtt": lambda file: [row.label for row in read_subtitles(file)],
-        ".textgrid": _textgrid,
+        ".textgrid": lambda file: _of_tiers(file, tier),
         ".annotation": _annotation,
     }
     path = path.expanduser()
@@ -71,11 +72,13 @@ def split_words(text: str) -> list[str]:
     return [word for word in text.split() if re.search(rf"[^\W_]|[{SPOKEN_SIGNS}]", word)]
 
 
-def _textgrid(path: Path) -> list[str]:
-    tiers = [tier for tier in read_textgrid(path) if not tier.points]
-    named = [tier for tier in tiers if re.split(r"[\s_.:-]", tier.name.lower())[-1] in TIERS]
-    rows = sorted((row for tier in named or tiers for row in tier.rows), key=lambda row: row.start)
-    return [row.label for row in rows if row.label.lower() not in SILENCES]
+def _of_tiers(path: Path, tier: str) -> list[str]:
+    tiers: dict[str, list[Annotated]] = {}
+    for row in segments_in(path):
+        if row.label.strip().lower() not in SILENCES:
+            tiers.setdefault(row.tier, []).append(row)
+    names = said_tiers(path, tiers, tier) if tiers else ()
+    return [row.label for row in sorted((row for name in names for row in tiers[name]), key=lambda row: row.start)]
 
 
 def _annotation(path: Path) -> list[str]:
