@@ -140,7 +140,13 @@ def test_other_annotations_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("talk.docx", b"x", "talk.docx must end in .txt, .srt, .vtt, .TextGrid or .annotation"),
+        ("talk.doc", b"x", "talk.doc must end in .txt, .docx, .annotation, .textgrid, .eaf, .cha, .json, .srt, .vtt"),
+        ("talk.docx", b"x", "talk.docx cannot be read as a Word document"),
+        ("talk.cha", b"*ANNA:\thello\n", "talk.cha cannot be read as CHAT (it has no line @Begin)"),
+        ("talk.json", b"[1]", "talk.json cannot be read as whisper's JSON, segments with start, end and text"),
+        ("talk.json", b'{"segments": [{"text": "a"}]}', "talk.json cannot be read as whisper's JSON"),
+        ("talk.eaf", b"<a/>", "talk.eaf cannot be read as an EAF"),
+        ("talk.csv", b"text\nhello\n", "talk.csv has no columns start and end, in seconds; its columns are text"),
         ("talk", b"x", "talk must end in"),
         ("talk.txt", None, "talk.txt does not exist"),
         ("talk.txt", b"", "talk.txt has no words; it must hold what is said in the recording"),
