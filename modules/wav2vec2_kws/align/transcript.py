@@ -19,6 +19,13 @@ from wav2vec2_kws.align.said_tiers import said_tiers
 # Aligners write these where nobody speaks.
 SILENCES = frozenset({"sil", "sp", "spn", "<sil>", "<p:>", "<p>", "<eps>"})
 
+# Thai, Lao, Burmese, Khmer, Japanese and Chinese. Vowel signs are no letters to Python; "ー" makes a vowel longer.
+_NO_BLANKS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_NO_LETTER = r"(?:[^\w\s]|[ー々ๆ])*"
+_WORD = re.compile(rf"[^\w\s]*[{_NO_BLANKS}]{_NO_LETTER}|[^\s{_NO_BLANKS}]+")
+
 SPOKEN_SIGNS = "&@%#§+=€$£"  # signs that are read aloud, unlike other punctuation
 
 
@@ -65,8 +72,11 @@ def words_of(segments: Sequence[Segment], log: Log = ignore) -> list[str]:
 
 
 def split_words(text: str) -> list[str]:
-    """Words between blanks that have a letter, a digit or a sign that is read aloud, such as "&"."""
-    return [word for word in text.split() if re.search(rf"[^\W_]|[{SPOKEN_SIGNS}]", word)]
+    """Words between blanks that have a letter, a digit or a sign that is read aloud, such as "&".
+
+    In scripts without blanks each character is a word, with its vowel signs and punctuation.
+    """
+    return [word for word in _WORD.findall(text) if re.search(rf"[^\W_]|[{SPOKEN_SIGNS}]", word)]
 
 
 def _of_tiers(path: Path, tier: str) -> list[Annotated]:
