@@ -29,6 +29,9 @@ class Wav2Vec2KWSOptions(BackendOptions):
         file=True,
         outputs=("alignment",),
     )
+    tier: str = option(
+        "", text="tier of the transcript that has the words, where that is not clear", outputs=("alignment",)
+    )
     threshold: float = option(0.5, text="lowest score of a keyword", minimum=0, maximum=1, outputs=_SEARCH)
     tolerance: int = option(
         0, text="wrong letters that a recognised word may have", minimum=0, maximum=3, outputs=_SEARCH

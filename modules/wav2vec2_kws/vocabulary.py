@@ -8,7 +8,10 @@ from typing import Any
 
 from novaspeech.errors import OptionError, WeightsError
 
-APOSTROPHES = str.maketrans("’‘ʼ", 3 * "'")  # editors write them in these forms
+APOSTROPHES = str.maketrans("’‘ʼ´`′", 6 * "'")  # editors and people write them in these forms
+_LIGATURES = {"ß": "ss", "ẞ": "SS", "œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"}
+_BARRED = dict(zip("øØłŁđĐı", "oOlLdDi", strict=True))  # Unicode has no accent for their strokes
+_PLAIN = str.maketrans(_LIGATURES | _BARRED)
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,11 @@ class Vocabulary:
         return "".join(names.get(number, " ") for number in ids)
 
     def without_accents(self, text: str) -> str:
-        """A text without the accents that the model does not write."""
+        """A text without the accents and ligatures that the model does not write."""
 
         def plain(letter: str) -> str:
-            bases = [base for base in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(base)]
+            parts = unicodedata.normalize("NFKD", letter.translate(_PLAIN))
+            bases = [base for base in parts if not unicodedata.combining(base)]
             return letter if self._id(letter) is not None else "".join(bases)
 
         return "".join(map(plain, text))

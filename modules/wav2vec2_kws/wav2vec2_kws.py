@@ -86,9 +86,12 @@ class Wav2Vec2KWS(SpeechProcessor):
     def _aligner(self, session: Session) -> Aligner:
         """An aligner of the session's transcript."""
         written = session.inputs.labels("transcript", self.options.transcript, "transcript")
-        words = read_transcript(written) if isinstance(written, Path) else words_of(written)
+        log = session.log
+        words = (
+            read_transcript(written, self.options.tier, log) if isinstance(written, Path) else words_of(written, log)
+        )
         encoder = self.encoder
-        return Aligner(words, encoder.vocabulary, encoder.frame_seconds, session.log, encoder.costs)
+        return Aligner(words, encoder.vocabulary, encoder.frame_seconds, log, encoder.costs)
 
     def _search_of(self, session: Session) -> Search:
         if self.options.method == "example":

@@ -28,6 +28,8 @@ CALLED_BY_THE_HOST = {"process_data", "to_output"}
 # and the classes in a keyword classifier's file, which skops imports by theirs.
 HOST = "hcai-discover-utils"
 BY_NAME = {"wav2vec2_kws": {"scikit-learn"}}
+# Readers of transcripts that few people have: who gives such a file is told what to install.
+ON_DEMAND = {"wav2vec2_kws": {"pympi-ling", "pyarrow"}}
 
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn",

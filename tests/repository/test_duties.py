@@ -27,7 +27,7 @@ from novaspeech.module.catalogue import (
 )
 from novaspeech.module.options import Options
 from tests.conftest import ROOT
-from tests.repository.reach import BY_NAME, STATED, TESTED, Reach, read_requirements
+from tests.repository.reach import BY_NAME, ON_DEMAND, STATED, TESTED, Reach, read_requirements
 from tests.repository.test_rooms import SLOW
 from tests.repository.trainers import as_it_should_be
 
@@ -153,7 +153,8 @@ def test_its_further_inputs_are_explained_to_people_who_use_nova(name: str) -> N
 
 def test_it_requires_what_a_server_imports(name: str) -> None:
     named = read_requirements(MODULES / name / "requirements.txt")
-    assert named.keys() == Reach(MODULES / name / f"{name}.py").packages | BY_NAME.get(name, set())
+    reached = Reach(MODULES / name / f"{name}.py").packages - ON_DEMAND.get(name, set())
+    assert named.keys() == reached | BY_NAME.get(name, set())
 
 
 def test_its_requirements_have_the_projects_bounds_and_are_pinned_for_tests(name: str) -> None:

@@ -11,7 +11,8 @@ from novaspeech.corpus.rows import Row
 from novaspeech.corpus.store import is_url
 from novaspeech.errors import RequestError
 
-TEXTS = (".txt", ".srt", ".vtt", ".textgrid", ".annotation")  # of transcripts, as tools write them
+# Endings of transcripts, as tools write them.
+TEXTS = (".txt", ".srt", ".vtt", ".textgrid", ".annotation", ".eaf", ".cha", ".docx", ".json", ".csv", ".tsv")
 
 
 def with_own(rows: Sequence[Row], name: str, folder: str = "", *, sound: bool = False) -> list[Row]:

@@ -10,6 +10,7 @@ from novaspeech.errors import RequestError, first_line, shortened
 from novaspeech.formats.elan import read_eaf
 from novaspeech.formats.praat import read_textgrid
 from novaspeech.formats.rows import rows_of
+from novaspeech.formats.spoken import read_chat, read_whisper
 from novaspeech.formats.subtitles import read_subtitles
 from novaspeech.formats.tiers import Tier
 from novaspeech.times import seconds_of
@@ -17,6 +18,8 @@ from novaspeech.times import seconds_of
 _TIERS: dict[str, Callable[[Path], list[Tier]]] = {
     ".textgrid": read_textgrid,
     ".eaf": read_eaf,
+    ".cha": read_chat,
+    ".json": read_whisper,
     **dict.fromkeys((".srt", ".vtt"), lambda file: [Tier("", read_subtitles(file))]),
 }
 _TABLES = (".csv", ".tsv", ".parquet")
@@ -47,7 +50,8 @@ def segments_in(file: Path) -> list[Annotated]:
 
     - `.TextGrid`, `.eaf`: the rows of all tiers, but for points, and in Praat for intervals without a label.
     - `.csv`, `.tsv`, `.parquet`: `start` and `end` in seconds, or audformat's timedeltas; an empty end is the
-      recording's. `file`, `tier`, `speaker` and `label` may be there, too.
+      recording's. `file`, `tier`, `speaker` and `label`, or `text`, may be there, too.
+    - `.cha` of CHAT, `.json` of whisper and whisperX: the utterances.
     - `.srt`, `.vtt`: the cues.
 
     Raises:
@@ -82,7 +86,8 @@ def _of_table(file: Path) -> Iterator[Annotated]:
                 raise ValueError(f"it ends at {end:g} s and begins at {start:g} s")
         except ValueError as error:
             raise RequestError(f"row {number} of {file} is no segment: {first_line(error)}") from error
-        yield Annotated(_text(row, "file"), start, end, *(_text(row, name) for name in ("tier", "speaker", "label")))
+        label = _text(row, "label") or _text(row, "text")
+        yield Annotated(_text(row, "file"), start, end, _text(row, "tier"), _text(row, "speaker"), label)
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from novaspeech.colours import COLOURS
 from novaspeech.errors import RequestError, require
 from novaspeech.formats.text import unreadable
-from novaspeech.formats.tiers import CONFIDENCE, Labelled, Tier
+from novaspeech.formats.tiers import CONFIDENCE, Labelled, Tier, printable
 from novaspeech.formats.track import Track, Tracks, belongs_to, lanes
 from novaspeech.segments import Segment
 
@@ -129,7 +129,7 @@ def _add_tier(eaf: Any, name: str, segments: Iterable[Segment]) -> None:
     eaf.add_tier(name)
     eaf.add_tier(below, _CONFIDENCE, parent=name)
     for segment in segments:
-        eaf.add_annotation(name, segment.start_ms, segment.end_ms, segment.name)
+        eaf.add_annotation(name, segment.start_ms, segment.end_ms, printable(segment.name))
         # pympi's own function would search all annotations for the one above by its time.
         above, own = next(reversed(eaf.annotations)), eaf.generate_annotation_id()
         eaf.annotations[own] = below

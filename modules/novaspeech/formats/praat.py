@@ -17,7 +17,7 @@ from praatio.utilities.errors import PraatioException
 
 from novaspeech.errors import RequestError, first_line, quoted
 from novaspeech.formats.text import text_of, unreadable
-from novaspeech.formats.tiers import POINTS, Labelled, Tier
+from novaspeech.formats.tiers import POINTS, Labelled, Tier, printable
 from novaspeech.formats.track import Tracks, belongs_to, lanes
 from novaspeech.segments import Segment
 
@@ -38,10 +38,10 @@ def write_textgrid(tracks: Tracks, file: Path, place: Path) -> None:
     for track in tracks.of_kind("segments"):
         segments, own = track.segments, tracks.tier(track)
         for number, lane in enumerate(lanes(one for one in segments if one.end_ms > one.start_ms), 1):
-            rows = [Interval(one.start_ms / 1000, one.end_ms / 1000, one.name) for one in lane]
+            rows = [Interval(one.start_ms / 1000, one.end_ms / 1000, printable(one.name)) for one in lane]
             grid.addTier(textgrid.IntervalTier(_numbered(own, number), rows, 0, tracks.end))
         for number, lane in enumerate(_point_lanes(segments), 1):
-            rows = [Point(one.start_ms / 1000, one.name) for one in lane]
+            rows = [Point(one.start_ms / 1000, printable(one.name)) for one in lane]
             grid.addTier(textgrid.PointTier(f"{_numbered(own, number)}{POINTS}", rows, 0, tracks.end))
     if place.is_file():
         grid = _merged(_to_add_to(place), grid, [tracks.tier(track) for track in tracks.of_kind("segments")])

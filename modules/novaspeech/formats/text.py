@@ -20,7 +20,8 @@ def text_of(file: Path) -> str:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if not re.search(r"[\x00-\x08\x0e-\x1a]", text):
+        # \x15 stands around times in CHAT.
+        if not re.search(r"[\x00-\x08\x0e-\x14\x16-\x1a]", text):
             return text
     raise RequestError(f"{file} is no text; save it as text in UTF-8")
 

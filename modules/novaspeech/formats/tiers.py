@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,13 @@ import numpy as np
 
 from novaspeech.formats.track import Track
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but for tabs and line feeds
 POINTS, CONFIDENCE = " (points)", " confidence"  # end the names of tiers that go with another one
+
+
+def printable(label: str) -> str:
+    """A label without control characters, which XML cannot hold and Praat does not show."""
+    return _CONTROLS.sub("", label)
 
 
 class Labelled(NamedTuple):

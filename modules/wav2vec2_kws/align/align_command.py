@@ -16,14 +16,16 @@ def add_command(commands: Any) -> None:
     """Adds `align` to the subparsers of `novaspeech`."""
     align = new_command(commands, "align", _align, help="find when words are said")
     add_recording_arguments(align)
-    text = "a .txt, .srt, .vtt, .TextGrid or .annotation, or a folder of them (default: beside each recording)"
+    text = (
+        "a transcript, such as a .txt, .srt, .eaf, .cha or .docx, or a folder of them (default: beside each recording)"
+    )
     align.add_argument("--text", metavar="FILE|DIR", help=text)
     align.add_argument("--csv", action="store_true", help="comma-separated, for other programs")
     add_model_arguments(align)
 
 
 def _align(given: argparse.Namespace) -> int:
-    """Finds when each word of a transcript is said: of anna.wav in anna.txt, .srt, .vtt, .TextGrid or .annotation.
+    """Finds when each word of a transcript is said: of anna.wav in anna.txt, .srt, .TextGrid, .eaf and so on.
 
     It lists the words. --out or --format writes files, too, as `novaspeech run` does, and the same command goes on.
 
@@ -45,7 +47,9 @@ def _align(given: argparse.Namespace) -> int:
     text = Path(given.text or "").expanduser()
     plan = Plan("wav2vec2_kws", options=options_given(given), outputs=["alignment"])
     if given.text and not text.is_dir():
-        read_transcript(text)  # what cannot be read ends the command before the model is loaded
+        read_transcript(
+            text, plan.options.get("tier", "")
+        )  # what cannot be read ends the command before the model is loaded
         return list_segments(given, replace(plan, inputs={"transcript": str(text)}), given.entries)[0]
     own = partial(with_own, name="transcript", folder=given.text or "")
     return list_segments(given, replace(plan, own=["transcript"]), given.entries, own)[0]

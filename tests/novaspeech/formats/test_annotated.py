@@ -117,7 +117,7 @@ def test_where_nobody_speaks_there_are_no_segments(tmp_path: Path) -> None:
         ("a.parquet", "PAR1 cut", "a.parquet cannot be read"),
         ("a.TextGrid", SHORT[:200], "cannot be read as a TextGrid"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "cannot be read as an EAF"),
-        ("a.docx", "x", "its ending must be one of .TextGrid, .eaf, .srt, .vtt, .csv, .tsv, .parquet"),
+        ("a.docx", "x", "its ending must be one of .TextGrid, .eaf, .cha, .json, .srt, .vtt, .csv, .tsv, .parquet"),
         ("no.csv", None, "no.csv does not exist"),
     ],
 )

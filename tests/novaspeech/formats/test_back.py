@@ -113,6 +113,14 @@ def test_there_and_back(tmp_path: Path, form: str) -> None:
             assert (read.low, read.high) == (track.low, track.high)
 
 
+@pytest.mark.parametrize("form", ["textgrid", "eaf"])
+def test_control_characters_are_left_out_of_tiers(tmp_path: Path, form: str) -> None:
+    words = [Segment(0, 90, '\x1b[1m"hi"\x7f\n\x00there\t&\x85', 0.5), Segment(100, 100, "cl\x01ick", 0.5)]
+    tracks = replace(BOTH, tracks=(Track.of_segments("words", words),))
+    [found] = back(tracks, form, tmp_path, {"": RECORD}).values()
+    assert found.names == ('[1m"hi"\nthere\t&', "click")
+
+
 def test_ssi_keeps_names_but_for_its_own_marks_and_two_decimals(tmp_path: Path) -> None:
     request = OutputRequest.of_file(Output("words", "annotation:Free"))
     save_output(build_output(request, WORDS, cast("Session", None)), tmp_path / "a.words.annotation")

@@ -69,7 +69,10 @@ BEN = [(0.0, 1.0, "<p:>"), (1.0, 2.0, "Hi,  Anna"), (3.0, 9.0, "Oh – well")]
         ("Hello, there!\n\nHow's  it - going\t…", ["Hello,", "there!", "How's", "it", "going"]),
         ("3 & 4 — “5”", ["3", "&", "4", "“5”"]),
         ("___ - . \u00a0 ’", []),
-        ("Привет 你好 naïve", ["Привет", "你好", "naïve"]),
+        ("Привет naïve", ["Привет", "naïve"]),
+        ("我今天。你呢？ OK", ["我", "今", "天。", "你", "呢？", "OK"]),
+        ("「あのー」CDです", ["「あ", "のー」", "CD", "で", "す"]),
+        ("ที่นี่ 3", ["ที่", "นี่", "3"]),
         ("", []),
     ],
 )
@@ -140,7 +143,13 @@ def test_other_annotations_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("talk.docx", b"x", "talk.docx must end in .txt, .srt, .vtt, .TextGrid or .annotation"),
+        ("talk.doc", b"x", "talk.doc must end in .txt, .docx, .annotation, .textgrid, .eaf, .cha, .json, .srt, .vtt"),
+        ("talk.docx", b"x", "talk.docx cannot be read as a Word document"),
+        ("talk.cha", b"*ANNA:\thello\n", "talk.cha cannot be read as CHAT (it has no line @Begin)"),
+        ("talk.json", b"[1]", "talk.json cannot be read as whisper's JSON, segments with start, end and text"),
+        ("talk.json", b'{"segments": [{"text": "a"}]}', "talk.json cannot be read as whisper's JSON"),
+        ("talk.eaf", b"<a/>", "talk.eaf cannot be read as an EAF"),
+        ("talk.csv", b"text\nhello\n", "talk.csv has no columns start and end, in seconds; its columns are text"),
         ("talk", b"x", "talk must end in"),
         ("talk.txt", None, "talk.txt does not exist"),
         ("talk.txt", b"", "talk.txt has no words; it must hold what is said in the recording"),
@@ -172,6 +181,12 @@ def test_files_that_are_no_transcripts(tmp_path: Path, name: str, content: bytes
     [
         ("Hello", "HELLO"),
         ("“Don’t!”", "DON'T"),
+        ("don´t", "DON'T"),
+        ("don`t", "DON'T"),
+        ("`quoted´", "QUOTED"),
+        ("Straße", "STRASSE"),
+        ("Œuvre", "OEUVRE"),
+        ("Łódź", "LODZ"),
         ("'quoted'", "QUOTED"),
         ("e-mail", "E MAIL"),
         ("naïve,", "NAIVE"),
@@ -194,3 +209,4 @@ def test_spelling(word: str, text: str) -> None:
 def test_letters_with_accents_that_the_model_has_stay() -> None:
     vocabulary = Vocabulary({"a": 2, "ä": 3, "e": 4}, blank=0, delimiter=1)
     assert spell_word("ÄÉa", vocabulary) == (3, 4, 2)
+    assert spell_word("ßẞ", Vocabulary({"s": 2, "ß": 3}, blank=0, delimiter=1)) == (3, 3)
