@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from novaspeech.corpus.store import is_url
+from tqdm import tqdm
+
+from novaspeech.corpus.store import Store, is_url, scratch
 from novaspeech.formats.read import read_tracks
-from novaspeech.terminal.arguments import INTERRUPTED
 from novaspeech.terminal.bar import Bar
 from novaspeech.terminal.work import driver_of, recordings_meant, tell, work
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("file", "start", "end", "label", "confidence")
 _WIDTH = 12  # of labels, at least
+_FULL = {"csv", "parquet", "audformat", "npz"}  # formats that hold all that is listed
 
 
 def list_segments(
@@ -37,7 +39,7 @@ def list_segments(
 ) -> tuple[int, int]:
     """Runs a plan as `novaspeech run` does, and lists the segments of its only output as recordings end.
 
-    Results stay only if --out or --format asks for them.
+    Results stay only if --out or --format asks for them; beside files that do not hold all of it there is a CSV file.
 
     Args:
         plan: without formats and `out`, which `given` has.
@@ -47,8 +49,10 @@ def list_segments(
         the exit status of `novaspeech run`, and how many segments there are
     """
     with ExitStack() as stack:
-        plan = replace(plan, out=given.out, formats=tuple(given.formats or ["ssi"]), end=given.end)
-        if not (given.out or given.formats):  # they are read back from files that nobody keeps
+        formats = given.formats or ["ssi"]
+        formats = tuple(dict.fromkeys(formats if _FULL & set(formats) else [*formats, "csv"]))
+        plan, stay = replace(plan, out=given.out, formats=formats, end=given.end), bool(given.out or given.formats)
+        if not stay:  # they are read back from files that nobody keeps
             plan = replace(plan, out=stack.enter_context(tempfile.TemporaryDirectory()), formats=("csv",))
         listed = _Listed(plan, as_csv=given.csv, quiet=given.quiet, verbose=given.verbose)
         rows = own(recordings_meant(given, entries, listed.log, beside=not plan.out))
@@ -59,7 +63,9 @@ def list_segments(
         for ended in list(driver.known.values()):
             listed.show(ended)
         report, stopped = work(given, driver, listed)
-        return INTERRUPTED if stopped else tell(report, stopped=False, quiet=True), listed.found
+        if stopped and not stay:
+            raise KeyboardInterrupt
+        return tell(report, stopped=stopped, quiet=True), listed.found
 
 
 class _Listed(Bar):
@@ -83,10 +89,17 @@ class _Listed(Bar):
 
     def show(self, ended: Ended) -> None:
         """Lists what was found in a recording, if it is done."""
-        if ended.status != "done" or is_url(self._out):
+        if ended.status != "done":
             return
-        files = [Path(self._out, file) for file in ended.files if not file.endswith("~")]
-        tracks = read_tracks(posixpath.basename(ended.id), None, files)
+        tables = [file for file in ended.files if file.endswith(tuple(_FULL))]
+        with ExitStack() as stack:
+            files = [Path(self._out, file) for file in tables]
+            if is_url(self._out):
+                folder = stack.enter_context(scratch())
+                files = [folder / posixpath.basename(file) for file in tables]
+                for table, file in zip(tables, files, strict=True):
+                    file.write_bytes(Store(self._out).read(table) or b"")
+            tracks = read_tracks(posixpath.basename(ended.id), None, files)
         for segment in next(track.segments for track in tracks.tracks if track.id == self._output):
             self._write(ended.id, segment)
 
@@ -101,7 +114,8 @@ class _Listed(Bar):
         self.found += 1
 
     def _print(self, cells: Sequence[str]) -> None:
-        if self._csv:
-            self._csv.writerow(cells)
-        else:
-            print(self._layout.format(*cells))
+        with tqdm.external_write_mode(sys.stdout):  # a row would stand behind the bar
+            if self._csv:
+                self._csv.writerow(cells)
+            else:
+                print(self._layout.format(*cells))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,10 @@ from novaspeech.terminal.arguments import add_model_arguments, load_model, new_c
 
 if TYPE_CHECKING:
     from novaspeech.arrays import FloatArray
-    from novaspeech.inference.engine import Inference
+    from novaspeech.audio.excerpt import Audio
+    from novaspeech.module.processor import SpeechProcessor
+
+    VectorOf = Callable[[Sequence[Audio]], FloatArray]
 
 _COLUMNS = ("file", "against", "cosine", "same")
 WINDOW_MS = 3000  # length of a window, the same as in the module's trainer
@@ -23,7 +26,7 @@ WINDOW_MS = 3000  # length of a window, the same as in the module's trainer
 
 def add_commands(commands: Any) -> None:
     """Adds `verify` to the subparsers of `novaspeech`."""
-    verify = new_command(commands, "verify", _verify, help="compare speakers")
+    verify = new_command(commands, "verify", _verify, module="wav2vec2_sv", help="compare speakers")
     verify.add_argument(
         "audio", nargs="*", help="two recordings; with --against as many as you like, also folders and patterns"
     )
@@ -59,16 +62,16 @@ def _verify(given: argparse.Namespace) -> int:
         raise OptionError(f"--threshold is {given.threshold}; it must be a cosine, from -1 to 1")
     files, against = _files(first or []), _files(second or [])
     model = load_model("wav2vec2_sv", **options_given(given))
-    inference = model.processor.inference(partial(print, file=sys.stderr))
+    vector_of = partial(_vector, model.processor)
     if listed:
-        return verify_trials(given.trials, given.root, inference, given.out, as_csv=given.csv)
+        return verify_trials(given.trials, given.root, vector_of, given.out, as_csv=given.csv)
     threshold: float | None = given.threshold
     if threshold is None:
-        assert isinstance(inference.encoder, SpeakerEncoder)
-        threshold = inference.encoder.threshold
+        assert isinstance(model.encoder, SpeakerEncoder)
+        threshold = model.encoder.threshold
     if len(files) > 1 or given.csv:
-        return _compare(files, against, inference, threshold, as_csv=given.csv)
-    cosine = float(_vector(list(files.values()), inference) @ _vector(list(against.values()), inference))
+        return _compare(files, against, vector_of, threshold, as_csv=given.csv)
+    cosine = float(vector_of(list(files.values())) @ vector_of(list(against.values())))
     answer = "the same speaker" if cosine >= threshold else "different speakers"
     print(f"cosine {cosine:.4f}: {answer}")
     print(
@@ -78,28 +81,30 @@ def _verify(given: argparse.Namespace) -> int:
     return 0
 
 
-def _files(entries: Sequence[str]) -> dict[str, Path]:
-    """Paths of the recordings that are meant, by what tables call them, in the order of these."""
+def _files(entries: Sequence[str]) -> dict[str, Audio]:
+    """The recordings that are meant, by what tables call them, in the order of these; parts of one by their ids."""
     from novaspeech.corpus.rows import read_rows
     from novaspeech.corpus.store import is_url
+    from novaspeech.corpus.worker import audio_of
 
     rows = read_rows(entries, partial(print, file=sys.stderr))
     if distant := next((row.place for row in rows if is_url(row.place)), None):
         raise RequestError(f"{distant} is at a URL; verify compares files on this machine")
-    return {row.file: Path(row.place) for row in sorted(rows, key=lambda row: row.file)}
+    named = {row.id if row.is_part else row.file: audio_of(row, Path(row.place)) for row in rows}
+    return dict(sorted(named.items()))
 
 
 def _compare(
-    files: Mapping[str, Path], against: Mapping[str, Path], inference: Inference, threshold: float, *, as_csv: bool
+    files: Mapping[str, Audio], against: Mapping[str, Audio], vector_of: VectorOf, threshold: float, *, as_csv: bool
 ) -> int:
     """Lists for each recording whether it is the speaker of others; those that cannot be used are said."""
-    other, name, failed = _vector(list(against.values()), inference), " + ".join(against), False
+    other, name, failed = vector_of(list(against.values())), " + ".join(against), False
     layout = f"{{:<{max(map(len, [*files, 'file']))}}}  {{:<{max(len(name), 7)}}}  {{:>7}}  {{}}"
     write = csv.writer(sys.stdout, lineterminator="\n").writerow if as_csv else lambda row: print(layout.format(*row))
     write(_COLUMNS)
-    for file, path in files.items():
+    for file, audio in files.items():
         try:
-            cosine = float(_vector([path], inference) @ other)
+            cosine = float(vector_of([audio]) @ other)
         except NovaspeechError as error:
             print(f"novaspeech: {error}", file=sys.stderr)
             failed = True
@@ -109,13 +114,14 @@ def _compare(
 
 
 def verify_trials(
-    file: Path, root: Path | None, inference: Inference, picture: Path | None, *, as_csv: bool = False
+    file: Path, root: Path | None, vector_of: VectorOf, picture: Path | None, *, as_csv: bool = False
 ) -> int:
     """Scores a list of trials, prints the equal error rate and its threshold, and draws the DET curve.
 
     A recording that cannot be used is listed on standard error. Its trials are left out, and the exit status is 1.
 
     Args:
+        vector_of: gives the mean (D,) of some recordings' vectors.
         as_csv: lists the score of each trial, `same` as the list has it, and says the rest on standard error.
     """
     import numpy as np
@@ -132,7 +138,7 @@ def verify_trials(
     files = sorted({path for trial in trials for path in (trial.first, trial.second)})
     for path in tqdm(files, unit="recording", dynamic_ncols=True, disable=None):
         try:
-            vectors[path] = _vector([path], inference)
+            vectors[path] = vector_of([path])
         except NovaspeechError as error:
             print(f"novaspeech: left out: {error}", file=sys.stderr)
     scored = [trial for trial in trials if trial.first in vectors and trial.second in vectors]
@@ -150,14 +156,14 @@ def verify_trials(
     return int(len(scored) < len(trials))
 
 
-def _vector(files: Sequence[Path], inference: Inference) -> FloatArray:
+def _vector(processor: SpeechProcessor, audio: Sequence[Audio]) -> FloatArray:
     """The mean (D,) of some recordings' vectors, at unit length."""
     import numpy as np
 
-    from novaspeech.audio.recording import Recording
     from wav2vec2_sv.encoder import speaker_of
 
-    recordings = [Recording.open(file) for file in files]
+    inference = processor.inference(partial(print, file=sys.stderr))
+    recordings = [processor.open_audio(one, "the recording", processor.options.channel) for one in audio]
     vectors = [speaker_of(one, inference, min(WINDOW_MS, one.duration_ms)) for one in recordings]
     mean = np.sum(vectors, axis=0)
     return np.asarray(mean / np.linalg.norm(mean), np.float32)

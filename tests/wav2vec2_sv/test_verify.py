@@ -98,6 +98,32 @@ def test_several_recordings_of_the_other_are_averaged(
     assert errors.endswith("on cpu, float32\n")
 
 
+def test_parts_that_a_manifest_names_are_heard_alone(
+    verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path], mono: Write
+) -> None:
+    he, she = (soundfile.read(voices[name], dtype="float32") for name in ("he", "she"))
+    mono("both.wav", np.concatenate([he[0], she[0]]), he[1])
+    folder, end = voices["he"].parent, len(he[0]) / he[1]
+    (folder / "parts.csv").write_text(f"file,start,end,id\nboth.wav,0,{end},anna\nboth.wav,{end},,berta\n")
+    _, printed, _ = verify(folder / "parts.csv", "--against", voices["she"], "--csv")
+    rows = list(csv.reader(printed.splitlines()))[1:]
+    assert [row[0] for row in rows] == ["anna", "berta"]
+    expected = [cosine(verify(voices[name], voices["she"])[1]) for name in ("he", "she")]
+    assert [float(row[2]) for row in rows] == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_channel_is_the_options(
+    verify: Callable[..., tuple[int, str, str]], voices: dict[str, Path], mono: Write
+) -> None:
+    she, rate = soundfile.read(voices["she"], dtype="float32")
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, len(she))).astype(np.float32)
+    both = [mono(f"{number}.wav", np.stack([noise[number], she], axis=1), rate) for number in (0, 1)]
+    assert cosine(verify(*both, "--set", "channel=2")[1]) == pytest.approx(1, abs=1e-4)
+    assert cosine(verify(*both, "--set", "channel=1")[1]) < 0.9999
+    code, _, errors = verify(both[0], voices["she"], "--set", "channel=2")
+    assert (code, "channel" in errors) == (1, True)
+
+
 def test_a_recording_shorter_than_a_window_is_one(verify: Callable[..., tuple[int, str, str]], mono: Write) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     code, printed, _ = verify(mono("a.wav", noise), mono("b.wav", noise))

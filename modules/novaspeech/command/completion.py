@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+from novaspeech.module.catalogue import OWN_MODEL
 from novaspeech.terminal.arguments import new_command
 
 
@@ -94,6 +95,12 @@ def _files(name: str, value: str) -> list[str]:
     return [f"{name}={file}" for file in FilesCompleter()(value)]
 
 
+def _models(prefix: str, **asked: Any) -> list[str]:
+    from argcomplete.completers import FilesCompleter
+
+    return [name for name in (OWN_MODEL, *FilesCompleter()(prefix)) if name.startswith(prefix)]
+
+
 def _devices(**asked: Any) -> tuple[str, ...]:
     from novaspeech.module.options import ComputeOptions
 
@@ -104,5 +111,5 @@ def _devices(**asked: Any) -> tuple[str, ...]:
 # Name of an argument → what it may be.
 _OFFERS = {
     "module": _modules, "options": _options, "inputs": _inputs, "output": _outputs, "formats": _formats,
-    "device": _devices,
+    "device": _devices, "model": _models,
 }  # fmt: skip

@@ -94,7 +94,7 @@ class Worker:
             if len(rows) > 1:
                 names = [row.name for row in rows]
                 return model.many(
-                    [_audio(*one) for one in zip(rows, files, strict=True)],
+                    [audio_of(*one) for one in zip(rows, files, strict=True)],
                     plan.outputs,
                     inputs=plan.inputs,
                     end=plan.end,
@@ -110,7 +110,7 @@ class Worker:
 
             hooks = {"progress": progress, "reading": reading}
             inputs = {**plan.inputs, **row.inputs}
-            return [model(_audio(row, file), plan.outputs, inputs=inputs, end=plan.end, name=row.name, **hooks)]
+            return [model(audio_of(row, file), plan.outputs, inputs=inputs, end=plan.end, name=row.name, **hooks)]
 
 
 def _failure(record: Record, error: Exception, took: float) -> Ended:
@@ -122,7 +122,7 @@ def _failure(record: Record, error: Exception, took: float) -> Ended:
     return record.fault(f"{kind}{first_line(error)}", trace=trace)
 
 
-def _audio(row: Row, file: Path) -> Path | Part:
+def audio_of(row: Row, file: Path) -> Path | Part:
     """What is heard of a row's file."""
     if not row.is_part:
         return file

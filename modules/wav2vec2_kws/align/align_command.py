@@ -14,7 +14,7 @@ from novaspeech.terminal.arguments import add_model_arguments, add_recording_arg
 
 def add_command(commands: Any) -> None:
     """Adds `align` to the subparsers of `novaspeech`."""
-    align = new_command(commands, "align", _align, help="find when words are said")
+    align = new_command(commands, "align", _align, module="wav2vec2_kws", help="find when words are said")
     add_recording_arguments(align)
     text = (
         "a transcript, such as a .txt, .srt, .eaf, .cha or .docx, or a folder of them (default: beside each recording)"

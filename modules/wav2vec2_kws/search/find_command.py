@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from novaspeech.errors import RequestError
+from novaspeech.errors import RequestError, quoted
+from novaspeech.module.catalogue import OWN_MODEL
 from novaspeech.terminal.arguments import (
     INTERRUPTED,
     add_model_arguments,
@@ -17,13 +18,14 @@ from novaspeech.terminal.arguments import (
     new_command,
     options_given,
 )
+from novaspeech.wording import COMMAND
 
 PROBLEM = 2  # the exit status
 
 
 def add_command(commands: Any) -> None:
     """Adds `find` to the subparsers of `novaspeech`."""
-    find = new_command(commands, "find", _find, problem=PROBLEM, help="find keywords")
+    find = new_command(commands, "find", _find, problem=PROBLEM, module="wav2vec2_kws", help="find keywords")
     find.add_argument(
         "keyword", metavar="KEYWORD-OR-FILE", help="words with commas between, a recording, or a classifier"
     )
@@ -50,10 +52,8 @@ def _find(given: argparse.Namespace) -> int:
     from novaspeech.corpus.plan import Plan
     from wav2vec2_kws.listed import list_segments
 
-    if options.get("method") == "classifier" and "model" not in options:
-        from wav2vec2_kws.search.classifier import read_classifier
-
-        options["model"] = read_classifier(Path(options["classifier"])).model
+    if file := options.get("classifier"):
+        options = _made_for(Path(file), named=options.get("model")) | options
     plan = Plan("wav2vec2_kws", options=options, outputs=["keywords"], inputs=inputs)
     status, found = list_segments(given, plan, given.entries)
     if status:
@@ -61,6 +61,20 @@ def _find(given: argparse.Namespace) -> int:
     if not found and not given.dry_run:
         print("novaspeech: nothing was found", file=sys.stderr)
     return int(not found)
+
+
+def _made_for(file: Path, named: str | None) -> dict[str, str]:
+    """Model and layer that a classifier belongs to; RequestError if its model's folder has gone and none is `named`."""
+    from novaspeech.models.weights import HUB_ID, local_path
+    from wav2vec2_kws.search.classifier import read_classifier
+
+    classifier = read_classifier(file)
+    model = classifier.model
+    if not (named or model == OWN_MODEL or HUB_ID.fullmatch(model) or local_path(model).is_dir()):
+        raise RequestError(
+            f"{file} was trained with the model {quoted(model)}, which is not there; {COMMAND.option('model', 'DIR')}"
+        )
+    return {"model": model, "layer": str(classifier.layer)}
 
 
 def _method_of(wanted: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -15,7 +15,7 @@ from novaspeech.terminal.arguments import add_model_arguments, load_model, new_c
 
 def add_command(commands: Any) -> None:
     """Adds `train-keywords` to the subparsers of `novaspeech`."""
-    train = new_command(commands, "train-keywords", _train_keywords, help="train a classifier")
+    train = new_command(commands, "train-keywords", _train_keywords, module="wav2vec2_kws", help="train a classifier")
     train.add_argument("folder", type=Path, metavar="DIR", help="holds KEYWORD/*.wav for each, and _background/*.wav")
     train.add_argument("--classifier", choices=("svm", "forest", "mlp"), default="svm", help="default: svm")
     train.add_argument("--window", default="1s", metavar="TIME", help="what is classified at once, as 800ms or 1s (1s)")
@@ -31,6 +31,7 @@ def _train_keywords(given: argparse.Namespace) -> int:
     Examples:
         novaspeech train-keywords examples --out money.skops --augment 5
     """
+    from novaspeech.models.weights import local_path
     from novaspeech.times import milliseconds
     from wav2vec2_kws.train.training import train_keywords
 
@@ -40,7 +41,11 @@ def _train_keywords(given: argparse.Namespace) -> int:
     options = options_given(given, "layer")
     model = load_model("wav2vec2_kws", **options)
     inference = model.processor.inference(partial(print, file=sys.stderr))
-    name = OWN_MODEL if options.get("model") == OWN_MODEL else model.processor.options.model  # which moves with us
+    name = model.processor.options.model
+    if options.get("model") == OWN_MODEL:  # which moves with us
+        name = OWN_MODEL
+    elif local_path(name).is_dir():  # from wherever the classifier is used
+        name = str(local_path(name).absolute())
     return train_keywords(
         given.folder, given.out, inference, name, kind=given.classifier, window_ms=window_ms, copies=given.augment
     )

@@ -70,6 +70,8 @@ OFFERS = {
     "novaspeech run wav2vec2_sv --input ": {"reference="},
     "novaspeech run wav2vec2_sv --set reference=tea": {"teacher.wav"},
     "novaspeech doctor emow2v by": {"byols"},
+    "novaspeech verify --set ": {f"{name}=" for name in options_of("wav2vec2_sv").fields()},
+    "novaspeech align --model s": {"small"},
     "novaspeech verify --device ": {"auto", "cpu", "cuda", "mps"},
 }
 

@@ -131,6 +131,22 @@ def test_a_folder_of_recordings_and_texts(
     ]
 
 
+@pytest.mark.parametrize("form", ["textgrid", "srt", "ssi", "eaf"])
+def test_what_is_listed_is_whole_whatever_files_are_written(
+    mono: Write, tmp_path: Path, form: str, capsys: Capture
+) -> None:
+    """Subtitles have no confidences, and NOVA's files two decimals: a table beside them has all."""
+    audio = mono("talk.wav", say(SAID)[0])
+    (tmp_path / "talk.txt").write_text("doctor hospital; river")
+    assert align(audio, tmp_path / "talk.txt", "--csv") == 0
+    plain = capsys.readouterr().out
+    words = (audio, tmp_path / "talk.txt", "--csv", "--out", tmp_path / "out", "--format", form)
+    for _ in range(2):
+        assert align(*words) == 0
+        assert capsys.readouterr().out == plain
+    assert (tmp_path / "out" / "talk.wav2vec2_kws.alignment.csv").is_file()
+
+
 def test_run_takes_a_folder_of_inputs(mono: Write, tmp_path: Path, capsys: Capture) -> None:
     for name in ("river", "money"):
         mono(f"{name}.wav", say([name])[0])

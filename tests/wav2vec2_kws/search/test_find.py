@@ -1,11 +1,21 @@
+import fcntl
+import os
+import pty
 import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from novaspeech.command.main import main
-from tests.conftest import SPELLER
+from tests.conftest import ROOT, SPELLER
 from tests.wav2vec2_kws.conftest import TAKES, say
 from training.speech import Spoken
 
@@ -70,6 +80,7 @@ def test_nothing_found_is_1_and_a_problem_is_2(
         (("some/where",), "there is no file some/where"),
         (("çava",), "keyword 'çava' has 'ç', which the model does not write; it writes ' A B"),
         (("money", "--threshold", "2"), "option 'threshold' is '2.0'; it must be a number from 0 to 1"),
+        (("money", "--set", "method=classifier"), "method=classifier needs what `novaspeech train-keywords` wrote"),
         (("money", "--tolerance", "4"), "option 'tolerance' is '4'; it must be a whole number from 0 to 3"),
         (("money", "--layer", "9"), "option 'layer' is 9; this model has the layers 0 to 3"),
     ],
@@ -103,3 +114,50 @@ def test_a_folder_and_files_of_what_was_found(
     assert sorted(again.out.splitlines()) == sorted(rows)
     assert "2 of them ended before" in again.err
     assert len(list((tmp_path / "out").glob("*.wav2vec2_kws.keywords.parquet"))) == 2
+
+
+def test_results_at_a_url_are_listed_too(talk: tuple[Path, list[Spoken]], capsys: Capture) -> None:
+    assert find("money", talk[0], "--csv") == 0
+    plain = capsys.readouterr().out
+    for _ in range(2):
+        assert find("money", talk[0], "--csv", "--out", f"memory://{talk[0].parent.name}", "--format", "srt") == 0
+        assert capsys.readouterr().out == plain
+
+
+def test_rows_have_lines_of_their_own_on_a_terminal(talk: tuple[Path, list[Spoken]], tmp_path: Path) -> None:
+    """The bar goes for a row, and what follows begins a line."""
+    command = [sys.executable, "-m", "novaspeech", "find", "money", str(talk[0]), "--model", str(SPELLER)]
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "modules")}
+    with subprocess.Popen(command, stdout=slave, stderr=slave, env=environment):
+        os.close(slave)
+        shown = b""
+        with suppress(OSError):  # what a terminal gives whose last program has ended
+            while part := os.read(master, 65536):
+                shown += part
+    os.close(master)
+    lines = re.split(r"[\r\n]+", shown.decode())
+    rows = [line for line in lines if "label" in line or " money " in line]
+    assert [row.split()[0] for row in rows] == ["file", str(talk[0]), str(talk[0])]
+
+
+def test_ctrl_c_says_what_stays(mono: Write, tmp_path: Path) -> None:
+    audio = mono("long.wav", np.tile(say(["river"])[0], 300))
+    for more, said in (
+        ((), "novaspeech: interrupted"),
+        (("--out", tmp_path / "out"), "stopped with 0 of 2 recordings done, and nothing half done; the same command"),
+    ):
+        command = [sys.executable, "-m", "novaspeech", "find", "money", audio, mono("b.wav", np.zeros(16000)), *more]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "modules")}
+        with subprocess.Popen(
+            [*map(str, command), "--model", str(SPELLER)], stderr=subprocess.PIPE, text=True, env=environment
+        ) as process:
+            assert process.stderr
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if line.startswith("long: ") and "windows, one every" in line:
+                    process.send_signal(signal.SIGINT)
+        assert process.returncode == 130
+        assert said in lines[-1]

@@ -51,6 +51,24 @@ def test_find_takes_the_model_that_a_classifier_belongs_to(
     assert "wav2vec2_kws/small on cpu" in capsys.readouterr().err
 
 
+def test_find_takes_the_folder_and_the_layer_that_a_classifier_belongs_to(
+    examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From whatever folder it is called; a model that has gone is missed by name."""
+    (tmp_path / "model").symlink_to(SPELLER)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["train-keywords", str(examples), "--out", "k.skops", "--model", "model", "--layer", "2"]) == 0
+    example = next((examples / "money").iterdir())
+    monkeypatch.chdir("elsewhere")
+    assert main(["find", "../k.skops", str(example), "--threshold", "0.1"]) == 0
+    (tmp_path / "model").unlink()
+    capsys.readouterr()
+    assert main(["find", "../k.skops", str(example)]) == 2
+    said = f"../k.skops was trained with the model {str(tmp_path / 'model')!r}, which is not there; add --set model="
+    assert said in capsys.readouterr().err
+
+
 def test_folders_that_hold_too_little(examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.skops"
     root = tmp_path / "few"
