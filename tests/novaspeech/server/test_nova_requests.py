@@ -282,7 +282,7 @@ def test_a_transcript_is_not_replaced_by_its_alignment(nova: Nova) -> None:
         ("", {"scheme": "", "annotator": "anna"}, "input 'transcript': no scheme is chosen"),
         ("", {"annotator": "anna"}, "input 'transcript': the database has no annotation with scheme 'notes'"),
         ("talk.txt", {}, "option 'transcript': talk.txt is not below the server's data folder"),
-        ("talk.doc", {}, "transcript {data}/talk.doc must end in .txt, .srt"),
+        ("talk.doc", {}, "transcript {data}/talk.doc must end in .txt, "),
     ],
 )
 def test_a_transcript_that_is_not_there(nova: Nova, place: str, entry: Entry, message: str) -> None:
