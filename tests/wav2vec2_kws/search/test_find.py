@@ -148,10 +148,10 @@ def test_ctrl_c_says_what_stays(mono: Write, tmp_path: Path) -> None:
         ((), "novaspeech: interrupted"),
         (("--out", tmp_path / "out"), "stopped with 0 of 2 recordings done, and nothing half done; the same command"),
     ):
-        command = [sys.executable, "-m", "novaspeech", "find", "money", audio, mono("b.wav", np.zeros(16000)), *more]
+        words = ["find", "money", audio, mono("b.wav", np.zeros(16000)), *more, "--model", SPELLER]
         environment = os.environ | {"PYTHONPATH": str(ROOT / "modules")}
         with subprocess.Popen(
-            [*map(str, command), "--model", str(SPELLER)], stderr=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", "novaspeech", *map(str, words)], stderr=subprocess.PIPE, text=True, env=environment
         ) as process:
             assert process.stderr
             lines = []
